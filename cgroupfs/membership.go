@@ -1,0 +1,68 @@
+// Package cgroupfs reads control groups on v1, v2 and hybrid hosts.
+//
+// So far it reads which groups a process is in: ParseMemberships turns the
+// text of /proc/PID/cgroup into one Membership for each hierarchy.
+package cgroupfs
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Membership is one line of /proc/PID/cgroup, described in cgroups(7): the
+// group of a process in one hierarchy.
+type Membership struct {
+	// Hierarchy is the hierarchy's number in /proc/cgroups, 0 for v2.
+	Hierarchy int `json:"hierarchy"`
+	// Controllers are the v1 hierarchy's controllers, or "name=systemd" and
+	// the like for a named one; empty for v2.
+	Controllers []string `json:"controllers"`
+	// Path is the group below the hierarchy's root, as seen from the reader's
+	// cgroup namespace: it starts with "/..", if the group lies outside.
+	Path string `json:"path"`
+	// Deleted says that the group was removed while the process, by then a
+	// zombie, was in it.
+	Deleted bool `json:"deleted,omitempty"`
+}
+
+// ParseMemberships reads the text of /proc/PID/cgroup. The kernel
+// (proc_cgroup_show in kernel/cgroup/cgroup.c) writes
+//
+//	hierarchy-ID:controller-list:cgroup-path
+//
+// and escapes nothing in the path but, since a name may not hold one, never a
+// newline: the path may contain colons, blanks and backslashes.
+func ParseMemberships(text []byte) ([]Membership, error) {
+	list := make([]Membership, 0, bytes.Count(text, []byte{'\n'})+1)
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "" {
+			continue
+		}
+		m, err := parseMembership(line)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+func parseMembership(line string) (Membership, error) {
+	number, rest, ok := strings.Cut(line, ":")
+	controllers, path, ok2 := strings.Cut(rest, ":")
+	hierarchy, err := strconv.Atoi(number)
+	if !ok || !ok2 || err != nil || hierarchy < 0 || !strings.HasPrefix(path, "/") {
+		return Membership{}, fmt.Errorf("%q is no line of /proc/PID/cgroup: want HIERARCHY:CONTROLLERS:/PATH", line)
+	}
+	m := Membership{Hierarchy: hierarchy, Controllers: []string{}}
+	if controllers != "" {
+		m.Controllers = strings.Split(controllers, ",")
+	}
+	// Only the kernel's own mark is taken off, once: a group may itself be
+	// named "x (deleted)".
+	m.Path, m.Deleted = strings.CutSuffix(path, " (deleted)")
+	return m, nil
+}
