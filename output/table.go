@@ -1,0 +1,192 @@
+package output
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/olekukonko/ll"
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/tw"
+)
+
+// table is what is left of a view and its rows when only the looks matter.
+type table struct {
+	headings []heading
+	rows     [][]field
+}
+
+type heading struct {
+	title string
+	right bool
+	cut   Cut
+}
+
+// field is one cell, escaped.
+type field struct {
+	lead  string // the lines of a tree
+	text  string
+	style Style
+}
+
+func (t *table) print(w io.Writer, o Options) error {
+	widths := t.layout(o)
+	if len(t.rows) == 0 && o.NoHeaders {
+		return nil
+	}
+	var buf bytes.Buffer
+	writer := newTablewriter(&buf, &lines{table: t, widths: widths, color: o.Color})
+	if !o.NoHeaders {
+		titles := make([]string, len(t.headings))
+		for i, h := range t.headings {
+			titles[i] = h.title
+		}
+		writer.Header(titles)
+	}
+	texts := make([]string, len(t.rows)*len(t.headings))
+	for n, row := range t.rows {
+		line := texts[n*len(row):][:len(row):len(row)]
+		for i, f := range row {
+			line[i] = f.lead + f.text
+		}
+		if err := writer.Append(line); err != nil {
+			return fmt.Errorf("composing the table: %w", err)
+		}
+	}
+	if err := writer.Render(); err != nil {
+		return fmt.Errorf("composing the table: %w", err)
+	}
+	return write(w, buf.Bytes())
+}
+
+// layout returns the width of each column and cuts the fields that are wider.
+func (t *table) layout(o Options) []int {
+	wide := make([]int, len(t.headings))
+	least := make([]int, len(t.headings))
+	for i, h := range t.headings {
+		if !o.NoHeaders {
+			wide[i] = textWidth(h.title)
+			least[i] = wide[i]
+		}
+		for _, row := range t.rows {
+			lead, text := textWidth(row[i].lead), textWidth(row[i].text)
+			wide[i] = max(wide[i], lead+text)
+			if h.cut != CutNever {
+				text = min(text, minCut)
+			}
+			least[i] = max(least[i], lead+text)
+		}
+	}
+	if o.Width <= 0 || o.NoTrunc {
+		return wide
+	}
+	widths := fit(wide, least, o.Width)
+	for i, h := range t.headings {
+		if widths[i] == wide[i] {
+			continue
+		}
+		for _, row := range t.rows {
+			f := &row[i]
+			f.text = cutText(f.text, widths[i]-textWidth(f.lead), h.cut)
+		}
+	}
+	return widths
+}
+
+// newTablewriter sets tablewriter up to hand cells on as they are: without
+// options it would upper-case, trim, wrap and pad them.
+func newTablewriter(w io.Writer, r tw.Renderer) *tablewriter.Table {
+	return tablewriter.NewTable(w,
+		tablewriter.WithRenderer(r),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithTrimSpace(tw.Off),
+		tablewriter.WithTrimTab(tw.Off),
+		tablewriter.WithTrimLine(tw.Off),
+		tablewriter.WithPadding(tw.PaddingNone),
+	)
+}
+
+// lines is the tablewriter renderer for tables without borders. The stock one
+// measures text by the locale of the process and cuts what then seems too wide,
+// leaves blanks at the ends of lines, and ignores write errors.
+type lines struct {
+	table  *table
+	widths []int
+	color  bool
+
+	w   *bytes.Buffer
+	row int // that comes next
+}
+
+var _ tw.Renderer = (*lines)(nil)
+
+// Start is called with the writer that tablewriter was given.
+func (l *lines) Start(w io.Writer) error {
+	buf, ok := w.(*bytes.Buffer)
+	if !ok {
+		return fmt.Errorf("lines go to a buffer, not to %T", w)
+	}
+	l.w = buf
+	return nil
+}
+
+// Header writes the headings.
+func (l *lines) Header(headers [][]string, _ tw.Formatting) {
+	for _, texts := range headers {
+		l.line(texts, func(int) field { return field{style: Bold} })
+	}
+}
+
+// Row writes one row.
+func (l *lines) Row(texts []string, _ tw.Formatting) {
+	fields := l.table.rows[l.row]
+	l.row++
+	l.line(texts, func(i int) field { return fields[i] })
+}
+
+// line writes texts in their columns. source returns the field that a text was
+// made from.
+func (l *lines) line(texts []string, source func(int) field) {
+	owed := 0 // blanks, written only when something follows
+	for i, text := range texts {
+		from := source(i)
+		lead, text := text[:len(from.lead)], text[len(from.lead):]
+		pad := l.widths[i] - textWidth(lead) - textWidth(text)
+		if l.table.headings[i].right {
+			owed, pad = owed+pad, 0
+		}
+		if lead != "" || text != "" {
+			l.w.WriteString(blanks(owed))
+			owed = 0
+		}
+		if l.color {
+			lead, text = Dim.paint(lead), from.style.paint(text)
+		}
+		l.w.WriteString(lead)
+		l.w.WriteString(text)
+		owed += pad + gap
+	}
+	l.w.WriteByte('\n')
+}
+
+// Config says that there are no borders and separators.
+func (l *lines) Config() tw.Rendition {
+	return tw.Rendition{
+		Borders:  tw.BorderNone,
+		Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
+	}
+}
+
+// Footer would write a footer.
+func (l *lines) Footer([][]string, tw.Formatting) {}
+
+// Line would write a ruler.
+func (l *lines) Line(tw.Formatting) {}
+
+// Close ends the table.
+func (l *lines) Close() error { return nil }
+
+// Logger would receive traces.
+func (l *lines) Logger(*ll.Logger) {}

@@ -1,0 +1,99 @@
+package output
+
+import (
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+)
+
+// Cut says how the text of a column gives way when the terminal is too narrow.
+type Cut uint8
+
+// The ways to give way.
+const (
+	CutNever  Cut = iota // numbers, identifiers: half of one is wrong, not short
+	CutEnd               // /usr/lib/syst…
+	CutMiddle            // /kubepods.s…9e8d.scope, for paths
+)
+
+const (
+	ellipsis = "…"
+	gap      = 2 // blanks between two columns
+	minCut   = 8 // no column is cut below this: a stump tells nothing
+)
+
+// textWidth returns how many columns of a terminal the escaped text s takes.
+func textWidth(s string) int {
+	if plainASCII(s) == len(s) {
+		return len(s)
+	}
+	return displaywidth.String(s)
+}
+
+// cutText shortens s to at most width columns.
+func cutText(s string, width int, how Cut) string {
+	if how == CutNever || textWidth(s) <= width {
+		return s
+	}
+	room := max(width-1, 0) // for the ellipsis
+	if how == CutEnd {
+		return head(s, room) + ellipsis
+	}
+	end := tail(s, (room+1)/2)
+	return head(s, room-textWidth(end)) + ellipsis + end
+}
+
+// head returns the longest prefix of s that fits into width columns.
+func head(s string, width int) string {
+	end, w := 0, 0
+	for g := displaywidth.StringGraphemes(s); g.Next(); {
+		w += g.Width()
+		if w > width {
+			break
+		}
+		end += len(g.Value())
+	}
+	return s[:end]
+}
+
+// tail returns the longest suffix of s that fits into width columns.
+func tail(s string, width int) string {
+	start, w := 0, textWidth(s)
+	for g := displaywidth.StringGraphemes(s); w > width && g.Next(); {
+		w -= g.Width()
+		start += len(g.Value())
+	}
+	return s[start:]
+}
+
+// fit returns the widths of columns whose contents are wide columns wide, so
+// that a line takes at most total. The widest column gives way first, never
+// below its least. If even that is too wide, the line stays longer than the
+// terminal: it wraps, but it can be read.
+func fit(wide, least []int, total int) []int {
+	widths := make([]int, len(wide))
+	sum := gap * (len(wide) - 1)
+	for i := range wide {
+		// Whatever exceeds the whole line is given up at once, lest a
+		// command line of two megabytes is taken back one by one.
+		widths[i] = max(least[i], min(wide[i], total))
+		sum += widths[i]
+	}
+	for ; sum > total; sum-- {
+		widest := -1
+		for i, w := range widths {
+			if w > least[i] && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+func blanks(n int) string {
+	return strings.Repeat(" ", max(n, 0))
+}
