@@ -1,0 +1,114 @@
+package inspect
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// readDetails reads what Options.Details asks for and completes the leaders.
+func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
+	if o.Details == NoDetails {
+		return nil
+	}
+	proc := o.procfs()
+	fs, err := procfs.NewFS(proc.Dir)
+	if err != nil {
+		return err
+	}
+	var chosen []*Process
+	if o.Details == AllDetails {
+		for i := range s.Processes {
+			chosen = append(chosen, &s.Processes[i])
+		}
+	} else {
+		seen := map[int]bool{}
+		for i := range s.Namespaces {
+			if l := s.Namespaces[i].Leader; l != nil && !seen[l.PID] {
+				seen[l.PID] = true
+				chosen = append(chosen, s.Process(l.PID))
+			}
+		}
+	}
+
+	timeout := o.CmdlineTimeout
+	if timeout == 0 {
+		timeout = 200 * time.Millisecond
+	}
+	details := make([]details, len(chosen))
+	stuck := guarded(ctx, len(chosen), o.workers(), timeout, func(i int) func() {
+		d := readDetails(fs, proc, chosen[i])
+		return func() { details[i] = d }
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	users := userNames(o.root())
+	for i, p := range chosen {
+		d := &details[i]
+		p.UID, p.NSPIDs, p.Cmdline = d.uid, d.nsPIDs, d.cmdline
+		if p.UID != nil {
+			p.User = users[*p.UID]
+			if p.User == "" {
+				p.User = strconv.FormatUint(uint64(*p.UID), 10)
+			}
+		}
+		if d.refused != "" {
+			s.Unreadable = append(s.Unreadable, Unreadable{p.PID, "cmdline", d.refused})
+		}
+	}
+	for _, i := range stuck {
+		s.Unreadable = append(s.Unreadable, Unreadable{chosen[i].PID, "cmdline", "no answer within " + timeout.String()})
+	}
+	for i := range s.Namespaces {
+		if l := s.Namespaces[i].Leader; l != nil {
+			p := s.Process(l.PID)
+			l.UID, l.User, l.Cmdline = p.UID, p.User, p.Cmdline
+		}
+	}
+	return nil
+}
+
+type details struct {
+	uid     *uint32
+	nsPIDs  []int
+	cmdline []string
+	refused string // why there is no cmdline
+}
+
+// readDetails reads one process in depth. The start time is read last: if it
+// is still the scan's, then all that was read before was the same process's.
+// The others keep what the scan has, without details.
+func readDetails(fs procfs.FS, dir Procfs, p *Process) details {
+	proc, err := fs.Proc(p.PID)
+	if err != nil {
+		return details{}
+	}
+	var d details
+	pid := strconv.Itoa(p.PID)
+	if status, err := proc.NewStatus(); err == nil {
+		uid := uint32(status.UIDs[1])
+		d.uid = &uid
+		for _, pid := range status.NSpids {
+			d.nsPIDs = append(d.nsPIDs, int(pid))
+		}
+	}
+	if p.KernelThread || p.State == Zombie {
+		d.cmdline = []string{}
+	} else if text, err := os.ReadFile(dir.join(pid, "cmdline")); err == nil {
+		d.cmdline = parseCmdline(text)
+	} else if !vanished(err) {
+		d.refused = errorName(err)
+	}
+	text, err := os.ReadFile(dir.join(pid, "stat"))
+	if err != nil {
+		return details{}
+	}
+	if st, err := parseStat(text); err != nil || st.startTicks != p.StartTicks {
+		return details{}
+	}
+	return d
+}

@@ -1,0 +1,189 @@
+package inspect
+
+import (
+	"slices"
+)
+
+// grouping collects namespaces while a scan goes on: by process first, then
+// by what the kernel and the mount tables say. One pass a step, no list is
+// walked for each of another list's entries.
+type grouping struct {
+	processes []Process
+	list      []Namespace
+	index     [NumTypes]map[uint64]int // inode number → place in list
+}
+
+func newGrouping(processes []Process) *grouping {
+	g := &grouping{processes: processes}
+	for t := range g.index {
+		g.index[t] = map[uint64]int{}
+	}
+	total := 0
+	for i := range processes {
+		for t, inode := range processes[i].NS {
+			if inode != 0 {
+				g.add(ID{Type(t), inode}).NProcs++
+				total++
+			}
+		}
+	}
+	// All lists of PIDs share one array, so that 10,000 processes in
+	// 500 sets cost one allocation and not thousands of growing ones.
+	slab := make([]int, total)
+	for i := range g.list {
+		n := g.list[i].NProcs
+		g.list[i].PIDs, slab = slab[:0:n], slab[n:]
+	}
+	for i := range processes {
+		p := &processes[i]
+		for t, inode := range p.NS {
+			if inode != 0 {
+				n := g.add(ID{Type(t), inode})
+				n.PIDs = append(n.PIDs, p.PID)
+			}
+		}
+	}
+	g.addThreads()
+	return g
+}
+
+// add finds a namespace, or makes a place for it. The pointer is good until
+// the next call.
+func (g *grouping) add(id ID) *Namespace {
+	i, known := g.index[id.Type][id.Inode]
+	if !known {
+		i = len(g.list)
+		g.index[id.Type][id.Inode] = i
+		g.list = append(g.list, Namespace{Type: id.Type, Inode: id.Inode, PIDs: []int{}, Names: []string{}, HeldBy: []Holder{}})
+	}
+	return &g.list[i]
+}
+
+func (g *grouping) has(id ID) bool {
+	_, known := g.index[id.Type][id.Inode]
+	return known
+}
+
+func (g *grouping) hold(id ID, h Holder) {
+	n := g.add(id)
+	n.HeldBy = append(n.HeldBy, h)
+}
+
+// addThreads adds what threads and future children are in.
+func (g *grouping) addThreads() {
+	for i := range g.processes {
+		p := &g.processes[i]
+		for _, thread := range p.Threads {
+			for _, t := range Types {
+				if inode := thread.NS[t]; inode != 0 && inode != p.NS[t] {
+					g.hold(ID{t, inode}, Holder{Kind: HeldByThread, PID: p.PID, TID: thread.TID})
+				}
+			}
+		}
+		if p.PIDForChildren != 0 {
+			g.hold(ID{PID, p.PIDForChildren}, Holder{Kind: HeldByForChildren, PID: p.PID})
+		}
+		if p.TimeForChildren != 0 {
+			g.hold(ID{Time, p.TimeForChildren}, Holder{Kind: HeldByForChildren, PID: p.PID})
+		}
+	}
+}
+
+// finish settles what depends on everything else and sorts.
+func (g *grouping) finish() []Namespace {
+	g.markInitial()
+	g.copyOwnerUIDs()
+	g.holdByChildren()
+	for i := range g.list {
+		if p := g.leader(&g.list[i]); p != nil {
+			g.list[i].Leader = &Leader{PID: p.PID, PPID: p.PPID, Comm: p.Comm}
+		}
+	}
+	slices.SortFunc(g.list, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
+	return g.list
+}
+
+// copyOwnerUIDs shows a user namespace's uid at whatever it owns.
+func (g *grouping) copyOwnerUIDs() {
+	for i := range g.list {
+		n := &g.list[i]
+		if n.Type == User || n.Owner == nil {
+			continue
+		}
+		if at, known := g.index[User][*n.Owner]; known {
+			n.OwnerUID = g.list[at].OwnerUID
+		}
+	}
+}
+
+// holdByChildren tells of the namespaces without a process which others keep
+// them: a child its parent, and any namespace its owner.
+func (g *grouping) holdByChildren() {
+	for i := range g.list {
+		n := &g.list[i]
+		child := n.ID()
+		hold := func(t Type, inode *uint64) {
+			if inode == nil {
+				return
+			}
+			if at, known := g.index[t][*inode]; known && g.list[at].NProcs == 0 {
+				g.list[at].HeldBy = append(g.list[at].HeldBy, Holder{Kind: HeldByChild, Child: &child})
+			}
+		}
+		hold(n.Type, n.Parent)
+		if n.Type != User { // a user namespace's owner is its parent
+			hold(User, n.Owner)
+		}
+	}
+}
+
+// leader chooses the process to name a namespace by. A process is topmost if
+// its parent is not in the namespace; several may be (two containers that
+// share one, orphans), so the oldest of them leads. Kernel threads and
+// zombies come last: they say nothing about what the namespace is for.
+func (g *grouping) leader(n *Namespace) *Process {
+	var best *Process
+	bestRank := 0
+	for _, pid := range n.PIDs {
+		at, _ := searchPID(g.processes, pid)
+		p := &g.processes[at]
+		rank := 1
+		if parent, found := searchPID(g.processes, p.PPID); !found || g.processes[parent].NS[n.Type] != n.Inode {
+			rank = 2
+		}
+		if !p.KernelThread && p.State != Zombie {
+			rank += 2
+		}
+		if best == nil || rank > bestRank || rank == bestRank && p.StartTicks < best.StartTicks {
+			best, bestRank = p, rank
+		}
+	}
+	return best
+}
+
+// markInitial marks the namespaces of the boot by comparison with those who
+// are still in them: kthreadd, the kernel thread without a parent, and PID 1
+// beside it. Where no such thread is to be seen (the /proc of a container)
+// or to be read (as an ordinary user), nothing is known, and nothing is said.
+//
+// PID 1 decides on the mount namespace if it can be read, for a kernel may
+// keep its threads away from init's file systems.
+func (g *grouping) markInitial() {
+	var boot NSSet
+	for i := range g.processes {
+		p := &g.processes[i]
+		if p.KernelThread && p.PPID == 0 && p.NS != (NSSet{}) {
+			boot = p.NS
+			if init := g.processes[0]; init.PID == 1 && init.NS[Mnt] != 0 {
+				boot[Mnt] = init.NS[Mnt]
+			}
+			break
+		}
+	}
+	for i := range g.list {
+		if n := &g.list[i]; boot[n.Type] != 0 {
+			initial := boot[n.Type] == n.Inode
+			n.Initial = &initial
+		}
+	}
+}

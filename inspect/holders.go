@@ -1,0 +1,288 @@
+package inspect
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
+)
+
+// found is a namespace with what was seen to hold it.
+type found struct {
+	id     ID
+	holder Holder
+	name   string // of ip-netns(8), for a bind mount
+}
+
+// holderSearch looks for what keeps namespaces alive besides processes.
+type holderSearch struct {
+	proc      Procfs
+	nsfs      [2]uint32 // the device of all namespace files: major, minor
+	known     *grouping // read, not written, while the search runs
+	relations relations
+	relate    bool
+}
+
+// meet asks about a namespace that no process is in, and closes fd.
+func (s *holderSearch) meet(fd int, id ID) {
+	if s.relate && !s.known.has(id) {
+		s.relations.follow(fd, id)
+	}
+	unix.Close(fd)
+}
+
+// findHolders adds Names and HeldBy, and the namespaces met on the way. It
+// runs on a live machine only: in a captured tree there is nothing to look at.
+func (g *grouping) findHolders(ctx context.Context, o Options) error {
+	proc := o.procfs()
+	if !proc.isLive() {
+		return nil
+	}
+	s := holderSearch{
+		proc: proc, nsfs: nsfsDevice(), known: g,
+		relations: relations{known: map[ID]*relation{}}, relate: o.Relations,
+	}
+	finds := s.ownBinds(o.root())
+	if o.Holders {
+		finds = append(finds, s.search(ctx, o.workers())...)
+	}
+	s.relations.addTo(g)
+	for _, f := range finds {
+		g.hold(f.id, f.holder)
+		if f.name != "" {
+			n := g.add(f.id)
+			n.Names = append(n.Names, f.name)
+		}
+	}
+	return ctx.Err()
+}
+
+// ownBinds finds the bind mounts in the caller's mount namespace.
+func (s *holderSearch) ownBinds(root string) []found {
+	mounts, err := mountsOf(ownMounts, isBind)
+	if err != nil {
+		return nil
+	}
+	var own unix.Stat_t
+	_ = unix.Stat(ownMountNS, &own)
+	finds := s.binds(unix.AT_FDCWD, own.Ino, mounts)
+	for i := range finds {
+		finds[i].name, _ = netnsName(root, finds[i].holder.Path)
+	}
+	return finds
+}
+
+const ownMountNS = "/proc/thread-self/ns/mnt"
+
+// binds turns mounts of namespace files, with paths as seen from the
+// directory root in the mount namespace mnt, into finds.
+func (s *holderSearch) binds(root int, mnt uint64, mounts []*mountinfo.Info) []found {
+	finds := make([]found, 0, len(mounts))
+	for _, m := range mounts {
+		id, err := ParseID(m.Root)
+		if err != nil {
+			continue
+		}
+		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByBind, Path: m.Mountpoint, Mnt: mnt}})
+		if fd := openBind(root, m.Mountpoint, id); fd >= 0 {
+			s.meet(fd, id)
+		}
+	}
+	return finds
+}
+
+// openBind opens a namespace file by the path of its mount, or returns -1.
+// Nothing else that may lie at the path by now is opened for reading: that
+// could block (a FIFO) or act (a device).
+func openBind(root int, path string, id ID) int {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	if root != unix.AT_FDCWD {
+		how.Resolve |= unix.RESOLVE_IN_ROOT
+	}
+	at, err := unix.Openat2(root, path, &how)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(at)
+	var fs unix.Statfs_t
+	if unix.Fstatfs(at, &fs) != nil || int64(fs.Type) != unix.NSFS_MAGIC {
+		return -1
+	}
+	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), id.Inode)
+	if !ok {
+		return -1
+	}
+	return fd
+}
+
+// search looks at the descriptors and sockets of every process, and into the
+// mount table of every mount namespace but our own.
+func (s *holderSearch) search(ctx context.Context, workers int) []found {
+	var own unix.Stat_t
+	_ = unix.Stat(ownMountNS, &own)
+	mountReader := map[int]bool{} // PIDs, one for each mount namespace
+	for i := range s.known.list {
+		if n := &s.known.list[i]; n.Type == Mnt && n.Inode != own.Ino && len(n.PIDs) > 0 {
+			mountReader[n.PIDs[0]] = true
+		}
+	}
+	processes := s.known.processes
+	finds := make([][]found, len(processes))
+	self := os.Getpid()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(processes) {
+					return
+				}
+				p := &processes[i]
+				if p.KernelThread || p.State == Zombie || p.PID == self {
+					continue
+				}
+				finds[i] = s.descriptors(p)
+				if mountReader[p.PID] {
+					finds[i] = append(finds[i], s.bindsOf(p)...)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(finds...)
+}
+
+func nsfsDevice() [2]uint32 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/thread-self/ns/user", &st) != nil {
+		return [2]uint32{}
+	}
+	return [2]uint32{unix.Major(st.Dev), unix.Minor(st.Dev)}
+}
+
+// descriptors finds the namespaces that p holds by a file or a socket. The
+// link of a namespace opened in /proc/PID/ns reads "net:[…]"; of one opened
+// through a bind mount it reads like a path, so that such links are looked
+// at. AT_STATX_DONT_SYNC keeps a dead file server from hanging us there.
+func (s *holderSearch) descriptors(p *Process) (finds []found) {
+	dir, err := os.Open(s.proc.join(strconv.Itoa(p.PID), "fd"))
+	if err != nil {
+		return nil // counted already, if it is refused
+	}
+	defer dir.Close()
+	fds, _ := numericNames(dir)
+	pidfd := -1
+	defer func() {
+		if pidfd >= 0 {
+			unix.Close(pidfd)
+		}
+	}()
+	var buf [64]byte
+	for _, fd := range append([]int{0}, fds...) {
+		name := strconv.Itoa(fd)
+		n, err := unix.Readlinkat(int(dir.Fd()), name, buf[:])
+		if err != nil {
+			continue
+		}
+		link := string(buf[:n])
+		if strings.HasPrefix(link, "socket:") {
+			if pidfd < 0 {
+				if pidfd, err = unix.PidfdOpen(p.PID, 0); err != nil {
+					continue
+				}
+			}
+			if id, ok := s.socketNamespace(p, pidfd, fd); ok {
+				finds = append(finds, found{id: id, holder: Holder{Kind: HeldBySocket, PID: p.PID, FD: &fd}})
+			}
+			continue
+		}
+		if _, err := ParseID(link); err != nil && !strings.HasPrefix(link, "/") {
+			continue
+		}
+		var st unix.Statx_t
+		err = unix.Statx(int(dir.Fd()), name, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
+		if err != nil || [2]uint32{st.Dev_major, st.Dev_minor} != s.nsfs {
+			continue
+		}
+		ns, id, err := openNamespace(int(dir.Fd()), name)
+		if err != nil {
+			continue
+		}
+		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByFD, PID: p.PID, FD: &fd}})
+		s.meet(ns, id)
+	}
+	return finds
+}
+
+// openNamespace opens a namespace file whose type is not known yet.
+func openNamespace(dir int, name string) (int, ID, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, ID{}, err
+	}
+	id, err := identify(fd)
+	if err != nil {
+		unix.Close(fd)
+		return -1, ID{}, err
+	}
+	return fd, id, nil
+}
+
+// identify is the type and inode number of an open namespace file.
+func identify(fd int) (ID, error) {
+	flag, err := linux.NSType(fd)
+	if err != nil {
+		return ID{}, err
+	}
+	t, known := TypeOfFlag(flag)
+	if !known {
+		return ID{}, unix.ENOTTY
+	}
+	inode, err := inodeOf(fd)
+	return ID{t, inode}, err
+}
+
+// socketNamespace finds a network namespace that a socket of p belongs to and
+// p itself is not in.
+func (s *holderSearch) socketNamespace(p *Process, pidfd, fd int) (ID, bool) {
+	socket, err := unix.PidfdGetfd(pidfd, fd, 0)
+	if err != nil {
+		return ID{}, false
+	}
+	defer unix.Close(socket)
+	ns, err := linux.SocketNetNS(socket)
+	if err != nil {
+		return ID{}, false
+	}
+	inode, err := inodeOf(ns)
+	if err != nil || inode == p.NS[Net] {
+		unix.Close(ns)
+		return ID{}, false
+	}
+	s.meet(ns, ID{Net, inode})
+	return ID{Net, inode}, true
+}
+
+// bindsOf finds the bind mounts in p's mount namespace, as seen from p's root.
+func (s *holderSearch) bindsOf(p *Process) []found {
+	pid := strconv.Itoa(p.PID)
+	mounts, err := mountsOf(s.proc.join(pid, "mountinfo"), isBind)
+	if err != nil || len(mounts) == 0 {
+		return nil
+	}
+	root, err := unix.Open(s.proc.join(pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(root)
+	return s.binds(root, p.NS[Mnt], mounts)
+}

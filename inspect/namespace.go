@@ -1,0 +1,100 @@
+package inspect
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Namespace is one namespace and all that the scan found out about it. Other
+// namespaces are named by inode number: a parent has the same type, an owner
+// is a user namespace.
+type Namespace struct {
+	Type  Type   `json:"type"`
+	Inode uint64 `json:"inode"`
+	// KernelID is the kernel's 64-bit id, never used again after the
+	// namespace is gone (Linux 6.18); nil where the kernel has none or
+	// nothing could be asked.
+	KernelID *uint64 `json:"id"`
+	// Initial marks the namespaces that the machine booted with. nil: not
+	// known, because nothing to compare with could be read.
+	Initial *bool `json:"initial"`
+	// Parent is the parent of a user or PID namespace; nil at the top of the
+	// reader's view and for the other types.
+	Parent *uint64 `json:"parent"`
+	// Owner is the user namespace whose capabilities govern this one; for a
+	// user namespace it is its parent. nil where the reader may not see it.
+	Owner *uint64 `json:"owner"`
+	// OwnerUID is the user who made the owner (for a user namespace: itself),
+	// as seen from the reader's user namespace.
+	OwnerUID *uint32 `json:"owner_uid"`
+
+	// NProcs and PIDs count and list the processes whose leader is in it.
+	NProcs int   `json:"nprocs"`
+	PIDs   []int `json:"pids"`
+	// Leader is the process to name it by: the topmost and oldest one, never
+	// a kernel thread if there is another. nil if NProcs is 0.
+	Leader *Leader `json:"leader"`
+	// Names are those that ip-netns(8) and the like gave it.
+	Names []string `json:"names"`
+	// HeldBy is what else was seen to keep it alive.
+	HeldBy []Holder `json:"held_by"`
+	// Container is reserved for the container's identity.
+	Container *Container `json:"container"`
+}
+
+// ID is the namespace's type and inode number.
+func (n *Namespace) ID() ID { return ID{n.Type, n.Inode} }
+
+// IsInitial says that the namespace is known to be one of the boot's.
+func (n *Namespace) IsInitial() bool { return n.Initial != nil && *n.Initial }
+
+// Leader is the process that a namespace is named by.
+type Leader struct {
+	PID     int      `json:"pid"`
+	PPID    int      `json:"ppid"`
+	UID     *uint32  `json:"uid"`
+	User    string   `json:"user"`
+	Comm    string   `json:"comm"`
+	Cmdline []string `json:"cmdline"`
+}
+
+// Holder is something other than a process's leader that keeps a namespace
+// alive.
+type Holder struct {
+	Kind HolderKind `json:"kind"`
+	// PID is the process that has the thread, the descriptor or the socket,
+	// or whose children will be in the namespace.
+	PID int  `json:"pid,omitempty"`
+	TID int  `json:"tid,omitempty"`
+	FD  *int `json:"fd,omitempty"`
+	// Path is a bind mount's, in the mount namespace Mnt.
+	Path string `json:"path,omitempty"`
+	Mnt  uint64 `json:"mnt,omitempty"`
+	// Child is a namespace that this one is the parent or owner of.
+	Child *ID `json:"child,omitempty"`
+}
+
+// HolderKind says what a Holder is.
+type HolderKind string
+
+// The kinds of Holder.
+const (
+	HeldByThread      HolderKind = "thread"
+	HeldByForChildren HolderKind = "for_children"
+	HeldByChild       HolderKind = "child"
+	HeldByBind        HolderKind = "bind"
+	HeldByFD          HolderKind = "fd"
+	HeldBySocket      HolderKind = "socket"
+)
+
+func compareIDs(a, b ID) int {
+	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Inode, b.Inode))
+}
+
+func searchID(list []Namespace, id ID) (int, bool) {
+	return slices.BinarySearchFunc(list, id, func(n Namespace, id ID) int { return compareIDs(n.ID(), id) })
+}
+
+func searchPID(list []Process, pid int) (int, bool) {
+	return slices.BinarySearchFunc(list, pid, func(p Process, pid int) int { return cmp.Compare(p.PID, pid) })
+}

@@ -1,0 +1,401 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs"
+)
+
+// Source is where the raw records of a scan come from. Procfs is the only one
+// today; whatever else serves (a BPF task iterator, listns(2)) must give the
+// same records.
+type Source interface {
+	// Processes lists every process, sorted by PID, and what could not be
+	// read. It fails only if there is nothing to read at all, or with ctx.
+	Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error)
+}
+
+// Procfs reads a mounted procfs, or a captured copy of one. Each process
+// costs one open directory and a handful of relative reads: a path is walked
+// once, and the descriptor pins the process, so a PID that is used again
+// in the middle is noticed (ESRCH) and never mixed up.
+type Procfs struct {
+	// Dir is where it is mounted, such as /proc.
+	Dir string
+}
+
+// linkNames are the files of /proc/PID/ns, relative to /proc/PID.
+var linkNames = func() (names [NumTypes]string) {
+	for t := range names {
+		names[t] = "ns/" + types[t].name
+	}
+	return names
+}()
+
+// Processes implements Source.
+func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error) {
+	dir, err := os.Open(p.Dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the process table: %w", err)
+	}
+	defer dir.Close()
+	pids, err := numericNames(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
+	}
+	if len(pids) == 0 {
+		return nil, nil, fmt.Errorf("%s holds no processes: is a procfs mounted there?", p.Dir)
+	}
+
+	// Workers take chunks of the sorted PIDs and keep their results in
+	// chunk order, so that nothing needs sorting again.
+	const chunk = 64
+	results := make([]procfsChunk, (len(pids)+chunk-1)/chunk)
+	missing := missingTypes(int(dir.Fd()))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(o.workers(), len(results)) {
+		wg.Go(func() {
+			r := procfsReader{proc: int(dir.Fd()), options: o, missing: missing}
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(results) {
+					return
+				}
+				r.out = &results[i]
+				for _, pid := range pids[i*chunk : min((i+1)*chunk, len(pids))] {
+					if ctx.Err() != nil {
+						return
+					}
+					r.process(pid)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	var processes []Process
+	var unreadable []Unreadable
+	processes = make([]Process, 0, len(pids))
+	for _, r := range results {
+		processes = append(processes, r.processes...)
+		unreadable = append(unreadable, r.unreadable...)
+	}
+	return processes, unreadable, nil
+}
+
+// procfsChunk is what one chunk of PIDs yielded.
+type procfsChunk struct {
+	processes  []Process
+	unreadable []Unreadable
+}
+
+// missingTypes finds the types that this kernel was built without: for those
+// a link's ENOENT says nothing about the process.
+func missingTypes(proc int) (missing [NumTypes]bool) {
+	self, err := unix.Openat(proc, "self", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return missing // /proc of another PID namespace, or a captured tree
+	}
+	defer unix.Close(self)
+	for t, name := range linkNames {
+		missing[t] = unix.Faccessat(self, name, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT
+	}
+	return missing
+}
+
+// numericNames lists the entries of a /proc or task directory that are
+// numbers, sorted.
+func numericNames(dir *os.File) ([]int, error) {
+	names, err := dir.Readdirnames(-1)
+	if err != nil && len(names) == 0 {
+		return nil, err
+	}
+	numbers := make([]int, 0, len(names))
+	for _, name := range names {
+		if n, ok := parseDecimal(name); ok && n > 0 && n < 1<<31 {
+			numbers = append(numbers, int(n))
+		}
+	}
+	slices.Sort(numbers) // procfs lists in order; a captured copy need not
+	return numbers, nil
+}
+
+// procfsReader is one worker: its buffers serve every process it reads.
+type procfsReader struct {
+	proc    int // descriptor of /proc
+	options Options
+	missing [NumTypes]bool
+	out     *procfsChunk
+	buf     [4096]byte
+	cgroups map[string][]cgroupfs.Membership // by the file's text, which many processes share
+}
+
+// readFile reads a small file of procfs whole, into the worker's buffer: the
+// kernel makes such a file's text in one go, and a read that fills less than
+// the buffer has got all of it.
+func (r *procfsReader) readFile(dir int, name string) ([]byte, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	buf := r.buf[:]
+	for n := 0; ; {
+		got, err := unix.Read(fd, buf[n:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		n += got
+		if got == 0 || n < len(buf) {
+			return buf[:n], nil
+		}
+		buf = append(buf, make([]byte, len(buf))...)
+	}
+}
+
+// link reads one namespace link.
+func (r *procfsReader) link(dir int, name string, t Type) (uint64, error) {
+	n, err := unix.Readlinkat(dir, name, r.buf[:64])
+	if err != nil {
+		return 0, err
+	}
+	inode, ok := parseLink(r.buf[:n], t)
+	if !ok {
+		return 0, fmt.Errorf("%s: %q is no namespace link", name, r.buf[:n])
+	}
+	return inode, nil
+}
+
+func (r *procfsReader) refuse(pid int, what string, err error) {
+	r.out.unreadable = append(r.out.unreadable, Unreadable{pid, what, errorName(err)})
+}
+
+// process reads one process. One that vanishes on the way is simply gone.
+func (r *procfsReader) process(pid int) {
+	dir, err := unix.Openat(r.proc, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if !vanished(err) {
+			r.refuse(pid, "namespaces", err)
+		}
+		return
+	}
+	defer unix.Close(dir)
+
+	text, err := r.readFile(dir, "stat")
+	if vanished(err) {
+		return
+	}
+	st, parseErr := parseStat(text)
+	if err = errors.Join(err, parseErr); err != nil {
+		r.refuse(pid, "namespaces", err)
+		return
+	}
+	p := Process{
+		PID: pid, PPID: st.ppid, StartTicks: st.startTicks, Comm: string(st.comm), State: st.state,
+		KernelThread: st.flags&pfKthread != 0, NumThreads: st.numThreads,
+	}
+	err = r.namespaces(dir, &p)
+	if vanished(err) {
+		return
+	}
+	if err != nil {
+		r.refuse(pid, "namespaces", err)
+	}
+	// A leader that has exited leaves its threads' namespaces to be found
+	// under task/ only.
+	if err == nil && p.NumThreads > 1 {
+		r.threads(dir, &p)
+	}
+	if r.options.Cgroups {
+		r.memberships(dir, &p)
+	}
+	r.out.processes = append(r.out.processes, p)
+}
+
+// namespaces reads the links of p, whose directory is dir. ESRCH: p is gone.
+func (r *procfsReader) namespaces(dir int, p *Process) error {
+	reread := false
+	for _, t := range Types {
+		if r.missing[t] {
+			continue
+		}
+		inode, err := r.link(dir, linkNames[t], t)
+		switch {
+		case err == nil:
+			p.NS[t] = inode
+		case err == unix.ENOENT && p.State == Zombie:
+			// exit_task_namespaces (kernel/nsproxy.c) took all but user and pid.
+		case err == unix.ENOENT && !reread:
+			// It has died since its stat was read, or only its leader has.
+			reread = true
+			text, err := r.readFile(dir, "stat")
+			if err != nil {
+				return unix.ESRCH
+			}
+			if st, err := parseStat(text); err == nil {
+				p.State, p.NumThreads = st.state, st.numThreads
+			}
+		case err == unix.ENOENT:
+			// Missing in a captured tree, or a leader in the act of exiting.
+		case err == unix.EACCES || err == unix.EPERM:
+			// The same check (ptrace_may_access) guards all eight links. A
+			// task that is being torn down is refused as well.
+			if _, gone := r.readFile(dir, "stat"); gone != nil {
+				return unix.ESRCH
+			}
+			return err
+		default:
+			return err
+		}
+	}
+	if p.State == Zombie {
+		// What was read before it died is no longer true.
+		p.NS = NSSet{User: p.NS[User], PID: p.NS[PID]}
+		return nil
+	}
+	if p.NS == (NSSet{}) {
+		return errNoLinks
+	}
+	if p.KernelThread {
+		return nil // they have no children of their own
+	}
+	// An ENOENT here is no error: unshare(CLONE_NEWPID) without a child yet.
+	if inode, err := r.link(dir, "ns/pid_for_children", PID); err == nil && inode != p.NS[PID] {
+		p.PIDForChildren = inode
+	}
+	if r.missing[Time] {
+		return nil
+	}
+	if inode, err := r.link(dir, "ns/time_for_children", Time); err == nil && inode != p.NS[Time] {
+		p.TimeForChildren = inode
+	}
+	return nil
+}
+
+// threads reads the threads of p that matter: those whose namespaces differ
+// from the leader's, or all.
+func (r *procfsReader) threads(dir int, p *Process) {
+	fd, err := unix.Openat(dir, "task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if !vanished(err) {
+			r.refuse(p.PID, "threads", err)
+		}
+		return
+	}
+	task := os.NewFile(uintptr(fd), "task")
+	defer task.Close()
+	tids, err := numericNames(task)
+	if err != nil && !vanished(err) {
+		r.refuse(p.PID, "threads", err)
+	}
+	for _, tid := range tids {
+		if tid == p.PID {
+			continue
+		}
+		thread, err := r.thread(fd, tid, p)
+		if err != nil && !vanished(err) {
+			r.refuse(p.PID, "threads", err)
+			return
+		}
+		if err == nil && (r.options.Threads || thread.NS != p.NS) {
+			p.Threads = append(p.Threads, thread)
+		}
+	}
+}
+
+func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
+	dir, err := unix.Openat(task, strconv.Itoa(tid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Thread{}, err
+	}
+	defer unix.Close(dir)
+	thread := Thread{TID: tid, NS: p.NS}
+	for _, t := range Types {
+		// Threads of one process cannot differ in these (copy_process and
+		// create_user_ns refuse): save two reads of eight.
+		if t == User || t == PID || r.missing[t] {
+			continue
+		}
+		if thread.NS[t], err = r.link(dir, linkNames[t], t); err != nil {
+			return Thread{}, err // ENOENT as well: the thread is exiting
+		}
+	}
+	if !r.options.Threads && thread.NS == p.NS {
+		return thread, nil
+	}
+	text, err := r.readFile(dir, "stat")
+	if err != nil {
+		return Thread{}, err
+	}
+	st, err := parseStat(text)
+	thread.Comm, thread.State = string(st.comm), st.state
+	return thread, err
+}
+
+func (r *procfsReader) memberships(dir int, p *Process) {
+	text, err := r.readFile(dir, "cgroup")
+	if err == nil {
+		if list, known := r.cgroups[string(text)]; known {
+			p.Cgroups = list
+			return
+		}
+		var list []cgroupfs.Membership
+		if list, err = cgroupfs.ParseMemberships(text); err == nil {
+			if r.cgroups == nil {
+				r.cgroups = map[string][]cgroupfs.Membership{}
+			}
+			r.cgroups[string(text)] = list
+			p.Cgroups = list
+			return
+		}
+	}
+	if !vanished(err) {
+		r.refuse(p.PID, "cgroup", err)
+	}
+}
+
+// errNoLinks is a captured tree's lack: a live process has at least two.
+var errNoLinks = errors.New("no links below ns/")
+
+// vanished says that err means "no such process (any more)": ENOENT from a
+// path, ESRCH from what was opened before.
+func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
+
+// errorName is what an Unreadable says: the errno's name, which can be
+// searched for, where there is one.
+func errorName(err error) string {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		if name := unix.ErrnoName(errno); name != "" {
+			return name
+		}
+	}
+	return err.Error()
+}
+
+// isLive tells a mounted procfs from a captured copy.
+func (p Procfs) isLive() bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(p.Dir, &fs) == nil && int64(fs.Type) == unix.PROC_SUPER_MAGIC
+}
+
+// join makes a path below the /proc in use.
+func (p Procfs) join(elem ...string) string {
+	return filepath.Join(append([]string{p.Dir}, elem...)...)
+}

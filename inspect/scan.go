@@ -1,0 +1,181 @@
+// Package inspect shows which namespaces a Linux machine has, who is in them,
+// who owns them and what keeps them alive.
+//
+//	snapshot, err := inspect.Scan(ctx, inspect.Options{Relations: true})
+//	for _, ns := range snapshot.Namespaces {
+//		fmt.Println(ns.ID(), ns.NProcs)
+//	}
+//
+// Scan reads /proc once, on all cores, and returns a Snapshot: plain data,
+// namespaces and processes referring to each other by number. Trouble with
+// single processes is data too (Snapshot.Unreadable), never an error. Resolve
+// turns a word such as "5151" or "net:[4026531840]" into a Target, pinned so
+// that it cannot become another process.
+//
+// Limits: a snapshot is not atomic, since /proc is read process by process,
+// and what the reader may not see is missing from it: see Snapshot.Complete.
+package inspect
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Options says where to look and what to read. The zero value reads the
+// namespaces of every process of this machine and nothing else: read only
+// what the view needs, for each field costs a system call or more a process.
+type Options struct {
+	// Root is the directory below which proc, etc and run lie: "" or "/" for
+	// this machine, or where a host's root is mounted, or a captured tree.
+	Root string
+	// Source replaces the procfs at Root/proc.
+	Source Source
+	// Workers is how many processes are read at a time: 0 for one a core.
+	Workers int
+
+	// Relations asks the kernel for each namespace's parent, owner and id,
+	// and adds the namespaces found only in that way.
+	Relations bool
+	// Cgroups reads each process's cgroup memberships.
+	Cgroups bool
+	// Threads lists all threads, not only those in other namespaces than
+	// their leader.
+	Threads bool
+	// Details says whose UID, User, Cmdline and NSPIDs are read.
+	Details Details
+	// Binds looks for names and bind mounts of namespaces in the caller's own
+	// mount namespace: Namespace.Names and HeldBy.
+	Binds bool
+	// Holders looks further: at every open descriptor and socket, and in
+	// every other mount namespace. It costs as much as the scan itself, or
+	// more.
+	Holders bool
+	// CmdlineTimeout bounds the wait for one command line, which blocks for
+	// as long as the process's memory is locked or its pages cannot be read.
+	// 0 means 200 ms.
+	CmdlineTimeout time.Duration
+}
+
+// Details says of which processes the costlier fields are read.
+type Details uint8
+
+// The choices of Options.Details.
+const (
+	NoDetails     Details = iota
+	LeaderDetails         // of the processes that lead a namespace
+	AllDetails            // of every process
+)
+
+func (o Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (o Options) root() string {
+	if o.Root == "" {
+		return "/"
+	}
+	return o.Root
+}
+
+func (o Options) procfs() Procfs { return Procfs{filepath.Join(o.root(), "proc")} }
+
+// Snapshot is what one scan found. It is not changed afterwards.
+type Snapshot struct {
+	// Host and Kernel are the scanned machine's host name and kernel release.
+	Host      string    `json:"host"`
+	Kernel    string    `json:"kernel"`
+	ScannedAt time.Time `json:"scanned_at"`
+	// Complete says that nothing was refused: every process was listed and
+	// all that was asked for of it was read.
+	Complete bool `json:"complete"`
+	// Unreadable lists what was refused, by PID.
+	Unreadable []Unreadable `json:"unreadable"`
+	// Hidden is the mount option of /proc that hides other users' processes
+	// from this reader ("hidepid=invisible"), or empty.
+	Hidden string `json:"hidden,omitempty"`
+
+	// Processes are sorted by PID, Namespaces by type and inode number.
+	Processes  []Process   `json:"processes"`
+	Namespaces []Namespace `json:"namespaces"`
+}
+
+// Scan reads all processes and groups them by namespace. It fails if there
+// are none to read, or with ctx.
+func Scan(ctx context.Context, o Options) (*Snapshot, error) {
+	proc := o.procfs()
+	source := o.Source
+	if source == nil {
+		source = proc
+	}
+	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: proc.hidden()}
+	s.Host, s.Kernel = hostAndKernel(proc)
+	var err error
+	if s.Processes, s.Unreadable, err = source.Processes(ctx, o); err != nil {
+		return nil, err
+	}
+	g := newGrouping(s.Processes)
+	if o.Relations && proc.isLive() {
+		if err := g.relate(ctx, proc, o.workers()); err != nil {
+			return nil, err
+		}
+	}
+	if o.Binds || o.Holders {
+		if err := g.findHolders(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	s.Namespaces = g.finish()
+	if err := s.readDetails(ctx, o); err != nil {
+		return nil, err
+	}
+	s.Complete = len(s.Unreadable) == 0 && s.Hidden == ""
+	if s.Unreadable == nil {
+		s.Unreadable = []Unreadable{}
+	}
+	return s, nil
+}
+
+// Process finds a process by PID.
+func (s *Snapshot) Process(pid int) *Process {
+	i, found := searchPID(s.Processes, pid)
+	if !found {
+		return nil
+	}
+	return &s.Processes[i]
+}
+
+// Namespace finds a namespace.
+func (s *Snapshot) Namespace(id ID) *Namespace {
+	i, found := searchID(s.Namespaces, id)
+	if !found {
+		return nil
+	}
+	return &s.Namespaces[i]
+}
+
+// UnreadableProcesses counts the processes whose namespaces are not known.
+func (s *Snapshot) UnreadableProcesses() int {
+	n := 0
+	for _, u := range s.Unreadable {
+		if u.What == "namespaces" {
+			n++
+		}
+	}
+	return n
+}
+
+func hostAndKernel(p Procfs) (host, kernel string) {
+	read := func(name string) string {
+		text, _ := os.ReadFile(p.join("sys/kernel", name))
+		return strings.TrimSpace(string(text))
+	}
+	// A captured tree is not this machine: what it does not say stays empty.
+	return read("hostname"), read("osrelease")
+}
