@@ -43,7 +43,7 @@ func (g *grouping) relate(ctx context.Context, proc Procfs, workers int) error {
 				if i >= len(g.list) {
 					return
 				}
-				if fd, ok := g.open(dir, &g.list[i]); ok {
+				if fd, ok := openByProcess(dir, &g.list[i]); ok {
 					r.follow(fd, g.list[i].ID())
 					unix.Close(fd)
 				}
@@ -69,10 +69,10 @@ func (r *relations) addTo(g *grouping) {
 	}
 }
 
-// open opens a namespace through one of the processes or threads in it, and
-// makes sure that it is the one: the process may have gone, its PID may be
-// somebody else's, or it may have moved.
-func (g *grouping) open(proc int, n *Namespace) (int, bool) {
+// openByProcess opens a namespace through one of the processes or threads in
+// it, and makes sure that it is the one: the process may have gone, its PID may
+// be somebody else's, or it may have moved.
+func openByProcess(proc int, n *Namespace) (int, bool) {
 	name := "/ns/" + n.Type.String()
 	for _, pid := range n.PIDs {
 		if fd, ok := openExactly(proc, strconv.Itoa(pid)+name, n.Inode); ok {

@@ -1,0 +1,85 @@
+package enter
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/linux"
+)
+
+// Do runs fn in the namespaces of the plan, on an operating system thread of
+// its own that ends with it, and returns fn's error. Other goroutines, those
+// that fn starts included, stay where they are.
+//
+// In fn, a PID namespace is that of processes started there, not one's own
+// (setns(2)); /proc/self means nothing under another /proc, so open what you
+// need of it before; and os/exec.Cmd with a nil Stdin, Stdout or Stderr opens
+// the target's /dev/null. Use Command to run commands.
+//
+// Plans with a user or time namespace end in a *ThreadError.
+func Do(p *Plan, fn func() error) error {
+	for _, j := range p.Joins {
+		if j.ID.Type == inspect.User || j.ID.Type == inspect.Time {
+			return &ThreadError{j.ID, j.From}
+		}
+	}
+	return onThread(func() error {
+		if err := p.join(); err != nil {
+			return err
+		}
+		return fn()
+	})
+}
+
+// join moves the calling thread, which must be locked and not be used for
+// anything else any more.
+func (p *Plan) join() error {
+	// Threads of a Go program share their root, working directory and umask;
+	// mntns_install (fs/namespace.c) refuses to move them all with EINVAL.
+	// A pidfd that joins several namespaces at once would even do it.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare(CLONE_FS): %w", err)
+	}
+	for _, j := range p.Joins {
+		if err := unix.Setns(int(j.file.Fd()), j.ID.Type.CloneFlag()); err != nil {
+			return j.explain(err)
+		}
+	}
+	if p.root == nil {
+		return nil
+	}
+	if err := unix.Fchdir(int(p.root.Fd())); err != nil {
+		return &Error{"going to the target's root: " + linux.ErrnoText(err), err}
+	}
+	if err := unix.Chroot("."); err != nil {
+		return &Error{"chroot to the target's root: " + linux.ErrnoText(err), err}
+	}
+	return nil
+}
+
+// errGoexit says that a function ended its goroutine instead of returning.
+var errGoexit = errors.New("enter: the function called runtime.Goexit")
+
+// onThread runs fn on a thread of its own. The goroutine never unlocks it, so
+// that the runtime ends it, whatever namespaces it is in by then.
+func onThread(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		// The process's first thread cannot end alone, and /proc/self shows
+		// what it is in: keep it busy waiting, and take another one.
+		if unix.Gettid() == unix.Getpid() {
+			done <- onThread(fn)
+			runtime.UnlockOSThread()
+			return
+		}
+		err := errGoexit
+		defer func() { done <- err }()
+		err = fn()
+	}()
+	return <-done
+}

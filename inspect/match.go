@@ -1,0 +1,239 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotFound marks the errors that say: there is no such process, namespace
+// or cgroup.
+var ErrNotFound = errors.New("not found")
+
+// notFound is an ErrNotFound that says more.
+type notFound string
+
+func (e notFound) Error() string        { return string(e) }
+func (e notFound) Is(target error) bool { return target == ErrNotFound }
+
+func notFoundf(format string, args ...any) error { return notFound(fmt.Sprintf(format, args...)) }
+
+// Match is what a Ref names in a snapshot: processes, and the namespaces that
+// they are in or, for a namespace, that one and those in it.
+type Match struct {
+	PIDs       []int
+	Namespaces []ID
+}
+
+// Match looks a Ref up in a snapshot that was made with what it Needs. root is
+// the snapshot's Options.Root.
+func (s *Snapshot) Match(r Ref, root string) (Match, error) {
+	o := Options{Root: root}
+	switch r.Kind {
+	case RefSelf:
+		pid, err := o.procfs().self()
+		if err != nil {
+			return Match{}, err
+		}
+		return s.matchProcess(Ref{Word: r.Word, PID: pid})
+	case RefProcess:
+		return s.matchProcess(r)
+	case RefCgroup:
+		return s.matchCgroup(r.Path)
+	case RefNamespace:
+		for _, t := range Types {
+			if !r.AnyType && t != r.ID.Type {
+				continue
+			}
+			if n := s.Namespace(ID{t, r.ID.Inode}); n != nil {
+				return Match{PIDs: n.PIDs, Namespaces: []ID{n.ID()}}, nil
+			}
+		}
+		return Match{}, s.noNamespace(r)
+	}
+	fd, id, err := openRefFile(r, root)
+	if err != nil {
+		return Match{}, err
+	}
+	unix.Close(fd)
+	m := Match{Namespaces: []ID{id}}
+	if n := s.Namespace(id); n != nil {
+		m.PIDs = n.PIDs
+	}
+	return m, nil
+}
+
+func (s *Snapshot) matchProcess(r Ref) (Match, error) {
+	p := s.Process(r.PID)
+	if p == nil {
+		return Match{}, noProcess(r.PID)
+	}
+	m := Match{PIDs: []int{p.PID}}
+	add := func(t Type, inode uint64) {
+		if id := (ID{t, inode}); inode != 0 && !slices.Contains(m.Namespaces, id) {
+			m.Namespaces = append(m.Namespaces, id)
+		}
+	}
+	addSet := func(set NSSet) {
+		for t, inode := range set {
+			add(Type(t), inode)
+		}
+	}
+	if r.TID != 0 && r.TID != r.PID {
+		i := slices.IndexFunc(p.Threads, func(t Thread) bool { return t.TID == r.TID })
+		if i < 0 {
+			return Match{}, notFoundf("process %d has no thread %d", r.PID, r.TID)
+		}
+		addSet(p.Threads[i].NS)
+		return m, nil
+	}
+	addSet(p.NS)
+	for _, thread := range p.Threads {
+		addSet(thread.NS)
+	}
+	add(PID, p.PIDForChildren)
+	add(Time, p.TimeForChildren)
+	if len(m.Namespaces) == 0 {
+		return Match{}, s.whyUnreadable(p)
+	}
+	return m, nil
+}
+
+// whyUnreadable says why the namespaces of a process are not known.
+func (s *Snapshot) whyUnreadable(p *Process) error {
+	for _, u := range s.Unreadable {
+		if u.PID == p.PID && u.What == "namespaces" {
+			return fmt.Errorf("the namespaces of process %d (%s) may not be read: %s", p.PID, p.Comm, u.Error)
+		}
+	}
+	return fmt.Errorf("the namespaces of process %d (%s, state %s) are not known", p.PID, p.Comm, p.State)
+}
+
+func (s *Snapshot) matchCgroup(path string) (Match, error) {
+	var m Match
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		for _, group := range p.Cgroups {
+			if group.Path != path {
+				continue
+			}
+			m.PIDs = append(m.PIDs, p.PID)
+			for t, inode := range p.NS {
+				if id := (ID{Type(t), inode}); inode != 0 && !slices.Contains(m.Namespaces, id) {
+					m.Namespaces = append(m.Namespaces, id)
+				}
+			}
+			break
+		}
+	}
+	if len(m.PIDs) == 0 {
+		return m, notFoundf("no process is in a cgroup %s", path)
+	}
+	return m, nil
+}
+
+func (s *Snapshot) noNamespace(r Ref) error {
+	hint := ""
+	if n := s.UnreadableProcesses(); n > 0 {
+		hint = fmt.Sprintf(", or it is among those of %d unreadable processes", n)
+	}
+	return notFoundf("no namespace %s: it is gone%s", r.Word, hint)
+}
+
+func noProcess(pid int) error {
+	return notFoundf("no process %d: it has exited, or it is not in the PID namespace of this /proc", pid)
+}
+
+// self is nsx's own PID in the PID namespace of this procfs, which need not be
+// the one that getpid(2) counts in.
+func (p Procfs) self() (int, error) {
+	link, err := os.Readlink(p.join("self"))
+	if err != nil {
+		return 0, notFoundf("this process is not in the PID namespace of %s", p.Dir)
+	}
+	pid, ok := parseDecimal(link)
+	if !ok {
+		return 0, fmt.Errorf("%s: %q is no PID", p.join("self"), link)
+	}
+	return int(pid), nil
+}
+
+// openRefFile opens the namespace that a word names by its file. The caller
+// closes the descriptor.
+func openRefFile(r Ref, root string) (int, ID, error) {
+	path := r.Path
+	if r.Kind != RefFile {
+		path = netnsPath(root, r.Path)
+		if path == "" && r.Kind == RefName {
+			return -1, ID{}, notFoundf("%q names nothing: there is no network namespace of that name in /run/netns; other things go by PID (5151), namespace (net:[4026531840]), file (/run/netns/…) or cgroup (cgroup:/…)", r.Path)
+		}
+		if path == "" {
+			return -1, ID{}, notFoundf("no network namespace %q in /run/netns: ip netns list shows those that ip-netns(8) knows", r.Path)
+		}
+	}
+	return openNamespaceFile(path)
+}
+
+// netnsPath is the file that ip-netns(8) made for a name, or "".
+func netnsPath(root, name string) string {
+	for _, dir := range []string{"run/netns", "var/run/netns"} {
+		path := filepath.Join(root, dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// openNamespaceFile opens a file that must be a namespace's. It is looked at
+// before it is opened for reading, which might block (a FIFO) or act (a
+// device).
+func openNamespaceFile(path string) (int, ID, error) {
+	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, ID{}, fmt.Errorf("opening the namespace file: %w", &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	defer unix.Close(at)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(at, &fs); err != nil {
+		return -1, ID{}, &os.PathError{Op: "fstatfs", Path: path, Err: err}
+	}
+	if int64(fs.Type) != unix.NSFS_MAGIC {
+		return -1, ID{}, fmt.Errorf("%s is no namespace file: %s", path, whatItIs(at, path))
+	}
+	fd, id, err := openNamespace(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at))
+	if err != nil {
+		return -1, ID{}, fmt.Errorf("%s is no namespace file: %w", path, err)
+	}
+	return fd, id, nil
+}
+
+// whatItIs describes a file that is no namespace's.
+func whatItIs(fd int, path string) string {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err.Error()
+	}
+	kind := "a special file"
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		kind = "a regular file"
+		if _, netns := netnsName("/", path); netns {
+			kind = "a regular file, whose bind mount was undone or was made in another mount namespace"
+		}
+	case unix.S_IFDIR:
+		kind = "a directory"
+	case unix.S_IFIFO:
+		kind = "a FIFO"
+	case unix.S_IFSOCK:
+		kind = "a socket"
+	case unix.S_IFBLK, unix.S_IFCHR:
+		kind = "a device"
+	}
+	return "it is " + kind
+}

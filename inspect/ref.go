@@ -1,0 +1,128 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Ref is a target word, understood but not yet looked up: it names a process,
+// a namespace or a cgroup that may or may not exist. ParseRef makes one,
+// Snapshot.Match finds it in a scan, and Resolve pins it to be acted upon.
+type Ref struct {
+	// Word is what the user wrote.
+	Word string
+	Kind RefKind
+	// PID and, for one of its threads, TID: RefProcess.
+	PID, TID int
+	// ID is RefNamespace's; its Type means nothing with AnyType, that is
+	// where the word was a bare inode number.
+	ID      ID
+	AnyType bool
+	// Path is RefFile's, RefCgroup's, or the name of a RefNetns or RefName.
+	Path string
+}
+
+// RefKind says what a Ref names.
+type RefKind uint8
+
+// The kinds of Ref.
+const (
+	RefProcess   RefKind = iota + 1 // 5151, pid:5151, 5151/5160, init
+	RefSelf                         // self
+	RefNamespace                    // 4026531840, net:4026531840, net:[4026531840]
+	RefFile                         // /run/netns/blue
+	RefNetns                        // netns:blue
+	RefCgroup                       // cgroup:/demo
+	RefName                         // web
+)
+
+// maxPID is PID_MAX_LIMIT of include/linux/threads.h, and minInode lies below
+// all inode numbers of namespaces: the fixed ones of include/uapi/linux/nsfs.h
+// and those from PROC_DYNAMIC_FIRST on (fs/proc/generic.c).
+const (
+	maxPID   = 4194304
+	minInode = 4026531000
+)
+
+// ParseRef reads a target word. It looks nothing up.
+func ParseRef(word string) (Ref, error) {
+	r := Ref{Word: word}
+	prefix, rest, hasColon := strings.Cut(word, ":")
+	switch {
+	case word == "":
+		return r, fmt.Errorf("the target is empty: name a process (5151) or a namespace (net:[4026531840])")
+	case strings.HasPrefix(word, "/"):
+		r.Kind, r.Path = RefFile, word
+		return r, nil
+	case word == "self":
+		r.Kind = RefSelf
+		return r, nil
+	case word == "init":
+		r.Kind, r.PID = RefProcess, 1
+		return r, nil
+	case prefix == "pid" && hasColon && !strings.HasPrefix(rest, "["):
+		return r.number(rest)
+	case prefix == "netns" && hasColon:
+		if rest == "" || rest == "." || rest == ".." || strings.Contains(rest, "/") {
+			return r, fmt.Errorf("target %q: %q is no name of a network namespace", word, rest)
+		}
+		r.Kind, r.Path = RefNetns, rest
+		return r, nil
+	case prefix == "cgroup" && strings.HasPrefix(rest, "/"):
+		r.Kind, r.Path = RefCgroup, rest
+		return r, nil
+	case hasColon:
+		id, err := ParseID(word)
+		if err != nil {
+			return r, fmt.Errorf("target %w", err)
+		}
+		if id.Inode < minInode {
+			return r, fmt.Errorf("target %q: inode numbers of namespaces are all above %d", word, minInode)
+		}
+		r.Kind, r.ID = RefNamespace, id
+		return r, nil
+	case '0' <= word[0] && word[0] <= '9':
+		return r.number(word)
+	}
+	r.Kind, r.Path = RefName, word
+	return r, nil
+}
+
+// number reads PID, PID/TID or a bare inode number.
+func (r Ref) number(s string) (Ref, error) {
+	pid, tid, thread := strings.Cut(s, "/")
+	n, ok := parseDecimal(pid)
+	switch {
+	case !ok || n == 0:
+		return r, fmt.Errorf("target %q: %q is no PID: want a decimal number", r.Word, pid)
+	case n <= maxPID:
+		r.Kind, r.PID = RefProcess, int(n)
+	case n >= minInode && !thread:
+		r.Kind, r.ID.Inode, r.AnyType = RefNamespace, n, true
+		if strings.HasPrefix(r.Word, "pid:") {
+			r.ID.Type, r.AnyType = PID, false
+		}
+	default:
+		return r, fmt.Errorf("target %q: %d is neither a PID (at most %d) nor a namespace's inode number (above %d)", r.Word, n, maxPID, minInode)
+	}
+	if thread {
+		n, ok := parseDecimal(tid)
+		if !ok || n == 0 || n > maxPID {
+			return r, fmt.Errorf("target %q: %q is no thread id: want a decimal number", r.Word, tid)
+		}
+		r.TID = int(n)
+	}
+	return r, nil
+}
+
+// Needs adds to o what a scan must read for the Ref to be found in it.
+func (r Ref) Needs(o *Options) {
+	switch {
+	case r.Kind == RefCgroup:
+		o.Cgroups = true
+	case r.TID != 0:
+		o.Threads = true
+	case r.Kind == RefNamespace, r.Kind == RefFile, r.Kind == RefNetns, r.Kind == RefName:
+		o.Relations, o.Binds = true, true
+	}
+}

@@ -1,0 +1,100 @@
+package inspect
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
+)
+
+// open opens a namespace of the snapshot by whatever was seen to hold it: a
+// process or thread in it, a bind mount, a descriptor, a socket, a child. proc
+// is a descriptor of /proc. Each way is checked to lead to that namespace.
+func (s *Snapshot) open(proc int, n *Namespace) (int, bool) {
+	if fd, ok := openByProcess(proc, n); ok {
+		return fd, true
+	}
+	for _, h := range n.HeldBy {
+		fd := -1
+		switch h.Kind {
+		case HeldByBind:
+			fd = s.openBindOf(proc, h, n.ID())
+		case HeldByFD:
+			fd, _ = openExactly(proc, strconv.Itoa(h.PID)+"/fd/"+strconv.Itoa(*h.FD), n.Inode)
+		case HeldBySocket:
+			fd = openBySocket(h.PID, *h.FD)
+		case HeldByChild:
+			fd = s.openByChild(proc, *h.Child, n.Type)
+		}
+		if fd < 0 {
+			continue
+		}
+		if inode, err := inodeOf(fd); err == nil && inode == n.Inode {
+			return fd, true
+		}
+		unix.Close(fd)
+	}
+	return -1, false
+}
+
+// openBindOf opens a bind mount, through a process in its mount namespace if
+// that is not our own.
+func (s *Snapshot) openBindOf(proc int, h Holder, id ID) int {
+	var own unix.Stat_t
+	if unix.Stat(ownMountNS, &own) == nil && own.Ino == h.Mnt {
+		return openBind(unix.AT_FDCWD, h.Path, id)
+	}
+	n := s.Namespace(ID{Mnt, h.Mnt})
+	if n == nil || len(n.PIDs) == 0 {
+		return -1
+	}
+	root, err := unix.Openat(proc, strconv.Itoa(n.PIDs[0])+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(root)
+	return openBind(root, h.Path, id)
+}
+
+// openBySocket opens the network namespace of another process's socket.
+func openBySocket(pid, socket int) int {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(pidfd)
+	fd, err := unix.PidfdGetfd(pidfd, socket, 0)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(fd)
+	ns, err := linux.SocketNetNS(fd)
+	if err != nil {
+		return -1
+	}
+	return ns
+}
+
+// openByChild climbs from a child namespace to its parent, or from what a user
+// namespace owns to that one.
+func (s *Snapshot) openByChild(proc int, child ID, t Type) int {
+	n := s.Namespace(child)
+	if n == nil {
+		return -1
+	}
+	fd, ok := s.open(proc, n)
+	if !ok {
+		return -1
+	}
+	defer unix.Close(fd)
+	climb := linux.NSUserns
+	if t == child.Type {
+		climb = linux.NSParent
+	}
+	up, err := climb(fd)
+	if err != nil {
+		return -1
+	}
+	return up
+}

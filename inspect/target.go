@@ -1,0 +1,252 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Target is a process or a namespace, pinned by open descriptors: whatever is
+// done through it is done to what was named, or fails with ESRCH, but is never
+// done to another process that got the same PID. Close it in the end.
+type Target struct {
+	// Word is what the user wrote.
+	Word string
+	// PID is the process, 0 if the word names a namespace; TID one of its
+	// threads, if the word names one.
+	PID, TID int
+	// StartTicks is when the process started: see Process.
+	StartTicks uint64
+	// ID is the namespace, if the word names one.
+	ID ID
+
+	dir   int // descriptor of /proc/PID or /proc/PID/task/TID, -1 if none
+	pidfd int // of the process, -1 if /proc is another PID namespace's
+	ns    int // of the namespace, -1 if none
+}
+
+// Resolve finds what a word names and pins it. A word that names a cgroup
+// stands for the oldest process in it. Options.Root says where to look, the
+// other options are not used. An error for which errors.Is(err, ErrNotFound)
+// holds says that there is no such thing.
+func Resolve(ctx context.Context, word string, o Options) (*Target, error) {
+	ref, err := ParseRef(word)
+	if err != nil {
+		return nil, err
+	}
+	return ref.Resolve(ctx, o)
+}
+
+// Resolve is the package's Resolve for a Ref.
+func (r Ref) Resolve(ctx context.Context, o Options) (*Target, error) {
+	o = Options{Root: o.Root, Workers: o.Workers}
+	switch r.Kind {
+	case RefProcess:
+		return r.pinProcess(o.procfs(), r.PID)
+	case RefSelf:
+		pid, err := o.procfs().self()
+		if err != nil {
+			return nil, err
+		}
+		return r.pinProcess(o.procfs(), pid)
+	case RefCgroup:
+		return r.pinOldest(ctx, o)
+	case RefNamespace:
+		return r.pinNamespace(ctx, o)
+	}
+	fd, id, err := openRefFile(r, o.root())
+	if err != nil {
+		return nil, err
+	}
+	return &Target{Word: r.Word, ID: id, dir: -1, pidfd: -1, ns: fd}, nil
+}
+
+// pinProcess opens /proc/PID, which from then on means this one process, and
+// a pidfd. Between the two the process may have died and its PID been given
+// away; if the directory still answers after, it has not.
+func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
+	path := proc.join(strconv.Itoa(pid))
+	if r.TID != 0 {
+		path = filepath.Join(path, "task", strconv.Itoa(r.TID))
+	}
+	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if vanished(err) && r.TID != 0 {
+		return nil, notFoundf("process %d has no thread %d, or is gone", pid, r.TID)
+	}
+	if vanished(err) {
+		return nil, noProcess(pid)
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
+	if own, err := proc.self(); err == nil && own == os.Getpid() {
+		t.pidfd, err = unix.PidfdOpen(pid, 0)
+		if err == unix.ESRCH {
+			t.Close()
+			return nil, noProcess(pid)
+		}
+	}
+	t.StartTicks, err = t.startTicks()
+	if err != nil {
+		t.Close()
+		if vanished(err) {
+			return nil, noProcess(pid)
+		}
+		return nil, fmt.Errorf("reading /proc/%d/stat: %w", pid, err)
+	}
+	return t, nil
+}
+
+func (t *Target) startTicks() (uint64, error) {
+	var r procfsReader
+	text, err := r.readFile(t.dir, "stat")
+	if err != nil {
+		return 0, err
+	}
+	st, err := parseStat(text)
+	return st.startTicks, err
+}
+
+func (r Ref) pinOldest(ctx context.Context, o Options) (*Target, error) {
+	o.Cgroups = true
+	s, err := Scan(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.matchCgroup(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	own, _ := o.procfs().self()
+	var oldest *Process
+	for _, pid := range m.PIDs {
+		p := s.Process(pid)
+		if pid != own && p.State != Zombie && (oldest == nil || p.StartTicks < oldest.StartTicks) {
+			oldest = p
+		}
+	}
+	if oldest == nil {
+		return nil, notFoundf("no living process but this one is in cgroup %s", r.Path)
+	}
+	t, err := r.pinProcess(o.procfs(), oldest.PID)
+	if err == nil && t.StartTicks != oldest.StartTicks {
+		t.Close()
+		return nil, noProcess(oldest.PID)
+	}
+	return t, err
+}
+
+// pinNamespace opens a namespace that is named by its inode number. The cheap
+// look at all processes comes first, the search of descriptors, sockets and
+// foreign mount tables only if no process is in it.
+func (r Ref) pinNamespace(ctx context.Context, o Options) (*Target, error) {
+	dir, err := unix.Open(o.procfs().Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: o.procfs().Dir, Err: err}
+	}
+	defer unix.Close(dir)
+	var notThere error
+	for _, o.Holders = range []bool{false, true} {
+		o.Relations, o.Binds = o.Holders, o.Holders
+		s, err := Scan(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		m, err := s.Match(r, o.root())
+		if notThere = err; err != nil {
+			continue
+		}
+		id := m.Namespaces[0]
+		if fd, ok := s.open(dir, s.Namespace(id)); ok {
+			return &Target{Word: r.Word, ID: id, dir: -1, pidfd: -1, ns: fd}, nil
+		}
+		notThere = fmt.Errorf("namespace %s is there, but no way to open it was found", id)
+	}
+	return nil, notThere
+}
+
+// Close closes what pins the target.
+func (t *Target) Close() error {
+	for _, fd := range []*int{&t.dir, &t.pidfd, &t.ns} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
+		}
+	}
+	return nil
+}
+
+// Name is how messages call the target: "process 5151", "net:[4026531840]".
+func (t *Target) Name() string {
+	switch {
+	case t.TID != 0:
+		return fmt.Sprintf("thread %d of process %d", t.TID, t.PID)
+	case t.PID != 0:
+		return fmt.Sprintf("process %d", t.PID)
+	default:
+		return t.ID.String()
+	}
+}
+
+// PIDFD is a descriptor of the process (pidfd_open(2)), which stays the
+// target's, or -1 if there is none.
+func (t *Target) PIDFD() int { return t.pidfd }
+
+// OpenNamespace opens the target's namespace of a type. The caller closes the
+// file. For a process it fails with ESRCH when that is gone, ENOENT when it is
+// a zombie or the kernel has no such type, EACCES when it may not be traced
+// (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+func (t *Target) OpenNamespace(typ Type) (*os.File, ID, error) {
+	fd, err := t.openNamespace(typ)
+	if err != nil {
+		return nil, ID{}, err
+	}
+	id, err := identify(fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, ID{}, err
+	}
+	return os.NewFile(uintptr(fd), id.String()), id, nil
+}
+
+func (t *Target) openNamespace(typ Type) (int, error) {
+	if t.PID != 0 {
+		return unix.Openat(t.dir, linkNames[typ], unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	if typ != t.ID.Type {
+		return -1, fmt.Errorf("%s is no %s namespace", t.ID, typ)
+	}
+	return unix.FcntlInt(uintptr(t.ns), unix.F_DUPFD_CLOEXEC, 0)
+}
+
+// Open opens another file of the process, below /proc/PID: its "root" or
+// "cwd", with O_PATH among the flags.
+func (t *Target) Open(name string, flags int) (*os.File, error) {
+	if t.PID == 0 {
+		return nil, fmt.Errorf("%s is no process: it has no %s", t.Name(), name)
+	}
+	fd, err := unix.Openat(t.dir, name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: fmt.Sprintf("/proc/%d/%s", t.PID, name), Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Alive says that the process is still there, as a zombie at least. It is
+// always true of a namespace, which the target keeps.
+func (t *Target) Alive() bool {
+	if t.PID == 0 {
+		return true
+	}
+	_, err := t.startTicks()
+	return err == nil
+}
+
+// IsGone says that err means that the process has gone.
+func IsGone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) }
