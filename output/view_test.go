@@ -138,6 +138,22 @@ func TestSort(t *testing.T) {
 	}
 }
 
+// TestSortIsStable in both directions, with more rows than are sorted by
+// insertion, which is always stable.
+func TestSortIsStable(t *testing.T) {
+	for _, sortBy := range []string{"nprocs", "-nprocs"} {
+		got, err := procView().Select(manyProcs(1000), Options{SortBy: sortBy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i < len(got); i++ {
+			if a, b := got[i-1], got[i]; a.Procs == b.Procs && a.PID > b.PID {
+				t.Fatalf("sorted by %s, PID %d stands before PID %d, with %d processes each", sortBy, a.PID, b.PID, a.Procs)
+			}
+		}
+	}
+}
+
 // TestPrintShowsWhatSelectSelects holds table and document together.
 func TestPrintShowsWhatSelectSelects(t *testing.T) {
 	o := Options{Filter: "nprocs > 50", SortBy: "-nprocs", NoHeaders: true, Columns: "pid"}

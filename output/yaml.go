@@ -70,9 +70,6 @@ func yamlCollection(dec *json.Decoder, open json.Delim) (*yaml.Node, error) {
 		}
 		node.Content = append(node.Content, child)
 	}
-	if len(node.Content) == 0 {
-		node.Style = yaml.FlowStyle // [] and {}
-	}
 	_, err := dec.Token() // the closing bracket
 	return node, err
 }
