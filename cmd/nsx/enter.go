@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,9 @@ func newEnter(s streams) *cobra.Command {
 		Long: `Run CMD (default: your shell) in namespaces of other processes. TARGET alone
 means all of its namespaces that differ from ours; --net TARGET and the like
 join one, and each type may come from another target; nsenter's letters choose
-among those of the one target. ` + targetHelp + `
+among those of the one target.
+
+` + targetHelp + `
 
 If -t or a flag such as --net names the target, the first word that is no flag
 is CMD; otherwise that word is TARGET, and CMD is the next one that is no flag.
@@ -271,10 +274,47 @@ func commandStatus(err error) error {
 	}
 }
 
-// completeEnter offers targets for the first word.
+// completeEnter offers flags, and targets where one is due. Cobra leaves all of
+// the line to us, since we parse the flags ourselves.
 func completeEnter(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 || strings.HasPrefix(word, "-") {
-		return nil, cobra.ShellCompDirectiveDefault
+	flags := cmd.Flags()
+	if len(args) > 0 && takesTarget(args[len(args)-1]) {
+		return completeTargets(cmd, args, word)
 	}
-	return completeTargets(cmd, args, word)
+	named := slices.ContainsFunc(args, func(arg string) bool { return takesTarget(arg) })
+	words := 0
+	for i, arg := range args {
+		if arg == "--" {
+			return nil, cobra.ShellCompDirectiveDefault // CMD and its arguments
+		}
+		if !strings.HasPrefix(arg, "-") && (i == 0 || !takesTarget(args[i-1])) {
+			words++
+		}
+	}
+	switch {
+	case words > 1 || named && words > 0:
+		return nil, cobra.ShellCompDirectiveDefault
+	case strings.HasPrefix(word, "-"):
+		var list []cobra.Completion
+		flags.VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden && strings.HasPrefix("--"+f.Name, word) {
+				list = append(list, cobra.CompletionWithDesc("--"+f.Name, f.Usage))
+			}
+		})
+		return list, cobra.ShellCompDirectiveNoFileComp
+	case named || words == 1:
+		return nil, cobra.ShellCompDirectiveDefault
+	default:
+		return completeTargets(cmd, args, word)
+	}
+}
+
+// takesTarget says that the word after arg is a target: after --net or -t.
+func takesTarget(arg string) bool {
+	if arg == "-t" || arg == "--target" {
+		return true
+	}
+	name, long := strings.CutPrefix(arg, "--")
+	_, err := inspect.ParseType(name)
+	return long && err == nil
 }

@@ -32,10 +32,18 @@ are listed too, with what keeps them: as far as they are parents or owners of
 others, or have a bind mount in our mount namespace. --all also looks at every
 open descriptor and socket, and into other mount namespaces.
 
-With targets, list only the namespaces that the targets are in. ` + targetHelp + `
+With targets, list only the namespaces that the targets are in.
+` + targetHelp + `
 
-Columns (* by default; with --sets there are others, see --sets --columns help):
+--filter compares columns: == != < <= > >=, =~ and !~ for regular expressions,
+and && || ! with parentheses. Documents (-o json, ndjson, yaml) list the chosen
+namespaces with all that is known, whatever the columns; --tree shapes only
+tables.
+
+Columns (* by default):
 ` + nsView.Help() + `
+Columns of --sets:
+` + setView.Help() + `
 Exit status: 0 done, 1 nothing found, 2 wrong usage, 4 partial under --strict.`,
 		Example: `  nsx ls                     # every namespace
   nsx ls -t net,mnt          # of these types
@@ -52,10 +60,10 @@ Exit status: 0 done, 1 nothing found, 2 wrong usage, 4 partial under --strict.`,
 	}
 	o.add(cmd, nsView.Names())
 	flags := cmd.Flags()
-	flags.StringSliceVarP(&o.types, "type", "t", nil, "only these types: "+strings.Join(typeNames(), ","))
-	flags.StringVar(&o.tree, "tree", "", "show who owns what, or with =pid how PID namespaces are nested")
+	flags.StringSliceVarP(&o.types, "type", "t", nil, "only `TYPES`: "+strings.Join(typeNames(), ","))
+	flags.StringVar(&o.tree, "tree", "", "show who owns what; with =pid how PID namespaces nest")
 	flags.Lookup("tree").NoOptDefVal = "owner"
-	flags.BoolVar(&o.sets, "sets", false, "one row for each set of processes that share all their namespaces")
+	flags.BoolVar(&o.sets, "sets", false, "one row for each set of processes that share all namespaces")
 	flags.BoolVar(&o.all, "all", false, "look at open descriptors, sockets and other mount namespaces too")
 	complete(cmd, "type", completeList(typeNames()...))
 	complete(cmd, "tree", cobra.FixedCompletions([]string{"owner", "pid"}, cobra.ShellCompDirectiveNoFileComp))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"nsx/output"
 )
@@ -62,11 +63,24 @@ func run(args []string, s streams) int {
 		}
 	}
 	// One line: names in it may come from outside, and so may newlines.
-	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(err.Error()))
+	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)))
 	if status == exitUsage {
 		fmt.Fprintf(s.err, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	}
 	return status
+}
+
+// withErrno is the error's text with the errno's name, which can be searched
+// for, if it has one and does not say so itself.
+func withErrno(err error) string {
+	text := err.Error()
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		if name := unix.ErrnoName(errno); name != "" && !strings.Contains(text, name) {
+			text += " (" + name + ")"
+		}
+	}
+	return text
 }
 
 func newRoot(s streams) *cobra.Command {

@@ -9,8 +9,8 @@ import (
 )
 
 const targetHelp = `A target is a process (5151, init, self), a
-thread (5151/5160), a namespace (4026531840, net:[4026531840], /run/netns/blue,
-netns:blue) or the processes of a cgroup (cgroup:/demo).`
+thread (5151/5160), a namespace (4026531840, net:[4026531840], netns:blue,
+/run/netns/blue) or the processes of a cgroup (cgroup:/demo).`
 
 func parseTargets(words []string) ([]inspect.Ref, error) {
 	refs := make([]inspect.Ref, 0, len(words))
