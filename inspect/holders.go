@@ -113,7 +113,7 @@ func openBind(root int, path string, id ID) int {
 	}
 	defer unix.Close(at)
 	var fs unix.Statfs_t
-	if unix.Fstatfs(at, &fs) != nil || int64(fs.Type) != unix.NSFS_MAGIC {
+	if unix.Fstatfs(at, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
 		return -1
 	}
 	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), id.Inode)
