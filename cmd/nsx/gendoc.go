@@ -33,7 +33,7 @@ func writeManPages(args []string) error {
 	if err := os.MkdirAll(args[0], 0o755); err != nil {
 		return err
 	}
-	root := newRoot()
+	root := newRoot(streams{os.Stdin, os.Stdout, os.Stderr})
 	root.DisableAutoGenTag = true
 	return doc.GenManTree(root, &doc.GenManHeader{
 		Section: "1",
