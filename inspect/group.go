@@ -89,8 +89,13 @@ func (g *grouping) addThreads() {
 	}
 }
 
-// finish settles what depends on everything else and sorts.
+// finish sorts and settles what depends on everything else. It sorts first, so
+// that what is listed on the way is in order too.
 func (g *grouping) finish() []Namespace {
+	slices.SortFunc(g.list, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
+	for i := range g.list {
+		g.index[g.list[i].Type][g.list[i].Inode] = i
+	}
 	g.markInitial()
 	g.copyOwnerUIDs()
 	g.holdByChildren()
@@ -99,7 +104,6 @@ func (g *grouping) finish() []Namespace {
 			g.list[i].Leader = &Leader{PID: p.PID, PPID: p.PPID, Comm: p.Comm}
 		}
 	}
-	slices.SortFunc(g.list, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
 	return g.list
 }
 

@@ -60,8 +60,12 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	// Workers take chunks of the sorted PIDs and keep their results in
 	// chunk order, so that nothing needs sorting again.
 	const chunk = 64
+	processes := make([]Process, len(pids))
 	results := make([]procfsChunk, (len(pids)+chunk-1)/chunk)
-	missing := missingTypes(int(dir.Fd()))
+	var missing [NumTypes]bool
+	if p.isLive() {
+		missing = missingTypes(int(dir.Fd()), pids[0])
+	}
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(o.workers(), len(results)) {
@@ -72,8 +76,10 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 				if i >= len(results) {
 					return
 				}
+				begin, end := i*chunk, min((i+1)*chunk, len(pids))
+				results[i].processes = processes[begin:begin:end]
 				r.out = &results[i]
-				for _, pid := range pids[i*chunk : min((i+1)*chunk, len(pids))] {
+				for _, pid := range pids[begin:end] {
 					if ctx.Err() != nil {
 						return
 					}
@@ -86,32 +92,33 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	var processes []Process
 	var unreadable []Unreadable
-	processes = make([]Process, 0, len(pids))
+	found := processes[:0] // the chunks move together: nothing is written over
 	for _, r := range results {
-		processes = append(processes, r.processes...)
+		found = append(found, r.processes...)
 		unreadable = append(unreadable, r.unreadable...)
 	}
-	return processes, unreadable, nil
+	return found, unreadable, nil
 }
 
 // procfsChunk is what one chunk of PIDs yielded.
 type procfsChunk struct {
-	processes  []Process
+	processes  []Process // with room for them all
 	unreadable []Unreadable
 }
 
 // missingTypes finds the types that this kernel was built without: for those
-// a link's ENOENT says nothing about the process.
-func missingTypes(proc int) (missing [NumTypes]bool) {
-	self, err := unix.Openat(proc, "self", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// a link's ENOENT says nothing about the process. Any process will do, for the
+// kernel lists the same names below every ns/, be it a zombie's or a stranger's.
+func missingTypes(proc, pid int) (missing [NumTypes]bool) {
+	dir, err := unix.Openat(proc, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return missing // /proc of another PID namespace, or a captured tree
+		return missing
 	}
-	defer unix.Close(self)
+	defer unix.Close(dir)
 	for t, name := range linkNames {
-		missing[t] = unix.Faccessat(self, name, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT
+		err := unix.Faccessat(dir, name, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
+		missing[t] = err == unix.ENOENT && unix.Faccessat(dir, "ns", unix.F_OK, 0) == nil
 	}
 	return missing
 }
@@ -120,7 +127,7 @@ func missingTypes(proc int) (missing [NumTypes]bool) {
 // numbers, sorted.
 func numericNames(dir *os.File) ([]int, error) {
 	names, err := dir.Readdirnames(-1)
-	if err != nil && len(names) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	numbers := make([]int, 0, len(names))
@@ -301,8 +308,11 @@ func (r *procfsReader) threads(dir int, p *Process) {
 	task := os.NewFile(uintptr(fd), "task")
 	defer task.Close()
 	tids, err := numericNames(task)
-	if err != nil && !vanished(err) {
-		r.refuse(p.PID, "threads", err)
+	if err != nil {
+		if !vanished(err) {
+			r.refuse(p.PID, "threads", err)
+		}
+		return
 	}
 	for _, tid := range tids {
 		if tid == p.PID {
@@ -332,7 +342,11 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 		if t == User || t == PID || r.missing[t] {
 			continue
 		}
-		if thread.NS[t], err = r.link(dir, linkNames[t], t); err != nil {
+		thread.NS[t], err = r.link(dir, linkNames[t], t)
+		if err == unix.ENOENT && p.NS[t] == 0 && p.State != Zombie {
+			continue // the leader has none either: a captured tree
+		}
+		if err != nil {
 			return Thread{}, err // ENOENT as well: the thread is exiting
 		}
 	}

@@ -17,10 +17,12 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -139,6 +141,7 @@ func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 	if s.Unreadable == nil {
 		s.Unreadable = []Unreadable{}
 	}
+	slices.SortStableFunc(s.Unreadable, func(a, b Unreadable) int { return cmp.Compare(a.PID, b.PID) })
 	return s, nil
 }
 
