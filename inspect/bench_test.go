@@ -43,7 +43,7 @@ func BenchmarkGroup(b *testing.B) {
 			processes := syntheticProcesses(n)
 			b.ReportAllocs()
 			for b.Loop() {
-				if list := newGrouping(processes).finish(); len(list) != n/20*NumTypes {
+				if list, _ := newGrouping(processes).finish(false); len(list) != n/20*NumTypes {
 					b.Fatalf("%d namespaces", len(list))
 				}
 			}

@@ -26,8 +26,8 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 		}
 	} else {
 		seen := map[int]bool{}
-		for i := range s.Namespaces {
-			if l := s.Namespaces[i].Leader; l != nil && !seen[l.PID] {
+		for _, l := range s.leaders() {
+			if !seen[l.PID] {
 				seen[l.PID] = true
 				chosen = append(chosen, s.Process(l.PID))
 			}
@@ -63,13 +63,25 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 	for _, i := range stuck {
 		s.Unreadable = append(s.Unreadable, Unreadable{chosen[i].PID, "cmdline", "no answer within " + timeout.String()})
 	}
-	for i := range s.Namespaces {
-		if l := s.Namespaces[i].Leader; l != nil {
-			p := s.Process(l.PID)
-			l.UID, l.User, l.Cmdline = p.UID, p.User, p.Cmdline
-		}
+	for _, l := range s.leaders() {
+		p := s.Process(l.PID)
+		l.UID, l.User, l.Cmdline = p.UID, p.User, p.Cmdline
 	}
 	return nil
+}
+
+// leaders lists the leaders of all namespaces and sets.
+func (s *Snapshot) leaders() []*Leader {
+	list := make([]*Leader, 0, len(s.Namespaces)+len(s.Sets))
+	for i := range s.Namespaces {
+		if l := s.Namespaces[i].Leader; l != nil {
+			list = append(list, l)
+		}
+	}
+	for i := range s.Sets {
+		list = append(list, s.Sets[i].Leader)
+	}
+	return list
 }
 
 type details struct {

@@ -91,7 +91,7 @@ func (g *grouping) addThreads() {
 
 // finish sorts and settles what depends on everything else. It sorts first, so
 // that what is listed on the way is in order too.
-func (g *grouping) finish() []Namespace {
+func (g *grouping) finish(sets bool) ([]Namespace, []Set) {
 	slices.SortFunc(g.list, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
 	for i := range g.list {
 		g.index[g.list[i].Type][g.list[i].Inode] = i
@@ -100,11 +100,13 @@ func (g *grouping) finish() []Namespace {
 	g.copyOwnerUIDs()
 	g.holdByChildren()
 	for i := range g.list {
-		if p := g.leader(&g.list[i]); p != nil {
-			g.list[i].Leader = &Leader{PID: p.PID, PPID: p.PPID, Comm: p.Comm}
-		}
+		g.list[i].Leader = g.leaderOf(&g.list[i])
 	}
-	return g.list
+	var groups []Set
+	if sets {
+		groups = g.sets()
+	}
+	return g.list, groups
 }
 
 // copyOwnerUIDs shows a user namespace's uid at whatever it owns.
@@ -141,18 +143,18 @@ func (g *grouping) holdByChildren() {
 	}
 }
 
-// leader chooses the process to name a namespace by. A process is topmost if
-// its parent is not in the namespace; several may be (two containers that
-// share one, orphans), so the oldest of them leads. Kernel threads and
-// zombies come last: they say nothing about what the namespace is for.
-func (g *grouping) leader(n *Namespace) *Process {
+// leader chooses the process to name a group of processes by. One is topmost
+// if its parent is not a member; several may be (two containers that share a
+// namespace, orphans), so the oldest of them leads. Kernel threads and zombies
+// come last: they say nothing about what the group is for.
+func (g *grouping) leader(pids []int, member func(*Process) bool) *Leader {
 	var best *Process
 	bestRank := 0
-	for _, pid := range n.PIDs {
+	for _, pid := range pids {
 		at, _ := searchPID(g.processes, pid)
 		p := &g.processes[at]
 		rank := 1
-		if parent, found := searchPID(g.processes, p.PPID); !found || g.processes[parent].NS[n.Type] != n.Inode {
+		if parent, found := searchPID(g.processes, p.PPID); !found || !member(&g.processes[parent]) {
 			rank = 2
 		}
 		if !p.KernelThread && p.State != Zombie {
@@ -162,7 +164,14 @@ func (g *grouping) leader(n *Namespace) *Process {
 			best, bestRank = p, rank
 		}
 	}
-	return best
+	if best == nil {
+		return nil
+	}
+	return &Leader{PID: best.PID, PPID: best.PPID, Comm: best.Comm}
+}
+
+func (g *grouping) leaderOf(n *Namespace) *Leader {
+	return g.leader(n.PIDs, func(p *Process) bool { return p.NS[n.Type] == n.Inode })
 }
 
 // markInitial marks the namespaces of the boot by comparison with those who

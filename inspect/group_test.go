@@ -8,7 +8,8 @@ import (
 
 // grouped is what a scan makes of the processes, which are sorted by PID.
 func grouped(g *grouping) *Snapshot {
-	return &Snapshot{Processes: g.processes, Namespaces: g.finish()}
+	list, sets := g.finish(true)
+	return &Snapshot{Processes: g.processes, Namespaces: list, Sets: sets}
 }
 
 const kthread = true

@@ -129,7 +129,7 @@ func openBind(root int, path string, id ID) int {
 	}
 	defer unix.Close(at)
 	var fs unix.Statfs_t
-	if unix.Fstatfs(at, &fs) != nil || int64(fs.Type) != unix.NSFS_MAGIC {
+	if unix.Fstatfs(at, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
 		return -1
 	}
 	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), id.Inode)
@@ -149,7 +149,7 @@ func (s *holderSearch) search(ctx context.Context, workers int) []found {
 	mountReader := map[int]bool{}
 	for i := range s.known.list {
 		if n := &s.known.list[i]; n.Type == Mnt && n.Inode != own.Ino && len(n.PIDs) > 0 {
-			mountReader[s.known.leader(n).PID] = true
+			mountReader[s.known.leaderOf(n).PID] = true
 		}
 	}
 	processes := s.known.processes

@@ -246,9 +246,9 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		switch {
 		case err == nil:
 			p.NS[t] = inode
-		case err == unix.ENOENT && p.State == Zombie:
+		case errors.Is(err, unix.ENOENT) && p.State == Zombie:
 			// exit_task_namespaces (kernel/nsproxy.c) took all but user and pid.
-		case err == unix.ENOENT && !reread:
+		case errors.Is(err, unix.ENOENT) && !reread:
 			// It has died since its stat was read, or only its leader has.
 			reread = true
 			text, err := r.readFile(dir, "stat")
@@ -258,9 +258,9 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 			if st, err := parseStat(text); err == nil {
 				p.State, p.NumThreads = st.state, st.numThreads
 			}
-		case err == unix.ENOENT:
+		case errors.Is(err, unix.ENOENT):
 			// Missing in a captured tree, or a leader in the act of exiting.
-		case err == unix.EACCES || err == unix.EPERM:
+		case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
 			// The same check (ptrace_may_access) guards all eight links. A
 			// task that is being torn down is refused as well.
 			if _, gone := r.readFile(dir, "stat"); gone != nil {
@@ -394,8 +394,7 @@ func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(
 // errorName is what an Unreadable says: the errno's name, which can be
 // searched for, where there is one.
 func errorName(err error) string {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		if name := unix.ErrnoName(errno); name != "" {
 			return name
 		}
@@ -406,7 +405,7 @@ func errorName(err error) string {
 // isLive tells a mounted procfs from a captured copy.
 func (p Procfs) isLive() bool {
 	var fs unix.Statfs_t
-	return unix.Statfs(p.Dir, &fs) == nil && int64(fs.Type) == unix.PROC_SUPER_MAGIC
+	return unix.Statfs(p.Dir, &fs) == nil && fs.Type == unix.PROC_SUPER_MAGIC
 }
 
 // join makes a path below the /proc in use.

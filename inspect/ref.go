@@ -74,7 +74,7 @@ func ParseRef(word string) (Ref, error) {
 	case hasColon:
 		id, err := ParseID(word)
 		if err != nil {
-			return r, fmt.Errorf("target %w", err)
+			return r, fmt.Errorf("target %q: %w", word, err)
 		}
 		if id.Inode < minInode {
 			return r, fmt.Errorf("target %q: inode numbers of namespaces are all above %d", word, minInode)

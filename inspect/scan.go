@@ -44,6 +44,8 @@ type Options struct {
 	Relations bool
 	// Cgroups reads each process's cgroup memberships.
 	Cgroups bool
+	// Sets groups the processes that share all their namespaces.
+	Sets bool
 	// Threads lists all threads, not only those in other namespaces than
 	// their leader.
 	Threads bool
@@ -106,6 +108,8 @@ type Snapshot struct {
 	// Processes are sorted by PID, Namespaces by type and inode number.
 	Processes  []Process   `json:"processes"`
 	Namespaces []Namespace `json:"namespaces"`
+	// Sets are sorted by size, the largest first.
+	Sets []Set `json:"sets,omitempty"`
 }
 
 // Scan reads all processes and groups them by namespace. It fails if there
@@ -133,7 +137,7 @@ func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 			return nil, err
 		}
 	}
-	s.Namespaces = g.finish()
+	s.Namespaces, s.Sets = g.finish(o.Sets)
 	if err := s.readDetails(ctx, o); err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ func TestForkStorm(t *testing.T) {
 				o = Options{Relations: true, Holders: true}
 			}
 		}
+		o.CmdlineTimeout = 10 * time.Second // who waits for a processor is not stuck
 		s, err := Scan(t.Context(), o)
 		if err != nil {
 			t.Fatalf("scan %d with %+v: %v", i, o, err)

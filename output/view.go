@@ -110,6 +110,9 @@ func (v *View[T]) Help() string {
 	return b.String()
 }
 
+// Names lists the names of the columns.
+func (v *View[T]) Names() []string { return v.names() }
+
 // plan is what the options ask of a view, with names resolved.
 type plan[T any] struct {
 	view    *View[T]

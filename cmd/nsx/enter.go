@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"nsx/enter"
+	"nsx/inspect"
+)
+
+// nsenterLetters are the switches of nsenter(1).
+var nsenterLetters = [inspect.NumTypes]string{
+	inspect.Cgroup: "C", inspect.IPC: "i", inspect.Mnt: "m", inspect.Net: "n",
+	inspect.PID: "p", inspect.Time: "T", inspect.User: "U", inspect.UTS: "u",
+}
+
+// ofTarget is the value of a switch that was given none of its own.
+const ofTarget = "\x00"
+
+type enterOptions struct {
+	target   string                   // -t, or the first word
+	switches [inspect.NumTypes]string // -n: ofTarget, or a target of its own
+	others   [inspect.NumTypes]string // --net TARGET
+	all      bool
+	command  []string
+}
+
+func newEnter(s streams) *cobra.Command {
+	var o enterOptions
+	cmd := &cobra.Command{
+		Use:   "enter [flags] [TARGET] [--] [CMD [ARG…]]",
+		Short: "Run a command in the namespaces of other processes",
+		Long: `Run CMD (default: your shell) in namespaces of other processes. TARGET alone
+means all of its namespaces that differ from ours; --net TARGET and the like
+join one, and each type may come from another target; nsenter's letters choose
+among those of the one target.
+
+` + targetHelp + `
+
+If -t or a flag such as --net names the target, the first word that is no flag
+is CMD; otherwise that word is TARGET, and CMD is the next one that is no flag.
+"--" always ends the flags.
+
+Everything is opened before the first namespace is joined. If one cannot be
+joined, CMD does not start. With the mount namespace CMD is the target's own
+program, under the target's root directory; otherwise it is this host's.
+
+The kernel lets only single-threaded processes join user and time namespaces:
+these two cannot be entered yet.
+
+Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD
+cannot be executed; 127 there is no CMD; 2 wrong usage.`,
+		Example: `  nsx enter 5151                         # a shell in all its namespaces
+  nsx enter --net 5151 -- ip a           # your own ip, its network
+  nsx enter -t 5151 -n -m -- ps          # nsenter's way
+  nsx enter --net netns:blue ip -br a    # by the name of ip netns
+  nsx enter --net 77 --mnt 5151 -- ss -lnt
+  nsx enter net:[4026532201] -- ss -s    # by the namespace itself`,
+		DisableFlagParsing: true, // the words after TARGET need a second look
+		ValidArgsFunction:  completeEnter,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.SetInterspersed(false)
+	flags.StringVarP(&o.target, "target", "t", "", "the process whose namespaces the letters mean")
+	flags.BoolVarP(&o.all, "all", "a", false, "all its namespaces, like TARGET alone")
+	for _, t := range inspect.Types {
+		flags.StringVar(&o.others[t], t.String(), "", fmt.Sprintf("join the %s namespace of `TARGET`", t))
+		complete(cmd, t.String(), completeTargets)
+	}
+	for _, t := range inspect.Types {
+		name := "of-target-" + t.String()
+		flags.StringVarP(&o.switches[t], name, nsenterLetters[t], "", "join the "+t.String()+" namespace of the target")
+		flags.Lookup(name).NoOptDefVal = ofTarget
+		flags.Lookup(name).Hidden = true
+	}
+	complete(cmd, "target", completeTargets)
+	cmd.Flags().BoolP("help", "h", false, "help for enter")
+	cmd.SetUsageTemplate(strings.Replace(examplesFirst(cmd.UsageTemplate()), "{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}",
+		"{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}\n  -m -u -i -n -p -C           join that namespace of the target: mnt uts ipc net pid cgroup", 1))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.parse(cmd.Flags(), args); err != nil {
+			if errors.Is(err, pflag.ErrHelp) {
+				return cmd.Help()
+			}
+			return usage(err)
+		}
+		return runEnter(cmd.Context(), s, &o)
+	}
+	return cmd
+}
+
+// parse reads the flags, TARGET and CMD.
+func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
+	if err := parseOnce(flags, args); err != nil {
+		return err
+	}
+	rest := flags.Args()
+	named := o.target != ""
+	for _, t := range inspect.Types {
+		named = named || flags.Changed(t.String())
+	}
+	dashed := flags.ArgsLenAtDash() >= 0
+	if !named && !dashed && len(rest) > 0 {
+		o.target = rest[0]
+		if err := parseOnce(flags, rest[1:]); err != nil {
+			return err
+		}
+		rest = flags.Args()
+		if flags.Changed("target") {
+			return fmt.Errorf("two targets: %q and -t %s", args[0], o.target)
+		}
+	}
+	o.command = rest
+	return nil
+}
+
+func parseOnce(flags *pflag.FlagSet, args []string) error {
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if help, err := flags.GetBool("help"); err == nil && help {
+		return pflag.ErrHelp
+	}
+	return nil
+}
+
+// want is one namespace that was asked for, by words.
+type want struct {
+	typ  inspect.Type
+	word string
+}
+
+// wants lists what the flags ask for. whole says that the target is to be
+// entered with all that it has.
+func (o *enterOptions) wants() (wants []want, whole bool, err error) {
+	whole = o.target != ""
+	for _, t := range inspect.Types {
+		word := o.switches[t]
+		if word == "" {
+			continue
+		}
+		if word == ofTarget {
+			if word = o.target; word == "" {
+				return nil, false, fmt.Errorf("-%s needs a target: name it with -t TARGET", nsenterLetters[t])
+			}
+		}
+		if o.others[t] != "" {
+			return nil, false, fmt.Errorf("-%s and --%s %s exclude each other", nsenterLetters[t], t, o.others[t])
+		}
+		whole = false
+		wants = append(wants, want{t, word})
+	}
+	for _, t := range inspect.Types {
+		if word := o.others[t]; word != "" {
+			wants = append(wants, want{t, word})
+		}
+	}
+	if o.all {
+		if o.target == "" {
+			return nil, false, errors.New("-a needs a target: name it with -t TARGET")
+		}
+		whole = true
+	}
+	if !whole && len(wants) == 0 {
+		return nil, false, errors.New("no target: name a process (5151), a namespace (net:[4026532201]) or a type with its own (--net 5151)")
+	}
+	return wants, whole, nil
+}
+
+func runEnter(ctx context.Context, s streams, o *enterOptions) error {
+	wants, whole, err := o.wants()
+	if err != nil {
+		return usage(err)
+	}
+	plan, err := o.plan(ctx, wants, whole)
+	if err != nil {
+		return own(err)
+	}
+	defer plan.Close()
+	command := o.command
+	if len(command) == 0 {
+		command = []string{shell(plan)}
+	}
+	cmd := enter.Command(plan, command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	return commandStatus(cmd.Accompany())
+}
+
+// plan resolves the targets, each word once, and opens their namespaces.
+func (o *enterOptions) plan(ctx context.Context, wants []want, whole bool) (*enter.Plan, error) {
+	targets := map[string]*inspect.Target{}
+	defer func() {
+		for _, t := range targets {
+			t.Close()
+		}
+	}()
+	resolve := func(word string) (*inspect.Target, error) {
+		if t, known := targets[word]; known {
+			return t, nil
+		}
+		ref, err := inspect.ParseRef(word)
+		if err != nil {
+			return nil, usage(err)
+		}
+		t, err := ref.Resolve(ctx, inspect.Options{})
+		if err == nil {
+			targets[word] = t
+		}
+		return t, err
+	}
+	var requests []enter.Request
+	if whole {
+		t, err := resolve(o.target)
+		if err != nil {
+			return nil, err
+		}
+		requests = enter.AllOf(t)
+	}
+	for _, w := range wants {
+		t, err := resolve(w.word)
+		if err != nil {
+			return nil, err
+		}
+		if t.PID == 0 && t.ID.Type != w.typ {
+			return nil, usagef("--%s %s: %s is no %s namespace", w.typ, w.word, t.ID, w.typ)
+		}
+		requests = append(requests, enter.Request{Type: w.typ, Target: t})
+	}
+	return enter.NewPlan(requests)
+}
+
+// shell is the command to run when none is given: the user's shell, or the one
+// that every system has where the user's may not exist.
+func shell(plan *enter.Plan) string {
+	sh := os.Getenv("SHELL")
+	if sh == "" || plan.Has(inspect.Mnt) {
+		return "/bin/sh"
+	}
+	return sh
+}
+
+// own makes an error of nsx's own the status that says so.
+func own(err error) error {
+	var with *statusError
+	if errors.As(err, &with) {
+		return err
+	}
+	return &statusError{exitOwn, err}
+}
+
+// commandStatus turns a command's end into the exit status.
+func commandStatus(err error) error {
+	var exit *enter.ExitError
+	var exec *enter.ExecError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit):
+		return &statusError{status: exit.Code()}
+	case errors.As(err, &exec) && exec.NotFound():
+		return &statusError{exitNoCmd, err}
+	case errors.As(err, &exec):
+		return &statusError{exitNoExec, err}
+	default:
+		return own(err)
+	}
+}
+
+// completeEnter offers flags, and targets where one is due. Cobra leaves all of
+// the line to us, since we parse the flags ourselves.
+func completeEnter(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	flags := cmd.Flags()
+	if len(args) > 0 && takesTarget(args[len(args)-1]) {
+		return completeTargets(cmd, args, word)
+	}
+	named := slices.ContainsFunc(args, func(arg string) bool { return takesTarget(arg) })
+	words := 0
+	for i, arg := range args {
+		if arg == "--" {
+			return nil, cobra.ShellCompDirectiveDefault // CMD and its arguments
+		}
+		if !strings.HasPrefix(arg, "-") && (i == 0 || !takesTarget(args[i-1])) {
+			words++
+		}
+	}
+	switch {
+	case words > 1 || named && words > 0:
+		return nil, cobra.ShellCompDirectiveDefault
+	case strings.HasPrefix(word, "-"):
+		var list []cobra.Completion
+		flags.VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden && strings.HasPrefix("--"+f.Name, word) {
+				list = append(list, cobra.CompletionWithDesc("--"+f.Name, f.Usage))
+			}
+		})
+		return list, cobra.ShellCompDirectiveNoFileComp
+	case named || words == 1:
+		return nil, cobra.ShellCompDirectiveDefault
+	default:
+		return completeTargets(cmd, args, word)
+	}
+}
+
+// takesTarget says that the word after arg is a target: after --net or -t.
+func takesTarget(arg string) bool {
+	if arg == "-t" || arg == "--target" {
+		return true
+	}
+	name, long := strings.CutPrefix(arg, "--")
+	_, err := inspect.ParseType(name)
+	return long && err == nil
+}

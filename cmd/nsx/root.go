@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"nsx/output"
+)
+
+// streams are what a command reads and writes.
+type streams struct{ in, out, err *os.File }
+
+// The exit statuses of nsx's own; enter and its like pass their command's on.
+const (
+	exitDone    = 0
+	exitFailed  = 1   // it failed, or nothing was found
+	exitUsage   = 2   // wrong usage
+	exitPartial = 4   // the answer is partial, under --strict
+	exitOwn     = 125 // nsx failed, where the status would be a command's
+	exitNoExec  = 126 // the command cannot be executed
+	exitNoCmd   = 127 // there is no such command
+)
+
+// statusError is an error with the exit status that it means. Without an err
+// nothing is printed.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *statusError) Unwrap() error { return e.err }
+
+func usage(err error) error { return &statusError{exitUsage, err} }
+
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+// run runs the command line and returns the exit status.
+func run(args []string, s streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return exitDone
+	}
+	status := exitFailed
+	var with *statusError
+	if errors.As(err, &with) {
+		status = with.status
+		if with.err == nil {
+			return status
+		}
+	}
+	// One line: names in it may come from outside, and so may newlines.
+	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)))
+	if status == exitUsage {
+		fmt.Fprintf(s.err, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
+	}
+	return status
+}
+
+// withErrno is the error's text with the errno's name, which can be searched
+// for, if it has one and does not say so itself.
+func withErrno(err error) string {
+	text := err.Error()
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		if name := unix.ErrnoName(errno); name != "" && !strings.Contains(text, name) {
+			text += " (" + name + ")"
+		}
+	}
+	return text
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nsx",
+		Short: "Show and enter the namespaces of a Linux machine",
+		Long: `nsx shows every namespace of a Linux machine, who is in it and what keeps it
+alive, and runs commands inside.`,
+		Example: `  nsx ls                       # every namespace, one a row
+  nsx ls --tree                # who owns what
+  nsx ps net:[4026532201]      # who is in it
+  nsx enter --net 5151 -- ip a # look at its network with your own tools
+  nsx enter 5151               # a shell in all its namespaces`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetIn(s.in)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetUsageTemplate(examplesFirst(root.UsageTemplate()))
+	root.AddCommand(newLs(s), newPs(s), newEnter(s), newCompletion(s), newVersion(s))
+	return root
+}
+
+// noArgs is cobra.NoArgs with the exit status of wrong usage.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasSubCommands() {
+		hint := ""
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf(", did you mean %s?", strings.Join(near, " or "))
+		}
+		return usagef("unknown command %q%s", args[0], hint)
+	}
+	return usagef("unexpected argument %q", args[0])
+}
+
+// examplesFirst moves the examples of cobra's help in front of everything else.
+func examplesFirst(template string) string {
+	rest := strings.Replace(template, "{{if .HasExample}}\n\nExamples:\n{{.Example}}{{end}}", "", 1)
+	return "{{if .HasExample}}Examples:\n{{.Example}}\n\n{{end}}" + rest
+}

@@ -1,0 +1,73 @@
+package inspect
+
+import "slices"
+
+// Set is the processes that share all their namespaces: what most people mean
+// by a container.
+type Set struct {
+	NS     NSSet `json:"ns"`
+	NProcs int   `json:"nprocs"`
+	PIDs   []int `json:"pids"`
+	// Leader is chosen like a namespace's.
+	Leader *Leader `json:"leader"`
+	// Apart are the types whose namespace is not the one that the machine
+	// booted with; nil where those are not known.
+	Apart []Type `json:"apart"`
+}
+
+// sets groups the processes whose namespaces are known by all of them, the
+// largest group first. Zombies have none but user and PID, and are left out.
+func (g *grouping) sets() []Set {
+	index := map[NSSet]int{}
+	list := []Set{}
+	for i := range g.processes {
+		p := &g.processes[i]
+		if p.State == Zombie || p.NS == (NSSet{}) {
+			continue
+		}
+		at, known := index[p.NS]
+		if !known {
+			at = len(list)
+			index[p.NS] = at
+			list = append(list, Set{NS: p.NS, Apart: g.apart(p.NS)})
+		}
+		list[at].PIDs = append(list[at].PIDs, p.PID)
+	}
+	for i := range list {
+		s := &list[i]
+		s.NProcs = len(s.PIDs)
+		s.Leader = g.leader(s.PIDs, func(p *Process) bool { return p.NS == s.NS })
+	}
+	slices.SortStableFunc(list, func(a, b Set) int { return b.NProcs - a.NProcs })
+	return list
+}
+
+// apart lists the types in which a set is not in the initial namespace.
+func (g *grouping) apart(set NSSet) []Type {
+	return apart(set, func(id ID) *Namespace {
+		if at, known := g.index[id.Type][id.Inode]; known {
+			return &g.list[at]
+		}
+		return nil
+	})
+}
+
+// Apart lists the types in which a process with these namespaces is not in the
+// one that the machine booted with: nil if that cannot be told.
+func (s *Snapshot) Apart(set NSSet) []Type { return apart(set, s.Namespace) }
+
+func apart(set NSSet, find func(ID) *Namespace) []Type {
+	list := []Type{}
+	for _, t := range Types {
+		n := find(ID{t, set[t]})
+		switch {
+		case n == nil:
+			continue
+		case n.Initial == nil:
+			return nil
+		case !*n.Initial:
+			list = append(list, t)
+		}
+	}
+	return list
+}
