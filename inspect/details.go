@@ -36,7 +36,7 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 
 	timeout := o.CmdlineTimeout
 	if timeout == 0 {
-		timeout = 200 * time.Millisecond
+		timeout = 500 * time.Millisecond
 	}
 	details := make([]details, len(chosen))
 	stuck := guarded(ctx, len(chosen), o.workers(), timeout, func(i int) func() {

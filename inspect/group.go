@@ -9,12 +9,16 @@ import (
 // walked for each of another list's entries.
 type grouping struct {
 	processes []Process
+	place     map[int]int // PID → place in processes
 	list      []Namespace
 	index     [NumTypes]map[uint64]int // inode number → place in list
 }
 
 func newGrouping(processes []Process) *grouping {
-	g := &grouping{processes: processes}
+	g := &grouping{processes: processes, place: make(map[int]int, len(processes))}
+	for i := range processes {
+		g.place[processes[i].PID] = i
+	}
 	for t := range g.index {
 		g.index[t] = map[uint64]int{}
 	}
@@ -151,10 +155,9 @@ func (g *grouping) leader(pids []int, member func(*Process) bool) *Leader {
 	var best *Process
 	bestRank := 0
 	for _, pid := range pids {
-		at, _ := searchPID(g.processes, pid)
-		p := &g.processes[at]
+		p := &g.processes[g.place[pid]]
 		rank := 1
-		if parent, found := searchPID(g.processes, p.PPID); !found || !member(&g.processes[parent]) {
+		if parent, found := g.place[p.PPID]; !found || !member(&g.processes[parent]) {
 			rank = 2
 		}
 		if !p.KernelThread && p.State != Zombie {

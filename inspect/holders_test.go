@@ -1,15 +1,11 @@
 package inspect
 
 import (
-	"bytes"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -156,56 +152,4 @@ func TestBinds(t *testing.T) {
 	if !reflect.DeepEqual(n.HeldBy, want) || n.Owner == nil {
 		t.Errorf("%+v", n)
 	}
-}
-
-// hidepidEnv says to the test binary where a procfs with hidepid=2 is.
-const hidepidEnv = "NSX_TEST_HIDEPID_ROOT"
-
-func TestHidepid(t *testing.T) {
-	if root := os.Getenv(hidepidEnv); root != "" {
-		s := scan(t, Options{Root: root})
-		if s.Hidden != "hidepid=invisible" || s.Complete {
-			t.Errorf("hidden %q, complete %v", s.Hidden, s.Complete)
-		}
-		if s.Process(1) != nil || s.Process(os.Getpid()) == nil {
-			t.Errorf("it sees %d processes", len(s.Processes))
-		}
-		return
-	}
-	testkit.RequireRoot(t)
-	testkit.CheckLeaks(t)
-	root := t.TempDir()
-	if err := os.Mkdir(filepath.Join(root, "proc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for dir := root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var out []byte
-	apartFromMachine(t, func() error {
-		if err := unix.Mount("proc", filepath.Join(root, "proc"), "proc", 0, "hidepid=2"); err != nil {
-			return os.NewSyscallError("mount", err)
-		}
-		// root sees everybody
-		s, err := Scan(t.Context(), Options{Root: root, Workers: 1})
-		if err != nil || s.Hidden != "" || s.Process(1) == nil {
-			t.Errorf("as root: hidden %q, %d processes, %v", s.Hidden, len(s.Processes), err)
-		}
-		// A child of this thread is in its mount namespace.
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestHidepid$", "-test.v")
-		cmd.Env = []string{hidepidEnv + "=" + root}
-		cmd.Dir = "/"
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err = cmd.CombinedOutput()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			return err
-		}
-		if err != nil || !bytes.Contains(out, []byte("--- PASS: TestHidepid")) {
-			t.Errorf("as an ordinary user: %v\n%s", err, out)
-		}
-		return nil
-	})
 }

@@ -313,7 +313,7 @@ func TestStuckProcess(t *testing.T) {
 	defer p.Kill() // before the leak check: the reader left behind then ends
 	s := scan(t, Options{Details: AllDetails, Relations: true, Cgroups: true})
 	process(t, s, p)
-	want := Unreadable{p.PID, "cmdline", "no answer within 200ms"}
+	want := Unreadable{p.PID, "cmdline", "no answer within 500ms"}
 	if !slices.Contains(s.Unreadable, want) || s.Complete || s.Process(p.PID).Cmdline != nil {
 		t.Errorf("%+v", s.Unreadable)
 	}

@@ -49,8 +49,10 @@ func netnsName(root, mountpoint string) (string, bool) {
 // hidden finds the option by which /proc hides processes from this reader
 // (proc(5)): hidepid=2 (invisible) and 4 (ptraceable) do, unless the reader
 // may trace them or, with 2, is in the group gid=; 1 (noaccess) lists them all.
+// A security module may refuse even root to trace the first process, which
+// every PID namespace has: if that is not to be seen, others need not be.
 func (p Procfs) hidden() string {
-	if !p.isLive() || mayTrace() {
+	if !p.isLive() || mayTrace() && unix.Access(p.join("1"), unix.F_OK) == nil {
 		return ""
 	}
 	dir, err := filepath.Abs(p.Dir)

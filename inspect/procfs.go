@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
+	"nsx/internal/linux"
 )
 
 // Source is where the raw records of a scan come from. Procfs is the only one
@@ -41,6 +42,18 @@ var linkNames = func() (names [NumTypes]string) {
 	}
 	return names
 }()
+
+// The same as the kernel takes them, and the two links that are besides.
+var (
+	linkPaths = func() (paths [NumTypes]*byte) {
+		for t, name := range linkNames {
+			paths[t] = linux.CString(name)
+		}
+		return paths
+	}()
+	pidForChildrenPath  = linux.CString("ns/pid_for_children")
+	timeForChildrenPath = linux.CString("ns/time_for_children")
+)
 
 // Processes implements Source.
 func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error) {
@@ -177,14 +190,14 @@ func (r *procfsReader) readFile(dir int, name string) ([]byte, error) {
 }
 
 // link reads one namespace link.
-func (r *procfsReader) link(dir int, name string, t Type) (uint64, error) {
-	n, err := unix.Readlinkat(dir, name, r.buf[:64])
+func (r *procfsReader) link(dir int, path *byte, t Type) (uint64, error) {
+	n, err := linux.Readlinkat(dir, path, r.buf[:64])
 	if err != nil {
 		return 0, err
 	}
 	inode, ok := parseLink(r.buf[:n], t)
 	if !ok {
-		return 0, fmt.Errorf("%s: %q is no namespace link", name, r.buf[:n])
+		return 0, fmt.Errorf("%s: %q is no namespace link", linkNames[t], r.buf[:n])
 	}
 	return inode, nil
 }
@@ -242,7 +255,7 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		if r.missing[t] {
 			continue
 		}
-		inode, err := r.link(dir, linkNames[t], t)
+		inode, err := r.link(dir, linkPaths[t], t)
 		switch {
 		case err == nil:
 			p.NS[t] = inode
@@ -283,13 +296,13 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		return nil // they have no children of their own
 	}
 	// An ENOENT here is no error: unshare(CLONE_NEWPID) without a child yet.
-	if inode, err := r.link(dir, "ns/pid_for_children", PID); err == nil && inode != p.NS[PID] {
+	if inode, err := r.link(dir, pidForChildrenPath, PID); err == nil && inode != p.NS[PID] {
 		p.PIDForChildren = inode
 	}
 	if r.missing[Time] {
 		return nil
 	}
-	if inode, err := r.link(dir, "ns/time_for_children", Time); err == nil && inode != p.NS[Time] {
+	if inode, err := r.link(dir, timeForChildrenPath, Time); err == nil && inode != p.NS[Time] {
 		p.TimeForChildren = inode
 	}
 	return nil
@@ -342,7 +355,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 		if t == User || t == PID || r.missing[t] {
 			continue
 		}
-		thread.NS[t], err = r.link(dir, linkNames[t], t)
+		thread.NS[t], err = r.link(dir, linkPaths[t], t)
 		if err == unix.ENOENT && p.NS[t] == 0 && p.State != Zombie {
 			continue // the leader has none either: a captured tree
 		}

@@ -60,7 +60,7 @@ type Options struct {
 	Holders bool
 	// CmdlineTimeout bounds the wait for one command line, which blocks for
 	// as long as the process's memory is locked or its pages cannot be read.
-	// 0 means 200 ms.
+	// 0 means half a second: on a busy machine a read waits for a processor.
 	CmdlineTimeout time.Duration
 }
 
