@@ -102,8 +102,6 @@ func newTablewriter(w io.Writer, r tw.Renderer) *tablewriter.Table {
 		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
 		tablewriter.WithRowAutoWrap(tw.WrapNone),
 		tablewriter.WithTrimSpace(tw.Off),
-		tablewriter.WithTrimTab(tw.Off),
-		tablewriter.WithTrimLine(tw.Off),
 		tablewriter.WithPadding(tw.PaddingNone),
 	)
 }
