@@ -264,7 +264,7 @@ func TestPIDForChildren(t *testing.T) {
 	for _, mode := range []testkit.Mode{testkit.PIDForChildrenEmpty, testkit.PIDForChildrenDead, testkit.PIDForChildrenAlive} {
 		t.Run(string(mode), func(t *testing.T) {
 			p := startIn(t, testkit.Config{New: withUser("uts"), Mode: mode})
-			s := scan(t, Options{Relations: true})
+			s := scan(t, Options{Relations: true, ForChildren: true})
 			got := process(t, s, p)
 			if got.PIDForChildren != p.Held["pid"] {
 				t.Errorf("pid_for_children %d, want %d", got.PIDForChildren, p.Held["pid"])
@@ -297,7 +297,7 @@ func TestTimeForChildren(t *testing.T) {
 	testkit.CheckLeaks(t)
 	testkit.RequireNS(t, withUser("time")...)
 	p := startIn(t, testkit.Config{New: withUser("uts"), Mode: testkit.TimeForChildren})
-	s := scan(t, Options{Relations: true})
+	s := scan(t, Options{Relations: true, ForChildren: true})
 	if got := process(t, s, p); got.TimeForChildren != p.Held["time"] {
 		t.Errorf("%+v", got)
 	}

@@ -292,8 +292,8 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 	if p.NS == (NSSet{}) {
 		return errNoLinks
 	}
-	if p.KernelThread {
-		return nil // they have no children of their own
+	if p.KernelThread || !r.options.ForChildren {
+		return nil // kernel threads have no children of their own
 	}
 	// An ENOENT here is no error: unshare(CLONE_NEWPID) without a child yet.
 	if inode, err := r.link(dir, pidForChildrenPath, PID); err == nil && inode != p.NS[PID] {

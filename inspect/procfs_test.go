@@ -39,7 +39,7 @@ func scanTree(t *testing.T, o Options, processes ...testkit.FakeProcess) *Snapsh
 
 func TestScanOfATree(t *testing.T) {
 	testkit.CheckLeaks(t)
-	s := scanTree(t, Options{Details: AllDetails, Cgroups: true},
+	s := scanTree(t, Options{Details: AllDetails, Cgroups: true, ForChildren: true},
 		testkit.FakeProcess{PID: 1, Comm: "init", Cmdline: []string{"/sbin/init", "--x"}},
 		testkit.FakeProcess{PID: 2, Comm: "kthreadd", Cmdline: []string{}, Flags: pfKthread},
 		testkit.FakeProcess{PID: 10, PPID: 1, Comm: "a) b\n(\x1b", UID: 65534, NS: map[string]uint64{"net": 77}, NSPIDs: []int{10, 3},

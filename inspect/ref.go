@@ -117,6 +117,7 @@ func (r Ref) number(s string) (Ref, error) {
 
 // Needs adds to o what a scan must read for the Ref to be found in it.
 func (r Ref) Needs(o *Options) {
+	o.ForChildren = o.ForChildren || r.Kind == RefProcess || r.Kind == RefSelf
 	switch {
 	case r.Kind == RefCgroup:
 		o.Cgroups = true

@@ -30,7 +30,8 @@ func newLs(s streams) *cobra.Command {
 is named by: the topmost and oldest one in it. Namespaces that no process is in
 are listed too, with what keeps them: as far as they are parents or owners of
 others, or have a bind mount in our mount namespace. --all also looks at every
-open descriptor and socket, and into other mount namespaces.
+open descriptor and socket, into other mount namespaces, and at the namespaces
+that processes chose for their future children.
 
 With targets, list only the namespaces that the targets are in.
 ` + targetHelp + `
