@@ -43,7 +43,13 @@ func (s *Snapshot) gap(what string, list []Unreadable) string {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	text := fmt.Sprintf("%d of %d %s unreadable", len(list), len(s.Processes), subject)
+	total := len(s.Processes)
+	for _, u := range list {
+		if s.Process(u.PID) == nil { // not even its stat could be read
+			total++
+		}
+	}
+	text := fmt.Sprintf("%d of %d %s unreadable", len(list), total, subject)
 	if os.Geteuid() != 0 && (errs["EACCES"] || errs["EPERM"]) {
 		return text + ": run as root"
 	}
