@@ -2,11 +2,11 @@ package inspect
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // readDetails reads what Options.Details asks for and completes the leaders.
@@ -36,7 +36,7 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 
 	timeout := o.CmdlineTimeout
 	if timeout == 0 {
-		timeout = 200 * time.Millisecond
+		timeout = 500 * time.Millisecond
 	}
 	details := make([]details, len(chosen))
 	stuck := guarded(ctx, len(chosen), o.workers(), timeout, func(i int) func() {
@@ -95,12 +95,17 @@ type details struct {
 // is still the scan's, then all that was read before was the same process's.
 // The others keep what the scan has, without details.
 func readDetails(fs procfs.FS, dir Procfs, p *Process) details {
+	at, err := unix.Open(dir.join(strconv.Itoa(p.PID)), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return details{}
+	}
+	defer unix.Close(at)
 	proc, err := fs.Proc(p.PID)
 	if err != nil {
 		return details{}
 	}
+	var r procfsReader // of its own: a stuck one may still write to its buffer
 	var d details
-	pid := strconv.Itoa(p.PID)
 	if status, err := proc.NewStatus(); err == nil {
 		uid := uint32(status.UIDs[1])
 		d.uid = &uid
@@ -110,12 +115,12 @@ func readDetails(fs procfs.FS, dir Procfs, p *Process) details {
 	}
 	if p.KernelThread || p.State == Zombie {
 		d.cmdline = []string{}
-	} else if text, err := os.ReadFile(dir.join(pid, "cmdline")); err == nil {
+	} else if text, err := r.readFile(at, "cmdline"); err == nil {
 		d.cmdline = parseCmdline(text)
 	} else if !vanished(err) {
 		d.refused = errorName(err)
 	}
-	text, err := os.ReadFile(dir.join(pid, "stat"))
+	text, err := r.readFile(at, "stat")
 	if err != nil {
 		return details{}
 	}

@@ -45,8 +45,8 @@ func (s *Snapshot) gap(what string, list []Unreadable) string {
 	slices.Sort(names)
 	total := len(s.Processes)
 	for _, u := range list {
-		if s.Process(u.PID) == nil { // not even its stat could be read
-			total++
+		if s.Process(u.PID) == nil {
+			total++ // not even its name could be read
 		}
 	}
 	text := fmt.Sprintf("%d of %d %s unreadable", len(list), total, subject)

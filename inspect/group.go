@@ -9,12 +9,16 @@ import (
 // walked for each of another list's entries.
 type grouping struct {
 	processes []Process
+	place     map[int]int // PID → place in processes
 	list      []Namespace
 	index     [NumTypes]map[uint64]int // inode number → place in list
 }
 
 func newGrouping(processes []Process) *grouping {
-	g := &grouping{processes: processes}
+	g := &grouping{processes: processes, place: make(map[int]int, len(processes))}
+	for i := range processes {
+		g.place[processes[i].PID] = i
+	}
 	for t := range g.index {
 		g.index[t] = map[uint64]int{}
 	}
@@ -89,21 +93,23 @@ func (g *grouping) addThreads() {
 	}
 }
 
-// finish settles what depends on everything else and sorts.
+// finish sorts and settles what depends on everything else. It sorts first, so
+// that what is listed on the way is in order too.
 func (g *grouping) finish(sets bool) ([]Namespace, []Set) {
+	slices.SortFunc(g.list, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
+	for i := range g.list {
+		g.index[g.list[i].Type][g.list[i].Inode] = i
+	}
 	g.markInitial()
 	g.copyOwnerUIDs()
 	g.holdByChildren()
 	for i := range g.list {
-		n := &g.list[i]
-		n.Leader = g.leader(n.PIDs, func(p *Process) bool { return p.NS[n.Type] == n.Inode })
+		g.list[i].Leader = g.leaderOf(&g.list[i])
 	}
 	var groups []Set
 	if sets {
 		groups = g.sets()
 	}
-	// Last, for the index is of no use after it.
-	slices.SortFunc(g.list, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
 	return g.list, groups
 }
 
@@ -149,10 +155,9 @@ func (g *grouping) leader(pids []int, member func(*Process) bool) *Leader {
 	var best *Process
 	bestRank := 0
 	for _, pid := range pids {
-		at, _ := searchPID(g.processes, pid)
-		p := &g.processes[at]
+		p := &g.processes[g.place[pid]]
 		rank := 1
-		if parent, found := searchPID(g.processes, p.PPID); !found || !member(&g.processes[parent]) {
+		if parent, found := g.place[p.PPID]; !found || !member(&g.processes[parent]) {
 			rank = 2
 		}
 		if !p.KernelThread && p.State != Zombie {
@@ -166,6 +171,10 @@ func (g *grouping) leader(pids []int, member func(*Process) bool) *Leader {
 		return nil
 	}
 	return &Leader{PID: best.PID, PPID: best.PPID, Comm: best.Comm}
+}
+
+func (g *grouping) leaderOf(n *Namespace) *Leader {
+	return g.leader(n.PIDs, func(p *Process) bool { return p.NS[n.Type] == n.Inode })
 }
 
 // markInitial marks the namespaces of the boot by comparison with those who

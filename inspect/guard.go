@@ -9,13 +9,15 @@ import (
 // guarded calls read(i) for each i below n from several goroutines, and, one
 // at a time, the functions that these calls return.
 //
-// A call that takes longer than timeout is given up and its i returned. Its
-// goroutine, asleep in the kernel, is left behind and replaced by a fresh one;
+// A call that takes long gets a fresh goroutine beside it, so that many that
+// do are waited for together. One that takes longer than timeout is given up
+// and its i returned: its goroutine, asleep in the kernel, is left behind, and
 // what it brings in the end is dropped.
 func guarded(ctx context.Context, n, workers int, timeout time.Duration, read func(i int) (commit func())) (stuck []int) {
 	type worker struct {
-		i         int
+		i         int // what it reads, -1 before the first
 		since     time.Time
+		replaced  bool // another one goes on with the rest
 		abandoned bool
 	}
 	var (
@@ -27,7 +29,7 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 	work := func(w *worker) {
 		mu.Lock()
 		defer mu.Unlock()
-		for next < n && ctx.Err() == nil {
+		for next < n && ctx.Err() == nil && !w.replaced {
 			w.i, w.since = next, time.Now()
 			next++
 			mu.Unlock()
@@ -44,7 +46,7 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 		}
 	}
 	start := func() {
-		w := &worker{since: time.Now(), i: -1}
+		w := &worker{i: -1}
 		active[w] = true
 		go work(w)
 	}
@@ -54,7 +56,8 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 	}
 	mu.Unlock()
 
-	tick := time.NewTicker(max(timeout/4, time.Millisecond))
+	long := max(timeout/20, time.Millisecond)
+	tick := time.NewTicker(long)
 	defer tick.Stop()
 	for {
 		select {
@@ -71,13 +74,24 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 		}
 		mu.Lock()
 		for w := range active {
-			if w.i >= 0 && time.Since(w.since) > timeout {
+			if w.i < 0 {
+				continue
+			}
+			busy := time.Since(w.since)
+			if busy > long && !w.replaced && next < n {
+				w.replaced = true
+				start()
+			}
+			if busy > timeout {
 				w.abandoned = true
 				delete(active, w)
 				stuck = append(stuck, w.i)
-				start()
 			}
 		}
+		left := len(active)
 		mu.Unlock()
+		if left == 0 {
+			return stuck
+		}
 	}
 }

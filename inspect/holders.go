@@ -26,6 +26,7 @@ type found struct {
 type holderSearch struct {
 	proc      Procfs
 	nsfs      [2]uint32 // the device of all namespace files: major, minor
+	samePIDs  bool      // proc's PIDs are those of our own PID namespace
 	known     *grouping // read, not written, while the search runs
 	relations relations
 	relate    bool
@@ -55,7 +56,22 @@ func (g *grouping) findHolders(ctx context.Context, o Options) error {
 		finds = append(finds, s.search(ctx, o.workers())...)
 	}
 	s.relations.addTo(g)
+	// Where /run/netns is a shared mount, ip-netns(8) has each of its files
+	// mounted twice at the same place.
+	type place struct {
+		id   ID
+		mnt  uint64
+		path string
+	}
+	seen := map[place]bool{}
 	for _, f := range finds {
+		if f.holder.Kind == HeldByBind {
+			at := place{f.id, f.holder.Mnt, f.holder.Path}
+			if seen[at] {
+				continue
+			}
+			seen[at] = true
+		}
 		g.hold(f.id, f.holder)
 		if f.name != "" {
 			n := g.add(f.id)
@@ -113,7 +129,7 @@ func openBind(root int, path string, id ID) int {
 	}
 	defer unix.Close(at)
 	var fs unix.Statfs_t
-	if unix.Fstatfs(at, &fs) != nil || int64(fs.Type) != unix.NSFS_MAGIC {
+	if unix.Fstatfs(at, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
 		return -1
 	}
 	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), id.Inode)
@@ -128,15 +144,18 @@ func openBind(root int, path string, id ID) int {
 func (s *holderSearch) search(ctx context.Context, workers int) []found {
 	var own unix.Stat_t
 	_ = unix.Stat(ownMountNS, &own)
-	mountReader := map[int]bool{} // PIDs, one for each mount namespace
+	// One process for each mount namespace. The leader, since another one may
+	// see less of it, from a root further down.
+	mountReader := map[int]bool{}
 	for i := range s.known.list {
 		if n := &s.known.list[i]; n.Type == Mnt && n.Inode != own.Ino && len(n.PIDs) > 0 {
-			mountReader[n.PIDs[0]] = true
+			mountReader[s.known.leaderOf(n).PID] = true
 		}
 	}
 	processes := s.known.processes
 	finds := make([][]found, len(processes))
-	self := os.Getpid()
+	self, err := s.proc.self()
+	s.samePIDs = err == nil && self == os.Getpid()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
@@ -172,7 +191,7 @@ func nsfsDevice() [2]uint32 {
 // descriptors finds the namespaces that p holds by a file or a socket. The
 // link of a namespace opened in /proc/PID/ns reads "net:[…]"; of one opened
 // through a bind mount it reads like a path, so that such links are looked
-// at. AT_STATX_DONT_SYNC keeps a dead file server from hanging us there.
+// at: for their device only, which asks no file server that may be dead.
 func (s *holderSearch) descriptors(p *Process) (finds []found) {
 	dir, err := os.Open(s.proc.join(strconv.Itoa(p.PID), "fd"))
 	if err != nil {
@@ -195,6 +214,9 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 		}
 		link := string(buf[:n])
 		if strings.HasPrefix(link, "socket:") {
+			if !s.samePIDs {
+				continue // a pidfd would be somebody else's
+			}
 			if pidfd < 0 {
 				if pidfd, err = unix.PidfdOpen(p.PID, 0); err != nil {
 					continue
@@ -209,7 +231,7 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 			continue
 		}
 		var st unix.Statx_t
-		err = unix.Statx(int(dir.Fd()), name, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
+		err = unix.Statx(int(dir.Fd()), name, unix.AT_STATX_DONT_SYNC, 0, &st)
 		if err != nil || [2]uint32{st.Dev_major, st.Dev_minor} != s.nsfs {
 			continue
 		}
@@ -220,7 +242,21 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByFD, PID: p.PID, FD: &fd}})
 		s.meet(ns, id)
 	}
+	if len(finds) > 0 && !s.proc.has(p) {
+		return nil // they are those of another process with the same PID
+	}
 	return finds
+}
+
+// has says whether p is still there, and no other process has its PID.
+func (p Procfs) has(process *Process) bool {
+	var r procfsReader
+	text, err := r.readFile(unix.AT_FDCWD, p.join(strconv.Itoa(process.PID), "stat"))
+	if err != nil {
+		return false
+	}
+	st, err := parseStat(text)
+	return err == nil && st.startTicks == process.StartTicks
 }
 
 // openNamespace opens a namespace file whose type is not known yet.

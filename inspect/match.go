@@ -205,7 +205,7 @@ func openNamespaceFile(path string) (int, ID, error) {
 	if err := unix.Fstatfs(at, &fs); err != nil {
 		return -1, ID{}, &os.PathError{Op: "fstatfs", Path: path, Err: err}
 	}
-	if int64(fs.Type) != unix.NSFS_MAGIC {
+	if fs.Type != unix.NSFS_MAGIC {
 		return -1, ID{}, fmt.Errorf("%s is no namespace file: %s", path, whatItIs(at, path))
 	}
 	fd, id, err := openNamespace(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at))

@@ -3,10 +3,14 @@ package inspect
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
 )
 
 // mountsOf reads a mountinfo file, keeping the mounts that want accepts.
@@ -44,12 +48,17 @@ func netnsName(root, mountpoint string) (string, bool) {
 
 // hidden finds the option by which /proc hides processes from this reader
 // (proc(5)): hidepid=2 (invisible) and 4 (ptraceable) do, unless the reader
-// may trace them; 1 (noaccess) lists them all.
+// may trace them or, with 2, is in the group gid=; 1 (noaccess) lists them all.
+// A security module may refuse even root to trace the first process, which
+// every PID namespace has: if that is not to be seen, others need not be.
 func (p Procfs) hidden() string {
-	if !p.isLive() || hasCapability(unix.CAP_SYS_PTRACE) {
+	if !p.isLive() || mayTrace() && unix.Access(p.join("1"), unix.F_OK) == nil {
 		return ""
 	}
-	dir, err := filepath.EvalSymlinks(p.Dir)
+	dir, err := filepath.Abs(p.Dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
 	if err != nil {
 		return ""
 	}
@@ -58,13 +67,54 @@ func (p Procfs) hidden() string {
 		return ""
 	}
 	// A later mount at the same place covers the earlier ones.
-	for option := range strings.SplitSeq(mounts[len(mounts)-1].VFSOptions, ",") {
+	return hidingOption(mounts[len(mounts)-1].VFSOptions, inGroup)
+}
+
+// hidingOption finds the option among those of a procfs that hides processes
+// from a reader who may not trace them and is in the given groups
+// (has_pid_permissions in fs/proc/base.c).
+func hidingOption(options string, inGroup func(gid int) bool) string {
+	hides, gid := "", 0 // without gid=, that group is root
+	for option := range strings.SplitSeq(options, ",") {
 		switch option {
 		case "hidepid=2", "hidepid=invisible", "hidepid=4", "hidepid=ptraceable":
-			return option
+			hides = option
+		}
+		if value, ok := strings.CutPrefix(option, "gid="); ok {
+			gid, _ = strconv.Atoi(value)
 		}
 	}
-	return ""
+	ptraceable := hides == "hidepid=4" || hides == "hidepid=ptraceable"
+	if !ptraceable && inGroup(gid) {
+		return ""
+	}
+	return hides
+}
+
+// inGroup says whether this process has a group among its own.
+func inGroup(gid int) bool {
+	groups, err := unix.Getgroups()
+	return unix.Getegid() == gid || err == nil && slices.Contains(groups, gid)
+}
+
+// mayTrace says whether this reader may trace every process of its PID
+// namespace. The capability counts for what belongs to our own user namespace
+// or one below: the kernel answers EPERM about the owner of anything else.
+func mayTrace() bool {
+	if !hasCapability(unix.CAP_SYS_PTRACE) {
+		return false
+	}
+	fd, err := unix.Open("/proc/thread-self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	owner, err := linux.NSUserns(fd)
+	if err != nil {
+		return false
+	}
+	unix.Close(owner)
+	return true
 }
 
 // hasCapability says whether this thread has a capability in effect.

@@ -2,7 +2,7 @@ package inspect
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 )
 
 // Namespace is one namespace and all that the scan found out about it. Other
@@ -91,10 +91,12 @@ func compareIDs(a, b ID) int {
 	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Inode, b.Inode))
 }
 
+// sort.Find and not slices.BinarySearchFunc, which would copy the structs.
+
 func searchID(list []Namespace, id ID) (int, bool) {
-	return slices.BinarySearchFunc(list, id, func(n Namespace, id ID) int { return compareIDs(n.ID(), id) })
+	return sort.Find(len(list), func(i int) int { return compareIDs(id, list[i].ID()) })
 }
 
 func searchPID(list []Process, pid int) (int, bool) {
-	return slices.BinarySearchFunc(list, pid, func(p Process, pid int) int { return cmp.Compare(p.PID, pid) })
+	return sort.Find(len(list), func(i int) int { return pid - list[i].PID })
 }

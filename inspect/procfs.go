@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
+	"nsx/internal/linux"
 )
 
 // Source is where the raw records of a scan come from. Procfs is the only one
@@ -42,6 +43,18 @@ var linkNames = func() (names [NumTypes]string) {
 	return names
 }()
 
+// The same as the kernel takes them, and the two links that are besides.
+var (
+	linkPaths = func() (paths [NumTypes]*byte) {
+		for t, name := range linkNames {
+			paths[t] = linux.CString(name)
+		}
+		return paths
+	}()
+	pidForChildrenPath  = linux.CString("ns/pid_for_children")
+	timeForChildrenPath = linux.CString("ns/time_for_children")
+)
+
 // Processes implements Source.
 func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error) {
 	dir, err := os.Open(p.Dir)
@@ -60,8 +73,12 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	// Workers take chunks of the sorted PIDs and keep their results in
 	// chunk order, so that nothing needs sorting again.
 	const chunk = 64
+	processes := make([]Process, len(pids))
 	results := make([]procfsChunk, (len(pids)+chunk-1)/chunk)
-	missing := missingTypes(int(dir.Fd()))
+	var missing [NumTypes]bool
+	if p.isLive() {
+		missing = missingTypes(int(dir.Fd()), pids[0])
+	}
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(o.workers(), len(results)) {
@@ -72,8 +89,10 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 				if i >= len(results) {
 					return
 				}
+				begin, end := i*chunk, min((i+1)*chunk, len(pids))
+				results[i].processes = processes[begin:begin:end]
 				r.out = &results[i]
-				for _, pid := range pids[i*chunk : min((i+1)*chunk, len(pids))] {
+				for _, pid := range pids[begin:end] {
 					if ctx.Err() != nil {
 						return
 					}
@@ -86,32 +105,33 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	var processes []Process
 	var unreadable []Unreadable
-	processes = make([]Process, 0, len(pids))
+	found := processes[:0] // the chunks move together: nothing is written over
 	for _, r := range results {
-		processes = append(processes, r.processes...)
+		found = append(found, r.processes...)
 		unreadable = append(unreadable, r.unreadable...)
 	}
-	return processes, unreadable, nil
+	return found, unreadable, nil
 }
 
 // procfsChunk is what one chunk of PIDs yielded.
 type procfsChunk struct {
-	processes  []Process
+	processes  []Process // with room for them all
 	unreadable []Unreadable
 }
 
 // missingTypes finds the types that this kernel was built without: for those
-// a link's ENOENT says nothing about the process.
-func missingTypes(proc int) (missing [NumTypes]bool) {
-	self, err := unix.Openat(proc, "self", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// a link's ENOENT says nothing about the process. Any process will do, for the
+// kernel lists the same names below every ns/, be it a zombie's or a stranger's.
+func missingTypes(proc, pid int) (missing [NumTypes]bool) {
+	dir, err := unix.Openat(proc, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return missing // /proc of another PID namespace, or a captured tree
+		return missing
 	}
-	defer unix.Close(self)
+	defer unix.Close(dir)
 	for t, name := range linkNames {
-		missing[t] = unix.Faccessat(self, name, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT
+		err := unix.Faccessat(dir, name, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
+		missing[t] = err == unix.ENOENT && unix.Faccessat(dir, "ns", unix.F_OK, 0) == nil
 	}
 	return missing
 }
@@ -120,7 +140,7 @@ func missingTypes(proc int) (missing [NumTypes]bool) {
 // numbers, sorted.
 func numericNames(dir *os.File) ([]int, error) {
 	names, err := dir.Readdirnames(-1)
-	if err != nil && len(names) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	numbers := make([]int, 0, len(names))
@@ -170,14 +190,14 @@ func (r *procfsReader) readFile(dir int, name string) ([]byte, error) {
 }
 
 // link reads one namespace link.
-func (r *procfsReader) link(dir int, name string, t Type) (uint64, error) {
-	n, err := unix.Readlinkat(dir, name, r.buf[:64])
+func (r *procfsReader) link(dir int, path *byte, t Type) (uint64, error) {
+	n, err := linux.Readlinkat(dir, path, r.buf[:64])
 	if err != nil {
 		return 0, err
 	}
 	inode, ok := parseLink(r.buf[:n], t)
 	if !ok {
-		return 0, fmt.Errorf("%s: %q is no namespace link", name, r.buf[:n])
+		return 0, fmt.Errorf("%s: %q is no namespace link", linkNames[t], r.buf[:n])
 	}
 	return inode, nil
 }
@@ -235,13 +255,13 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		if r.missing[t] {
 			continue
 		}
-		inode, err := r.link(dir, linkNames[t], t)
+		inode, err := r.link(dir, linkPaths[t], t)
 		switch {
 		case err == nil:
 			p.NS[t] = inode
-		case err == unix.ENOENT && p.State == Zombie:
+		case errors.Is(err, unix.ENOENT) && p.State == Zombie:
 			// exit_task_namespaces (kernel/nsproxy.c) took all but user and pid.
-		case err == unix.ENOENT && !reread:
+		case errors.Is(err, unix.ENOENT) && !reread:
 			// It has died since its stat was read, or only its leader has.
 			reread = true
 			text, err := r.readFile(dir, "stat")
@@ -251,9 +271,9 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 			if st, err := parseStat(text); err == nil {
 				p.State, p.NumThreads = st.state, st.numThreads
 			}
-		case err == unix.ENOENT:
+		case errors.Is(err, unix.ENOENT):
 			// Missing in a captured tree, or a leader in the act of exiting.
-		case err == unix.EACCES || err == unix.EPERM:
+		case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
 			// The same check (ptrace_may_access) guards all eight links. A
 			// task that is being torn down is refused as well.
 			if _, gone := r.readFile(dir, "stat"); gone != nil {
@@ -276,13 +296,13 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		return nil // they have no children of their own
 	}
 	// An ENOENT here is no error: unshare(CLONE_NEWPID) without a child yet.
-	if inode, err := r.link(dir, "ns/pid_for_children", PID); err == nil && inode != p.NS[PID] {
+	if inode, err := r.link(dir, pidForChildrenPath, PID); err == nil && inode != p.NS[PID] {
 		p.PIDForChildren = inode
 	}
 	if r.missing[Time] {
 		return nil
 	}
-	if inode, err := r.link(dir, "ns/time_for_children", Time); err == nil && inode != p.NS[Time] {
+	if inode, err := r.link(dir, timeForChildrenPath, Time); err == nil && inode != p.NS[Time] {
 		p.TimeForChildren = inode
 	}
 	return nil
@@ -301,8 +321,11 @@ func (r *procfsReader) threads(dir int, p *Process) {
 	task := os.NewFile(uintptr(fd), "task")
 	defer task.Close()
 	tids, err := numericNames(task)
-	if err != nil && !vanished(err) {
-		r.refuse(p.PID, "threads", err)
+	if err != nil {
+		if !vanished(err) {
+			r.refuse(p.PID, "threads", err)
+		}
+		return
 	}
 	for _, tid := range tids {
 		if tid == p.PID {
@@ -332,7 +355,11 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 		if t == User || t == PID || r.missing[t] {
 			continue
 		}
-		if thread.NS[t], err = r.link(dir, linkNames[t], t); err != nil {
+		thread.NS[t], err = r.link(dir, linkPaths[t], t)
+		if err == unix.ENOENT && p.NS[t] == 0 && p.State != Zombie {
+			continue // the leader has none either: a captured tree
+		}
+		if err != nil {
 			return Thread{}, err // ENOENT as well: the thread is exiting
 		}
 	}
@@ -380,8 +407,7 @@ func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(
 // errorName is what an Unreadable says: the errno's name, which can be
 // searched for, where there is one.
 func errorName(err error) string {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		if name := unix.ErrnoName(errno); name != "" {
 			return name
 		}
@@ -392,7 +418,7 @@ func errorName(err error) string {
 // isLive tells a mounted procfs from a captured copy.
 func (p Procfs) isLive() bool {
 	var fs unix.Statfs_t
-	return unix.Statfs(p.Dir, &fs) == nil && int64(fs.Type) == unix.PROC_SUPER_MAGIC
+	return unix.Statfs(p.Dir, &fs) == nil && fs.Type == unix.PROC_SUPER_MAGIC
 }
 
 // join makes a path below the /proc in use.

@@ -17,10 +17,12 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,7 +60,7 @@ type Options struct {
 	Holders bool
 	// CmdlineTimeout bounds the wait for one command line, which blocks for
 	// as long as the process's memory is locked or its pages cannot be read.
-	// 0 means 200 ms.
+	// 0 means half a second: on a busy machine a read waits for a processor.
 	CmdlineTimeout time.Duration
 }
 
@@ -143,6 +145,7 @@ func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 	if s.Unreadable == nil {
 		s.Unreadable = []Unreadable{}
 	}
+	slices.SortStableFunc(s.Unreadable, func(a, b Unreadable) int { return cmp.Compare(a.PID, b.PID) })
 	return s, nil
 }
 

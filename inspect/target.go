@@ -87,7 +87,7 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
 	if own, err := proc.self(); err == nil && own == os.Getpid() {
 		t.pidfd, err = unix.PidfdOpen(pid, 0)
-		if err == unix.ESRCH {
+		if errors.Is(err, unix.ESRCH) {
 			t.Close()
 			return nil, noProcess(pid)
 		}

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -81,13 +80,12 @@ func ParseType(name string) (Type, error) {
 
 // TypeOfFlag finds the type with the given CLONE_NEW* flag.
 func TypeOfFlag(flag int) (Type, bool) {
-	i := slices.IndexFunc(types[:], func(t struct {
-		name string
-		flag int
-	}) bool {
-		return t.flag == flag
-	})
-	return Type(max(i, 0)), i >= 0
+	for _, t := range Types {
+		if types[t].flag == flag {
+			return t, true
+		}
+	}
+	return 0, false
 }
 
 func typeNames() []string {

@@ -23,5 +23,8 @@
 // be shown by memory, which suits a process list and not a log.
 //
 // No text from outside reaches the writer raw: see [Escape] for tables and
-// trees; documents escape the same characters in their own syntax.
+// trees; documents escape the same characters in their own syntax, and read back
+// as the same text. Only bytes that are not valid UTF-8 do not: no document can
+// hold them, so each becomes U+FFFD, the replacement character, as in
+// [encoding/json]. A table shows such bytes as \xff.
 package output

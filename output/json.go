@@ -13,7 +13,7 @@ import (
 //
 // Beyond what JSON demands, every character that [Escape] would not let through
 // is written as \u…, so that a document is safe on a terminal as well. It reads
-// back as the same text.
+// back as the same text, with U+FFFD for each byte that is not valid UTF-8.
 func WriteJSON(w io.Writer, doc any, indent bool) error {
 	b, err := marshal(doc)
 	if err != nil {

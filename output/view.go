@@ -31,11 +31,11 @@ type View[T any] struct {
 	Default []string        // columns of the format Table, in order; all if empty
 	Wide    []string        // columns of the format Wide; Default if empty
 	Tree    string          // the column that carries the lines of a tree; "" none
-	Name    func(*T) string // for the format Name
+	Name    func(*T) string // for the format Name; nil: the rows have no names
 }
 
-// Check tells whether the options name columns that exist and whether the
-// filter can be read. A command calls it before any work: what it returns is
+// Check tells whether the options name a format and columns that exist and
+// whether the filter can be read. A command calls it before any work: what it returns is
 // wrong usage. (A filter can still turn out to be wrong when it meets the data:
 // see [View.Select].)
 func (v *View[T]) Check(o Options) error {
@@ -126,6 +126,9 @@ type plan[T any] struct {
 func (v *View[T]) plan(o Options) (*plan[T], error) {
 	if _, err := ParseFormat(string(o.Format)); err != nil && o.Format != "" {
 		return nil, err
+	}
+	if o.Format == Name && v.Name == nil {
+		return nil, errors.New("format name: these rows have no names")
 	}
 	p := &plan[T]{view: v, options: o, sortBy: -1}
 	var err error
@@ -288,9 +291,6 @@ func (p *plan[T]) print(w io.Writer, rows []*T, leads []string) error {
 }
 
 func (p *plan[T]) printNames(w io.Writer, rows []*T) error {
-	if p.view.Name == nil {
-		return errors.New("format name: these rows have no names")
-	}
 	var b strings.Builder
 	for _, r := range rows {
 		b.WriteString(Escape(p.view.Name(r)))

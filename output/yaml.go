@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -48,11 +49,7 @@ func yamlValue(dec *json.Decoder) (*yaml.Node, error) {
 	case string:
 		return yamlString(t), nil
 	case json.Number:
-		tag := "!!int"
-		if strings.ContainsAny(string(t), ".eE") {
-			tag = "!!float"
-		}
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: string(t)}, nil
+		return yamlNumber(string(t)), nil
 	case bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(t)}, nil
 	default:
@@ -73,20 +70,39 @@ func yamlCollection(dec *json.Decoder, open json.Delim) (*yaml.Node, error) {
 		}
 		node.Content = append(node.Content, child)
 	}
-	if len(node.Content) == 0 {
-		node.Style = yaml.FlowStyle // [] and {}
-	}
 	_, err := dec.Token() // the closing bracket
 	return node, err
 }
 
+// yamlNumber returns a node for a JSON number. Readers of YAML 1.1 know a float
+// by its point and an exponent by its sign: they take 1e21 for text. An integer
+// beyond 64 bits is a float to readers of either version.
+func yamlNumber(s string) *yaml.Node {
+	_, notSigned := strconv.ParseInt(s, 10, 64)
+	_, notUnsigned := strconv.ParseUint(s, 10, 64)
+	if notSigned == nil || notUnsigned == nil {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: s}
+	}
+	mantissa, exponent := s, ""
+	if e := strings.IndexAny(s, "eE"); e >= 0 {
+		mantissa, exponent = s[:e], s[e:]
+		if exponent[1] != '+' && exponent[1] != '-' {
+			exponent = exponent[:1] + "+" + exponent[1:]
+		}
+	}
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: mantissa + exponent}
+}
+
 // yamlString returns a node for text. Text in which something must be escaped
 // needs double quotes. So does text that a reader of YAML 1.1 would take for a
-// boolean, or for a number such as 1:30 (90) or 012 (10).
+// boolean, for its value type (=), or for a number such as 1:30 (90) or 012 (10).
 func yamlString(s string) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	switch strings.ToLower(s) {
-	case "y", "yes", "n", "no", "on", "off":
+	case "y", "yes", "n", "no", "on", "off", "=":
 		node.Style = yaml.DoubleQuotedStyle
 	}
 	if Escape(s) != s || strings.IndexAny(s, "+-.0123456789") == 0 {

@@ -255,8 +255,7 @@ func shell(plan *enter.Plan) string {
 
 // own makes an error of nsx's own the status that says so.
 func own(err error) error {
-	var with *statusError
-	if errors.As(err, &with) {
+	if _, ok := errors.AsType[*statusError](err); ok {
 		return err
 	}
 	return &statusError{exitOwn, err}

@@ -55,8 +55,7 @@ func run(args []string, s streams) int {
 		return exitDone
 	}
 	status := exitFailed
-	var with *statusError
-	if errors.As(err, &with) {
+	if with, ok := errors.AsType[*statusError](err); ok {
 		status = with.status
 		if with.err == nil {
 			return status
@@ -74,8 +73,7 @@ func run(args []string, s streams) int {
 // for, if it has one and does not say so itself.
 func withErrno(err error) string {
 	text := err.Error()
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		if name := unix.ErrnoName(errno); name != "" && !strings.Contains(text, name) {
 			text += " (" + name + ")"
 		}

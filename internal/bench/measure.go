@@ -23,6 +23,7 @@ type series []sample
 func (s series) wall() time.Duration {
 	return median(s, func(s sample) time.Duration { return s.wall })
 }
+
 func (s series) cpu() time.Duration { return median(s, func(s sample) time.Duration { return s.cpu }) }
 func (s series) rss() int64         { return median(s, func(s sample) int64 { return s.rss }) }
 

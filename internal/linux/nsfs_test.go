@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -20,13 +21,13 @@ func TestNamespaceOfSelf(t *testing.T) {
 	}
 	if id, err := NSID(fd); err == nil && id == 0 {
 		t.Error("NSID = 0")
-	} else if err != nil && err != unix.ENOTTY {
+	} else if err != nil && !errors.Is(err, unix.ENOTTY) {
 		t.Errorf("NSID: %v; want an id, or ENOTTY from a kernel before 6.18", err)
 	}
 	if parent, err := NSParent(fd); err == nil {
 		unix.Close(parent)
 		t.Error("NSParent of our own user namespace succeeded: it is outside our view")
-	} else if err != unix.EPERM {
+	} else if !errors.Is(err, unix.EPERM) {
 		t.Errorf("NSParent: %v; want EPERM", err)
 	}
 }
@@ -37,7 +38,7 @@ func TestNoNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if _, err := NSType(fd); err != unix.ENOTTY {
+	if _, err := NSType(fd); !errors.Is(err, unix.ENOTTY) {
 		t.Errorf("NSType of a plain file: %v; want ENOTTY", err)
 	}
 }

@@ -130,8 +130,11 @@ func (p *crowdPlan) startSet(maps idMaps) (pid int, err error) {
 	}
 	var out [unsafe.Sizeof(p.out)]byte
 	n, err := unix.Read(up[0], out[:])
-	if err != nil || n != len(out) {
-		return pid, fmt.Errorf("leader ended early (%d bytes, %v)", n, err)
+	if err != nil {
+		return pid, fmt.Errorf("leader: %w", err)
+	}
+	if n != len(out) {
+		return pid, fmt.Errorf("leader ended early (%d bytes)", n)
 	}
 	made := binary.NativeEndian.Uint32(out[0:])
 	step, reason := binary.NativeEndian.Uint32(out[4:]), binary.NativeEndian.Uint32(out[8:])

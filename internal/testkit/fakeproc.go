@@ -141,13 +141,13 @@ func (p *FakeProcess) fill() {
 
 // threadFiles is what a process and each of its threads have.
 func (p FakeProcess) threadFiles(tid int, comm string, ns map[string]uint64) map[string]string {
-	cmdline := ""
+	var cmdline strings.Builder
 	for _, arg := range p.Cmdline {
-		cmdline += arg + "\x00"
+		cmdline.WriteString(arg + "\x00")
 	}
 	files := map[string]string{
 		"comm":      comm + "\n",
-		"cmdline":   cmdline,
+		"cmdline":   cmdline.String(),
 		"cgroup":    p.Cgroup,
 		"stat":      p.stat(tid, comm),
 		"status":    p.status(tid, comm),

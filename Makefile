@@ -1,0 +1,99 @@
+# nsx's chores. `make` alone lists them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+GO       ?= go
+VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
+FUZZTIME ?= 10s
+# More flags for go test: make test TESTFLAGS='-short -run Scan'
+TESTFLAGS ?=
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/nsx: one static file
+	$(BUILD) -o bin/nsx ./cmd/nsx
+
+.PHONY: build-arm64
+build-arm64: ## Build bin/nsx-linux-arm64
+	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/nsx-linux-arm64 ./cmd/nsx
+
+.PHONY: test
+ifeq ($(shell id -u),0)
+test: test-root test-user ## Run all tests; root runs them as an ordinary user too
+else
+test: test-user
+endif
+
+.PHONY: test-root
+test-root: ## Run all tests as root
+	@.ci/test root $(TESTFLAGS)
+
+.PHONY: test-user
+test-user: ## Run all tests as an ordinary user
+	@.ci/test user $(TESTFLAGS)
+
+# Not of testkit: its storm and its crowds fork, which takes ten times as long
+# with the detector's memory to copy.
+.PHONY: race
+race: ## Run the short tests under the race detector (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(TESTFLAGS) $$($(GO) list ./... | grep -v /testkit)
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Check style, likely mistakes and who imports whom
+	$(GOLANGCI) run ./...
+	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## Format all Go files
+	$(GOLANGCI) fmt ./...
+
+# Built from source at a pinned version, apart from nsx's own go.mod: a linter's
+# two hundred modules are no business of those who build nsx.
+$(GOLANGCI):
+	mkdir -p $(@D)
+	GOBIN=$(CURDIR)/$(@D) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(@D)/golangci-lint $@
+
+.PHONY: bench
+bench: build ## Time nsx beside its peers; writes docs/bench.md (run as root)
+	$(GO) run ./internal/bench -o docs/bench.md
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+# The date on the pages is that of the commit, so that the same source makes the
+# same pages.
+.PHONY: man
+man: ## Write the manual pages to build/man
+	rm -rf build/man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} \
+		$(GO) run -tags gendoc -ldflags "-X main.version=$(VERSION)" ./cmd/nsx build/man
+
+.PHONY: completions
+completions: build ## Write the shells' completion scripts to build/completions
+	rm -rf build/completions
+	mkdir -p build/completions/{bash,zsh,fish}
+	bin/nsx completion bash > build/completions/bash/nsx
+	bin/nsx completion zsh > build/completions/zsh/_nsx
+	bin/nsx completion fish > build/completions/fish/nsx.fish
+
+.PHONY: clean
+clean: ## Remove what was built, but for the tools
+	rm -rf build bin/nsx bin/nsx-linux-arm64

@@ -1,0 +1,135 @@
+package inspect
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"nsx/internal/testkit"
+)
+
+func TestGuardedReadsAll(t *testing.T) {
+	testkit.CheckLeaks(t)
+	for _, workers := range []int{-1, 0, 1, 3, 50} {
+		for _, n := range []int{0, 1, 2, 1000} {
+			// Commits come one at a time: the race detector watches this slice.
+			var got []int
+			stuck := guarded(t.Context(), n, workers, time.Minute, func(i int) func() {
+				return func() { got = append(got, i) }
+			})
+			slices.Sort(got)
+			if len(stuck) > 0 || len(got) != n || len(slices.Compact(got)) != n {
+				t.Errorf("%d workers, %d reads: %d done, stuck %v", workers, n, len(got), stuck)
+			}
+		}
+	}
+}
+
+// TestGuardedGivesUp has every tenth read block for as long as the test runs.
+func TestGuardedGivesUp(t *testing.T) {
+	testkit.CheckLeaks(t)
+	release := make(chan struct{})
+	var late atomic.Int32
+	const n, timeout = 200, 100 * time.Millisecond
+	var got []int
+	start := time.Now()
+	stuck := guarded(t.Context(), n, 2, timeout, func(i int) func() {
+		if i%10 == 0 {
+			<-release
+			late.Add(1)
+		}
+		return func() { got = append(got, i) }
+	})
+	took := time.Since(start)
+	slices.Sort(stuck)
+	var want []int
+	for i := 0; i < n; i += 10 {
+		want = append(want, i)
+	}
+	if !slices.Equal(stuck, want) || len(got) != n-len(want) {
+		t.Errorf("stuck %v, %d done", stuck, len(got))
+	}
+	// One after the other they would take 20 × 100 ms by two workers.
+	if took < timeout || took > 8*timeout {
+		t.Errorf("%d stuck reads took %v", len(want), took)
+	}
+	close(release)
+	for deadline := time.Now().Add(5 * time.Second); int(late.Load()) < len(want); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the reads left behind did not end")
+		}
+	}
+	time.Sleep(10 * time.Millisecond)
+	if len(got) != n-len(want) {
+		t.Error("what came too late was not dropped")
+	}
+}
+
+// TestGuardedWhenTheLastIsStuck has nobody left to say that all is done.
+func TestGuardedWhenTheLastIsStuck(t *testing.T) {
+	testkit.CheckLeaks(t)
+	release := make(chan struct{})
+	defer close(release)
+	done := make(chan []int)
+	go func() {
+		done <- guarded(context.Background(), 3, 1, 20*time.Millisecond, func(i int) func() {
+			if i == 2 {
+				<-release
+			}
+			return func() {}
+		})
+	}()
+	select {
+	case stuck := <-done:
+		if !slices.Equal(stuck, []int{2}) {
+			t.Errorf("stuck %v", stuck)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for the stuck one")
+	}
+}
+
+func TestGuardedSlowIsNotStuck(t *testing.T) {
+	testkit.CheckLeaks(t)
+	var got []int
+	stuck := guarded(t.Context(), 20, 1, 10*time.Second, func(i int) func() {
+		if i%4 == 0 {
+			time.Sleep(600 * time.Millisecond) // over a twentieth of the timeout
+		}
+		return func() { got = append(got, i) }
+	})
+	slices.Sort(got)
+	if len(stuck) > 0 || len(slices.Compact(got)) != 20 {
+		t.Errorf("done %v, stuck %v", got, stuck)
+	}
+}
+
+func TestGuardedStopsWithItsContext(t *testing.T) {
+	testkit.CheckLeaks(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	var committed atomic.Int32
+	var began atomic.Int32
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		guarded(ctx, 1000, 2, time.Minute, func(int) func() {
+			began.Add(1)
+			cancel()
+			<-release
+			return func() { committed.Add(1) }
+		})
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	close(release)
+	time.Sleep(20 * time.Millisecond)
+	if began.Load() > 2 || committed.Load() != 0 {
+		t.Errorf("%d reads began, %d were committed", began.Load(), committed.Load())
+	}
+}
