@@ -55,13 +55,15 @@ func (e *ExitError) Code() int {
 }
 
 // ExecError says that the command was not started although all namespaces were
-// joined: errors.Is finds ENOENT (or os/exec.ErrNotFound) in it when there is no
-// such command, anything else means that it cannot be executed.
+// joined: there is no such command, if NotFound says so, or else it cannot be
+// executed.
 type ExecError struct {
 	Name string
 	// InTarget says that it was looked for in the target's mount namespace.
 	InTarget bool
 	Err      error
+
+	found bool // the file is there
 }
 
 func (e *ExecError) Error() string {
@@ -70,8 +72,14 @@ func (e *ExecError) Error() string {
 		where = "in the target's file system"
 	}
 	switch {
+	case e.found && errors.Is(e.Err, unix.ENOENT):
+		return fmt.Sprintf("running %s: %s: the interpreter or loader that it names is missing %s", e.Name, linux.ErrnoText(unix.ENOENT), where)
 	case e.NotFound():
-		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(unix.ENOENT))
+		err := e.Err
+		if errors.Is(err, exec.ErrNotFound) {
+			err = unix.ENOENT // what os/exec calls it
+		}
+		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(err))
 	case errors.Is(e.Err, unix.ENOEXEC):
 		return fmt.Sprintf("running %s: %s: it is no program for this machine, or a script without a #! line", e.Name, linux.ErrnoText(unix.ENOEXEC))
 	case errors.Is(e.Err, unix.EACCES):
@@ -86,7 +94,7 @@ func (e *ExecError) Unwrap() error { return e.Err }
 
 // NotFound says that there is no such command.
 func (e *ExecError) NotFound() bool {
-	return errors.Is(e.Err, exec.ErrNotFound) || errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR)
+	return !e.found && (errors.Is(e.Err, exec.ErrNotFound) || errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR))
 }
 
 // Start starts the command.
@@ -109,7 +117,7 @@ func (c *Cmd) Start() error {
 	return Do(c.plan, func() error {
 		path, err := exec.LookPath(c.Name)
 		if err != nil && !errors.Is(err, exec.ErrDot) {
-			return &ExecError{c.Name, c.plan.Has(inspect.Mnt), err}
+			return c.execError(err, false)
 		}
 		attr := &os.ProcAttr{Env: env, Files: files}
 		c.process, err = os.StartProcess(path, append([]string{c.Name}, c.Args...), attr)
@@ -117,10 +125,14 @@ func (c *Cmd) Start() error {
 			return &Error{fmt.Sprintf("starting %s: %s: the PID namespace has lost its init, so nothing can be started in it any more; this is not about memory", c.Name, linux.ErrnoText(err)), err}
 		}
 		if err != nil {
-			return &ExecError{c.Name, c.plan.Has(inspect.Mnt), err}
+			return c.execError(err, true)
 		}
 		return nil
 	})
+}
+
+func (c *Cmd) execError(err error, found bool) error {
+	return &ExecError{Name: c.Name, InTarget: c.plan.Has(inspect.Mnt), Err: err, found: found}
 }
 
 // Wait waits for the command to end. A status other than 0 is an *ExitError.

@@ -61,11 +61,11 @@ func (s *Snapshot) Match(r Ref, root string) (Match, error) {
 		return Match{}, err
 	}
 	unix.Close(fd)
-	m := Match{Namespaces: []ID{id}}
-	if n := s.Namespace(id); n != nil {
-		m.PIDs = n.PIDs
+	n := s.Namespace(id)
+	if n == nil {
+		return Match{}, notFoundf("%s is %s, which nothing that the scan looked at holds", r.Word, id)
 	}
-	return m, nil
+	return Match{PIDs: n.PIDs, Namespaces: []ID{id}}, nil
 }
 
 func (s *Snapshot) matchProcess(r Ref) (Match, error) {
@@ -116,6 +116,7 @@ func (s *Snapshot) whyUnreadable(p *Process) error {
 
 func (s *Snapshot) matchCgroup(path string) (Match, error) {
 	var m Match
+	seen := map[ID]bool{}
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		for _, group := range p.Cgroups {
@@ -124,7 +125,8 @@ func (s *Snapshot) matchCgroup(path string) (Match, error) {
 			}
 			m.PIDs = append(m.PIDs, p.PID)
 			for t, inode := range p.NS {
-				if id := (ID{Type(t), inode}); inode != 0 && !slices.Contains(m.Namespaces, id) {
+				if id := (ID{Type(t), inode}); inode != 0 && !seen[id] {
+					seen[id] = true
 					m.Namespaces = append(m.Namespaces, id)
 				}
 			}

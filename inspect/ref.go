@@ -30,7 +30,7 @@ const (
 	RefProcess   RefKind = iota + 1 // 5151, pid:5151, 5151/5160, init
 	RefSelf                         // self
 	RefNamespace                    // 4026531840, net:4026531840, net:[4026531840]
-	RefFile                         // /run/netns/blue
+	RefFile                         // /run/netns/blue, ./blue
 	RefNetns                        // netns:blue
 	RefCgroup                       // cgroup:/demo
 	RefName                         // web
@@ -51,7 +51,7 @@ func ParseRef(word string) (Ref, error) {
 	switch {
 	case word == "":
 		return r, fmt.Errorf("the target is empty: name a process (5151) or a namespace (net:[4026531840])")
-	case strings.HasPrefix(word, "/"):
+	case strings.HasPrefix(word, "/"), strings.HasPrefix(word, "./"), strings.HasPrefix(word, "../"):
 		r.Kind, r.Path = RefFile, word
 		return r, nil
 	case word == "self":
@@ -69,7 +69,7 @@ func ParseRef(word string) (Ref, error) {
 		r.Kind, r.Path = RefNetns, rest
 		return r, nil
 	case prefix == "cgroup" && strings.HasPrefix(rest, "/"):
-		r.Kind, r.Path = RefCgroup, rest
+		r.Kind, r.Path = RefCgroup, "/"+strings.Trim(rest, "/")
 		return r, nil
 	case hasColon:
 		id, err := ParseID(word)
@@ -83,6 +83,8 @@ func ParseRef(word string) (Ref, error) {
 		return r, nil
 	case '0' <= word[0] && word[0] <= '9':
 		return r.number(word)
+	case strings.Contains(word, "/"):
+		return r, fmt.Errorf("target %q: name a file by a path that begins with / or ./", word)
 	}
 	r.Kind, r.Path = RefName, word
 	return r, nil

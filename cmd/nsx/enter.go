@@ -109,16 +109,22 @@ func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
 	}
 	dashed := flags.ArgsLenAtDash() >= 0
 	if !named && !dashed && len(rest) > 0 {
-		o.target = rest[0]
+		word := rest[0]
+		o.target = word
 		if err := parseOnce(flags, rest[1:]); err != nil {
 			return err
 		}
 		rest = flags.Args()
 		if flags.Changed("target") {
-			return fmt.Errorf("two targets: %q and -t %s", args[0], o.target)
+			return fmt.Errorf("two targets: %q and -t %s", word, o.target)
 		}
 	}
 	o.command = rest
+	for _, t := range inspect.Types {
+		if flags.Changed(t.String()) && o.others[t] == "" { // --net "$UNSET"
+			return fmt.Errorf("--%s: the target is empty", t)
+		}
+	}
 	return nil
 }
 
@@ -273,14 +279,16 @@ func commandStatus(err error) error {
 	}
 }
 
-// completeEnter offers flags, and targets where one is due. Cobra leaves all of
-// the line to us, since we parse the flags ourselves.
+// completeEnter offers targets where one is due. Cobra leaves all of the line
+// to us but the names of flags, since we parse the flags ourselves.
 func completeEnter(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	flags := cmd.Flags()
 	if len(args) > 0 && takesTarget(args[len(args)-1]) {
 		return completeTargets(cmd, args, word)
 	}
-	named := slices.ContainsFunc(args, func(arg string) bool { return takesTarget(arg) })
+	named := slices.ContainsFunc(args, func(arg string) bool {
+		flag, _, _ := strings.Cut(arg, "=")
+		return takesTarget(flag)
+	})
 	words := 0
 	for i, arg := range args {
 		if arg == "--" {
@@ -294,13 +302,14 @@ func completeEnter(cmd *cobra.Command, args []string, word string) ([]cobra.Comp
 	case words > 1 || named && words > 0:
 		return nil, cobra.ShellCompDirectiveDefault
 	case strings.HasPrefix(word, "-"):
-		var list []cobra.Completion
-		flags.VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden && strings.HasPrefix("--"+f.Name, word) {
-				list = append(list, cobra.CompletionWithDesc("--"+f.Name, f.Usage))
+		if flag, target, given := strings.Cut(word, "="); given && takesTarget(flag) {
+			list, directive := completeTargets(cmd, args, target)
+			for i := range list {
+				list[i] = flag + "=" + list[i]
 			}
-		})
-		return list, cobra.ShellCompDirectiveNoFileComp
+			return list, directive
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp // cobra itself offers the flags
 	case named || words == 1:
 		return nil, cobra.ShellCompDirectiveDefault
 	default:

@@ -56,13 +56,16 @@ Exit status: 0 done, 1 nothing found, 2 wrong usage, 4 partial under --strict.`,
 		ValidArgsFunction: completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.targets = args
+			if cmd.Flags().Changed("type") && len(o.types) == 0 {
+				o.types = []string{""} // else -t "$UNSET" would mean all types
+			}
 			return runLs(cmd.Context(), s, &o)
 		},
 	}
 	o.add(cmd, nsView.Names())
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.types, "type", "t", nil, "only `TYPES`: "+strings.Join(typeNames(), ","))
-	flags.StringVar(&o.tree, "tree", "", "show who owns what; with =pid how PID namespaces nest")
+	flags.StringVar(&o.tree, "tree", "", "as a `TREE`: who owns what; with =pid how PID namespaces nest")
 	flags.Lookup("tree").NoOptDefVal = "owner"
 	flags.BoolVar(&o.sets, "sets", false, "one row for each set of processes that share all namespaces")
 	flags.BoolVar(&o.all, "all", false, "look at open descriptors, sockets and other mount namespaces too")
@@ -148,7 +151,7 @@ func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match 
 
 func (o *lsOptions) showSets(s streams, snapshot *inspect.Snapshot, match *inspect.Match) error {
 	rows := slices.DeleteFunc(snapshot.Sets, func(set inspect.Set) bool {
-		return match != nil && !slices.ContainsFunc(match.PIDs, func(pid int) bool { return slices.Contains(set.PIDs, pid) })
+		return match != nil && !slices.ContainsFunc(set.PIDs, func(pid int) bool { return hasPID(match.PIDs, pid) })
 	})
 	return show(s.out, &o.viewFlags, setView, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Set) any {
 		return struct {

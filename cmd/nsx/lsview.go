@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"nsx/inspect"
@@ -108,16 +109,17 @@ var setView = &output.View[inspect.Set]{
 		}},
 	}, nsColumns(func(s *inspect.Set) inspect.NSSet { return s.NS })...),
 	Default: []string{"nprocs", "pid", "user", "apart", "command"},
-	Wide:    append([]string{"nprocs", "pid", "user", "apart"}, append(typeNames(), "command")...),
+	Wide:    slices.Concat([]string{"nprocs", "pid", "user", "apart"}, nsColumnNames(), []string{"command"}),
 	Name:    func(s *inspect.Set) string { return fmt.Sprint(s.Leader.PID) },
 }
 
-// nsColumns are eight columns, one for each type's inode number.
+// nsColumns are eight columns, one for each type's inode number, by the names
+// that ps(1) has for them: a plain "pid" or "user" is the process's.
 func nsColumns[T any](set func(*T) inspect.NSSet) []output.Column[T] {
 	columns := make([]output.Column[T], 0, inspect.NumTypes)
 	for _, t := range inspect.Types {
 		columns = append(columns, output.Column[T]{
-			Name: t.String(), Help: "inode number of the " + t.String() + " namespace", Right: true,
+			Name: t.String() + "ns", Help: "inode number of the " + t.String() + " namespace", Right: true,
 			Value: func(row *T) output.Cell {
 				inode := set(row)[t]
 				if inode == 0 {
@@ -128,6 +130,14 @@ func nsColumns[T any](set func(*T) inspect.NSSet) []output.Column[T] {
 		})
 	}
 	return columns
+}
+
+func nsColumnNames() []string {
+	names := typeNames()
+	for i := range names {
+		names[i] += "ns"
+	}
+	return names
 }
 
 func leaderCell(l *inspect.Leader, cell func(*inspect.Leader) output.Cell) output.Cell {

@@ -37,7 +37,7 @@ Exit status: 0 done, 1 nothing found, 2 wrong usage, 4 partial under --strict.`,
   nsx ps net:[4026532201]      # those in a network namespace
   nsx ps cgroup:/demo          # those in a cgroup
   nsx ps --threads 5151        # a process and its threads
-  nsx ps -o wide --filter 'net != 4026531833'`,
+  nsx ps -o wide --filter 'netns != 4026531833'`,
 		ValidArgsFunction: completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.targets = args
@@ -68,7 +68,7 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	rows := make([]psRow, 0, len(snapshot.Processes))
 	for i := range snapshot.Processes {
 		p := &snapshot.Processes[i]
-		if match != nil && !slices.Contains(match.PIDs, p.PID) {
+		if match != nil && !hasPID(match.PIDs, p.PID) {
 			continue
 		}
 		rows = append(rows, psRow{p, nil, p.NS, snapshot.Apart(p.NS)})
@@ -148,7 +148,7 @@ var psView = &output.View[psRow]{
 		}},
 	}, nsColumns(func(r *psRow) inspect.NSSet { return r.set })...),
 	Default: []string{"pid", "ppid", "user", "state", "apart", "cgroup", "command"},
-	Wide:    append([]string{"pid", "tid", "ppid", "ns-pids", "user", "state"}, append(typeNames(), "cgroups", "command")...),
+	Wide:    slices.Concat([]string{"pid", "tid", "ppid", "ns-pids", "user", "state"}, nsColumnNames(), []string{"cgroups", "command"}),
 	Name:    func(r *psRow) string { return fmt.Sprint(r.PID) },
 }
 

@@ -98,6 +98,7 @@ alive, and runs commands inside.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.SuggestionsMinimumDistance = 2 // cobra's own default, not set by it here
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetIn(s.in)

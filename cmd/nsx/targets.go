@@ -46,6 +46,12 @@ func scanFor(ctx context.Context, o inspect.Options, refs []inspect.Ref) (*inspe
 	return snapshot, match, err
 }
 
+// hasPID searches a Match's PIDs, which matchAll has sorted.
+func hasPID(sorted []int, pid int) bool {
+	_, found := slices.BinarySearch(sorted, pid)
+	return found
+}
+
 func matchAll(s *inspect.Snapshot, o inspect.Options, refs []inspect.Ref) (*inspect.Match, error) {
 	var all inspect.Match
 	for _, ref := range refs {

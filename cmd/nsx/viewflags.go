@@ -24,14 +24,14 @@ type viewFlags struct {
 func (f *viewFlags) add(cmd *cobra.Command, columns []string) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&f.format, "output", "o", "table", "output in `FORMAT`: table, wide, json, ndjson, yaml or name")
+	flags.StringVarP(&f.format, "output", "o", "table", "`FORMAT`: table, wide, json, ndjson, yaml or name")
 	flags.StringVar(&f.Columns, "columns", "", "show the `COLUMNS` a,b or, with +c, one more than usual")
 	flags.StringVar(&f.SortBy, "sort-by", "", "sort by a `COLUMN`, -COLUMN in descending order")
 	flags.StringVar(&f.Filter, "filter", "", "show only rows that match `EXPR`: 'nprocs > 3 && user == root'")
 	flags.BoolVar(&f.NoHeaders, "no-headers", false, "leave the headers out")
 	flags.BoolVar(&f.NoTrunc, "no-trunc", false, "do not cut what is too wide for the terminal")
 	flags.StringVar(&f.color, "color", "auto", "colours `WHEN`: auto, always or never")
-	flags.StringVar(&f.root, "root", "/", "look at the host whose root is mounted or captured at `DIR`")
+	flags.StringVar(&f.root, "root", "/", "look at the host whose root is `DIR`, mounted or captured")
 	flags.BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
 	words := make([]string, 0, 6)
 	for _, format := range output.Formats() {
