@@ -44,7 +44,7 @@ func TestDoJoins(t *testing.T) {
 					want = p.NS(typ.String())
 				}
 				if got, err := threadNS(typ); err != nil || got != want {
-					return fmt.Errorf("joined %v: in %s:[%d] (%v), want [%d]", joined, typ, got, err, want)
+					return fmt.Errorf("joined %v: in %s:[%d] (%w), want [%d]", joined, typ, got, err, want)
 				}
 			}
 			return nil
@@ -61,7 +61,7 @@ func TestDoJoins(t *testing.T) {
 
 func TestDoReturnsTheErrorOfFn(t *testing.T) {
 	want := errors.New("mine")
-	if err := Do(planFor(t, "self"), func() error { return want }); err != want {
+	if err := Do(planFor(t, "self"), func() error { return want }); !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
 }

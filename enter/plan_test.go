@@ -150,8 +150,7 @@ func TestPlanErrors(t *testing.T) {
 			if !errors.Is(err, c.errno) && (c.errno != 0 || !inspect.IsGone(err)) {
 				t.Errorf("%v is not %v", err, c.errno)
 			}
-			var explained *Error
-			if !errors.As(err, &explained) {
+			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Errorf("%T is no *Error", err)
 			}
 		})

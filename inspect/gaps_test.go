@@ -25,7 +25,8 @@ func TestGaps(t *testing.T) {
 	}{
 		{"none", Snapshot{Processes: processes}, nil},
 		{
-			"one", Snapshot{Processes: processes, Unreadable: []Unreadable{{1, "namespaces", "EACCES"}}},
+			"one",
+			Snapshot{Processes: processes, Unreadable: []Unreadable{{1, "namespaces", "EACCES"}}},
 			[]string{"1 of 5 processes unreadable" + pids(" (EACCES): PID 1")},
 		},
 		{
@@ -41,7 +42,8 @@ func TestGaps(t *testing.T) {
 			[]string{"1 of 5 processes' cmdline unreadable (no answer within 500ms): PID 2"},
 		},
 		{
-			"hidden", Snapshot{Processes: processes, Hidden: "hidepid=invisible"},
+			"hidden",
+			Snapshot{Processes: processes, Hidden: "hidepid=invisible"},
 			[]string{"/proc is mounted with hidepid=invisible and hides the processes of others: run as root"},
 		},
 	} {

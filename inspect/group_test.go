@@ -137,11 +137,13 @@ func TestInitial(t *testing.T) {
 		want      map[ID]*bool
 	}{
 		{
-			"kthreadd tells", []Process{init1, kthreadd, elsewhere},
+			"kthreadd tells",
+			[]Process{init1, kthreadd, elsewhere},
 			map[ID]*bool{{Net, 4}: &yes, {Mnt, 3}: &yes, {Net, 14}: &no, {User, 17}: &no},
 		},
 		{
-			"PID 1 unreadable", []Process{{PID: 1}, kthreadd, elsewhere},
+			"PID 1 unreadable",
+			[]Process{{PID: 1}, kthreadd, elsewhere},
 			map[ID]*bool{{Net, 4}: &yes, {Mnt, 3}: &yes, {Mnt, 13}: &no},
 		},
 		{
@@ -150,7 +152,8 @@ func TestInitial(t *testing.T) {
 			map[ID]*bool{{Mnt, 33}: &yes, {Mnt, 3}: &no, {Net, 4}: &yes},
 		},
 		{
-			"not known in a container: no kernel threads", []Process{init1, elsewhere},
+			"not known in a container: no kernel threads",
+			[]Process{init1, elsewhere},
 			map[ID]*bool{{Net, 4}: nil, {Net, 14}: nil},
 		},
 		{

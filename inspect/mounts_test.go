@@ -1,5 +1,7 @@
 package inspect
 
+import "slices"
+
 import "testing"
 
 func TestNetnsName(t *testing.T) {
@@ -46,12 +48,7 @@ func TestHidingOption(t *testing.T) {
 		{"", nil, ""},
 	} {
 		got := hidingOption(c.options, func(gid int) bool {
-			for _, g := range c.groups {
-				if g == gid {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(c.groups, gid)
 		})
 		if got != c.want {
 			t.Errorf("%q in groups %v: %q, want %q", c.options, c.groups, got, c.want)

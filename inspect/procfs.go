@@ -356,7 +356,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 			continue
 		}
 		thread.NS[t], err = r.link(dir, linkPaths[t], t)
-		if err == unix.ENOENT && p.NS[t] == 0 && p.State != Zombie {
+		if errors.Is(err, unix.ENOENT) && p.NS[t] == 0 && p.State != Zombie {
 			continue // the leader has none either: a captured tree
 		}
 		if err != nil {

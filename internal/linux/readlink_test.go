@@ -24,7 +24,7 @@ func TestReadlinkat(t *testing.T) {
 	if m, err := Readlinkat(dir, path, got[:3]); err != nil || m != 3 {
 		t.Errorf("a short buffer: %d, %v", m, err)
 	}
-	if _, err := Readlinkat(dir, CString("ns/nothing"), got[:]); err != unix.ENOENT {
+	if _, err := Readlinkat(dir, CString("ns/nothing"), got[:]); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("no such link: %v", err)
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = Readlinkat(dir, path, got[:]) }); n != 0 {
