@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"

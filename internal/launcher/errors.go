@@ -1,0 +1,44 @@
+package launcher
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// StepError is a step of a program that failed. errors.Is finds its errno.
+type StepError struct {
+	Step  string // the step's name, such as "setns(user)"
+	Errno syscall.Errno
+}
+
+func (e *StepError) Error() string {
+	return fmt.Sprintf("%s: %v (%s)", e.Step, e.Errno, unix.ErrnoName(e.Errno))
+}
+
+func (e *StepError) Unwrap() error { return e.Errno }
+
+// DiedError is a helper that ended before the program was executed, and did not
+// say why: somebody killed it, or a seccomp filter did.
+type DiedError struct{ Status syscall.WaitStatus }
+
+func (e *DiedError) Error() string {
+	if e.Status.Signaled() {
+		return fmt.Sprintf("killed by %s (%v) before the program was started",
+			unix.SignalName(e.Status.Signal()), e.Status.Signal())
+	}
+	return fmt.Sprintf("exited with status %d before the program was started", e.Status.ExitStatus())
+}
+
+// UnsupportedError says that there is no interpreter for this architecture.
+// It is an [errors.ErrUnsupported].
+type UnsupportedError struct{}
+
+func (*UnsupportedError) Error() string {
+	return "not built for amd64 or arm64 but " + runtime.GOARCH + ": no single-threaded helper"
+}
+
+func (*UnsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }

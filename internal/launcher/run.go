@@ -1,0 +1,257 @@
+package launcher
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// run is one start of a program.
+type run struct {
+	p    *Program
+	attr Attr
+
+	files     []*os.File // descriptors 0, 1, 2 … of the helper; nil: closed
+	firstFile int        // the first of Program.files in there
+	report    int        // the socket to us in there
+	socket    *os.File   // our end of it
+	im        *image
+
+	last bool // execve or exit is all that the program has left to do
+
+	mu     sync.Mutex
+	pids   []int // children of ours that are not reaped: the helper, then the program
+	killed bool
+}
+
+// newRun makes the socket and numbers the helper's descriptors.
+func newRun(p *Program, a Attr) (*run, error) {
+	r := &run{p: p, attr: a}
+	r.files = append(r.files, a.Files...)
+	for len(r.files) < 3 {
+		r.files = append(r.files, nil) // so that none of ours takes their place
+	}
+	r.firstFile = len(r.files)
+	r.files = append(r.files, p.files...)
+	r.report = len(r.files)
+	// Records stay whole in a socket of this type, and it has an end, like a
+	// pipe, when nobody else has the other end any more.
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	r.socket = os.NewFile(uintptr(fds[0]), "socket")
+	r.files = append(r.files, os.NewFile(uintptr(fds[1]), "socket"))
+	// The kernel is to tell who has sent a record, by the PID that it has here.
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		r.close()
+		return nil, os.NewSyscallError("setsockopt SO_PASSCRED", err)
+	}
+	return r, nil
+}
+
+func (r *run) close() {
+	r.socket.Close()
+	r.files[r.report].Close()
+}
+
+// start makes the helper.
+func (r *run) start() error {
+	err := error(unix.ENOEXEC)
+	if r.attr.Way != Clone {
+		err = r.startMemfd()
+	}
+	if r.attr.Way == Clone || r.attr.Way == Auto && cannotExecute(err) {
+		err = r.startClone()
+	}
+	runtime.KeepAlive(r.files)
+	r.files[r.report].Close() // else there is no end of it
+	return err
+}
+
+// cannotExecute says that a policy forbids to make or to execute a memfd, or
+// that there is no /proc to reach it by.
+func cannotExecute(err error) bool {
+	for _, errno := range []unix.Errno{unix.EACCES, unix.EPERM, unix.ENOENT, unix.ENOSYS, unix.ENOEXEC, unix.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// fds is the helper's descriptors as numbers of ours, -1 for a closed one.
+func (r *run) fds() []uintptr {
+	fds := make([]uintptr, 0, len(r.files)+1)
+	for _, f := range r.files {
+		fd := ^uintptr(0)
+		if f != nil {
+			fd = f.Fd()
+		}
+		fds = append(fds, fd)
+	}
+	return fds
+}
+
+// startMemfd executes the sealed memfd.
+func (r *run) startMemfd() error {
+	r.im = newImage(layout{dataAddr, r.firstFile, r.report}, r.prelude(nil), r.p)
+	f, err := sealedFile(elfFile(machineCode(), r.im.bytes()))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// The last descriptor: the numbers in between may be anything until Go's
+	// fork has put all of them in their places, and the path is looked up after
+	// that.
+	attr := syscall.ProcAttr{Env: r.attr.Env, Files: append(r.fds(), f.Fd()), Sys: &syscall.SysProcAttr{}}
+	if r.attr.Cgroup != nil {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(r.attr.Cgroup.Fd())
+	}
+	if attr.Env == nil {
+		attr.Env = []string{}
+	}
+	path := fmt.Sprintf("/proc/self/fd/%d", len(r.files))
+	pid, _, err := syscall.StartProcess(path, r.attr.Argv, &attr)
+	if err != nil {
+		return os.NewSyscallError("execve", err)
+	}
+	r.add(pid)
+	return nil
+}
+
+// accompany reads the helper's reports until nobody can send one any more:
+// the program was executed, or all of it is over.
+func (r *run) accompany(ctx context.Context) (*os.Process, error) {
+	stop := context.AfterFunc(ctx, r.kill)
+	failure := r.listen()
+	if !stop() {
+		failure = context.Cause(ctx)
+	}
+	if failure != nil {
+		r.kill()
+	}
+	r.mu.Lock()
+	pids := r.pids
+	r.pids = nil // from here on kill has nobody to kill
+	r.mu.Unlock()
+	// The last one is the caller's, if all went well.
+	mine := len(pids)
+	if failure == nil && r.last && r.p.forked == (len(pids) > 1) {
+		mine--
+	}
+	var status syscall.WaitStatus
+	for _, pid := range pids[:mine] {
+		status, _ = reap(pid)
+	}
+	switch {
+	case failure != nil:
+		return nil, failure
+	case mine == len(pids):
+		return nil, &DiedError{Status: status}
+	}
+	return os.FindProcess(pids[mine])
+}
+
+// listen acts on every record until the end. Its error is the first one.
+func (r *run) listen() (failure error) {
+	failed := func(err error) {
+		if failure == nil && err != nil {
+			failure = err
+			r.kill()
+		}
+	}
+	for {
+		rec, err := r.next()
+		failed(err)
+		if rec.of == nil {
+			return failure
+		}
+		switch rec.of.record {
+		case recordChild:
+			r.add(rec.sender)
+		case recordLast:
+			r.last = true
+		case recordError:
+			failed(&StepError{Step: rec.of.name, Errno: unix.Errno(rec.value)})
+		case recordParent:
+			failed(rec.of.parent(rec.sender))
+			// An error means that it is dead, of which we will hear.
+			_ = unix.Send(int(r.socket.Fd()), []byte{1}, unix.MSG_NOSIGNAL)
+		}
+	}
+}
+
+// message is a record that has come.
+type message struct {
+	of     *insn // nil: the end
+	value  uint64
+	sender int
+}
+
+func (r *run) next() (m message, err error) {
+	var buf [recordSize]byte
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	n, oobn := 0, 0
+	for {
+		n, oobn, _, _, err = unix.Recvmsg(int(r.socket.Fd()), buf[:], oob, unix.MSG_CMSG_CLOEXEC)
+		// ECONNRESET comes once, ahead of records, when the helper has ended
+		// without reading our answer.
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ECONNRESET) {
+			break
+		}
+	}
+	if err != nil || n == 0 {
+		return m, os.NewSyscallError("recvmsg", err)
+	}
+	m.value = binary.NativeEndian.Uint64(buf[:])
+	of := r.im.insn(binary.NativeEndian.Uint64(buf[8:]))
+	control, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || n != recordSize || of == nil || len(control) != 1 {
+		return m, fmt.Errorf("launcher: garbled report %x", buf[:n])
+	}
+	cred, err := unix.ParseUnixCredentials(&control[0])
+	if err != nil {
+		return m, os.NewSyscallError("recvmsg", err)
+	}
+	m.of, m.sender = of, int(cred.Pid)
+	return m, nil
+}
+
+// add notes a child of ours.
+func (r *run) add(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pids = append(r.pids, pid)
+	if r.killed {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// kill ends the helper and the program. Their PIDs are theirs as long as they
+// are not reaped.
+func (r *run) kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.killed = true
+	for _, pid := range r.pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// reap waits for a child that has ended or is about to.
+func reap(pid int) (status syscall.WaitStatus, err error) {
+	for {
+		_, err = syscall.Wait4(pid, &status, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return status, os.NewSyscallError("wait4", err)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attr says how to start a program.
+type Attr struct {
+	// Argv and Env are for the program that is executed. Argv has argv[0].
+	Argv, Env []string
+	// Files are the descriptors 0, 1, 2 … of the helper and of the program that
+	// it executes; nil is a closed one, as are 0 to 2 if there are fewer. There are no others, whatever this
+	// process has inherited, but those of [Program.File].
+	Files []*os.File
+	// Cgroup, if not nil, is a directory of cgroup v2 in which the helper is
+	// created: CLONE_INTO_CGROUP of clone(2).
+	Cgroup *os.File
+	// Way is how the helper is made.
+	Way Way
+}
+
+// Way is how the helper is made.
+type Way int
+
+const (
+	Auto  Way = iota // Memfd, or Clone if a memfd cannot be executed
+	Memfd            // a new program in a sealed memfd
+	Clone            // a copy of this process
+)
+
+// Start starts a process that carries the program out, and returns when that
+// has executed another program or has come to the end. The process returned is
+// the last one of the program: the child of [Program.Fork] or else the helper
+// itself. Either is our own child, for Wait.
+//
+// A failed step is a [*StepError], a helper that was killed a [*DiedError].
+// After an error, also that of a cancelled context, nothing is left running.
+//
+// The thread that calls Start is the parent that [Program.DieWithParent] means;
+// it must not end before the process, as a thread does whose goroutine ends
+// while locked to it (runtime.LockOSThread).
+func Start(ctx context.Context, p *Program, a Attr) (*os.Process, error) {
+	if err := Supported(); err != nil {
+		return nil, err
+	}
+	if err := check(p, a); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	r, err := newRun(p, a)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if err := r.start(); err != nil {
+		return nil, fmt.Errorf("start helper: %w", err)
+	}
+	return r.accompany(ctx)
+}
+
+// check finds mistakes before anything is started.
+func check(p *Program, a Attr) error {
+	if len(a.Argv) == 0 {
+		return errors.New("launcher: no argv[0]")
+	}
+	for _, s := range append(a.Argv[:len(a.Argv):len(a.Argv)], a.Env...) {
+		if strings.IndexByte(s, 0) >= 0 {
+			return &StepError{Step: fmt.Sprintf("argument %q", s), Errno: unix.EINVAL}
+		}
+	}
+	for l, at := range p.labels {
+		if at < 0 {
+			return fmt.Errorf("launcher: label %d is not placed", l)
+		}
+	}
+	return nil
+}

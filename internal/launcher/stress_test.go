@@ -1,0 +1,191 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"nsx/internal/testkit"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMany enters eight namespaces thousands of times while 64 goroutines make
+// garbage, with descriptor 0 closed half of the time: no run may fail, and
+// nothing may pile up.
+func TestMany(t *testing.T) {
+	testkit.RequireNS(t, testkit.AllNS...)
+	target := testkit.Start(t, testkit.Config{New: testkit.AllNS})
+	bothWays(t, func(t *testing.T, way Way) {
+		runs := 10_000
+		switch {
+		case testing.Short():
+			runs = 300
+		case way == Clone:
+			runs = 2_000 // each copies the page tables of all this garbage
+		}
+		defer makeGarbage(64)()
+		process := pidfd(t, target.PID)
+		saved, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(saved)
+		threads := 0
+		for i := range runs {
+			if i == 100 {
+				threads = testkit.Threads()
+			}
+			if i == runs/2 {
+				if err := unix.Close(0); err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = unix.Dup2(saved, 0) }()
+			}
+			var p Program
+			p.Setns("setns", p.File(process), allTypes)
+			p.Fork()
+			p.DieWithParent(unix.SIGKILL)
+			p.Exit(7)
+			if i%4 == 0 {
+				p = Program{}
+				p.Setns("setns", p.File(process), allTypes)
+				p.Fork()
+				p.DieWithParent(unix.SIGKILL)
+				p.Exec("sh", DefaultPath)
+			}
+			proc, err := Start(context.Background(), &p, Attr{Argv: []string{"sh", "-c", "exit 7"}, Way: way})
+			if err != nil {
+				t.Fatalf("run %d: %v", i, err)
+			}
+			if state, err := proc.Wait(); err != nil || exitStatus(state) != 7 {
+				t.Fatalf("run %d: %v, %v", i, state, err)
+			}
+		}
+		if now := testkit.Threads(); now > threads+8 {
+			t.Errorf("%d threads, then %d", threads, now)
+		}
+	})
+}
+
+// makeGarbage keeps the collector busy until the function it returns is called.
+func makeGarbage(goroutines int) (stop func()) {
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			var keep [][]byte
+			for !done.Load() {
+				keep = append(keep, make([]byte, 4096))
+				if len(keep) > 64 {
+					keep = nil
+					runtime.Gosched()
+				}
+				time.Sleep(50 * time.Microsecond)
+			}
+		})
+	}
+	return func() { done.Store(true); wg.Wait() }
+}
+
+// TestManyAtOnce starts programs, good and bad ones, from many goroutines.
+func TestManyAtOnce(t *testing.T) {
+	bothWays(t, func(t *testing.T, way Way) {
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				for i := range 20 {
+					var p Program
+					p.Fork()
+					p.Exec([]string{"true", "nonexistent"}[i%2], DefaultPath)
+					proc, err := Start(context.Background(), &p, Attr{Argv: []string{"true"}, Way: way})
+					if i%2 == 1 {
+						if !errors.Is(err, unix.ENOENT) {
+							t.Error(err)
+						}
+						continue
+					}
+					if err != nil {
+						t.Error(err)
+						continue
+					}
+					if state, err := proc.Wait(); err != nil || !state.Success() {
+						t.Error(state, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// TestCancelAtAnyTime cancels at moments all over a start; nothing may be left.
+func TestCancelAtAnyTime(t *testing.T) {
+	bothWays(t, func(t *testing.T, way Way) {
+		took := make([]time.Duration, 0, 300)
+		for i := range 300 {
+			after := time.Duration(i) * 10 * time.Microsecond
+			ctx, cancel := context.WithTimeout(context.Background(), after)
+			var p Program
+			p.Fork()
+			p.DieWithParent(unix.SIGKILL)
+			p.Exec("/bin/true", "")
+			begin := time.Now()
+			proc, err := Start(ctx, &p, Attr{Argv: []string{"true"}, Way: way})
+			took = append(took, time.Since(begin))
+			cancel()
+			if err == nil {
+				if _, err := proc.Wait(); err != nil {
+					t.Error(err)
+				}
+			} else if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("after %v: %v", after, err)
+			}
+		}
+		if longest := slices.Max(took); longest > 5*time.Second {
+			t.Errorf("took %v", longest)
+		}
+	})
+}
+
+func BenchmarkStart(b *testing.B) {
+	b.Run("os/exec", func(b *testing.B) {
+		for b.Loop() {
+			if err := exec.Command("/bin/true").Run(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer null.Close()
+	bench := func(name string, way Way, build func(p *Program)) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				var p Program
+				build(&p)
+				proc, err := Start(context.Background(), &p, Attr{Argv: []string{"true"}, Files: []*os.File{null, null, null}, Way: way})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if state, err := proc.Wait(); err != nil || !state.Success() {
+					b.Fatal(state, err)
+				}
+			}
+		})
+	}
+	for name, way := range map[string]Way{"memfd": Memfd, "clone": Clone} {
+		bench(name+"/exit", way, func(p *Program) {})
+		bench(name+"/exec", way, func(p *Program) { p.Exec("/bin/true", "") })
+		bench(name+"/fork+exec", way, func(p *Program) { p.Fork(); p.Exec("/bin/true", "") })
+	}
+}
