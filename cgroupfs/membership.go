@@ -1,7 +1,3 @@
-// Package cgroupfs reads control groups on v1, v2 and hybrid hosts.
-//
-// So far it reads which groups a process is in: ParseMemberships turns the
-// text of /proc/PID/cgroup into one Membership for each hierarchy.
 package cgroupfs
 
 import (

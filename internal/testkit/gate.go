@@ -31,6 +31,14 @@ func skip(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+// Require skips the test unless ok, for what no other gate asks.
+func Require(t testing.TB, ok bool, format string, args ...any) {
+	t.Helper()
+	if !ok {
+		skip(t, format, args...)
+	}
+}
+
 // RequireRoot skips the test unless it runs with uid 0 and CAP_SYS_ADMIN.
 func RequireRoot(t testing.TB) {
 	t.Helper()
@@ -119,6 +127,16 @@ func RequireCgroup1(t testing.TB, controller string) (mountPoint string) {
 		skip(t, "needs the cgroup v1 hierarchy of %s to be mounted", controller)
 	}
 	return mountPoint
+}
+
+// RequireOnlyCgroup2 skips the test where v1 is mounted too. No machine is both,
+// so that NoSkipEnv does not forbid it.
+func RequireOnlyCgroup2(t testing.TB) {
+	t.Helper()
+	RequireCgroup2(t)
+	if at, ok := findMount(func(fstype, _ string) bool { return fstype == "cgroup" }); ok {
+		t.Skipf("needs a machine with cgroup v2 alone: v1 is mounted at %s", at)
+	}
 }
 
 // RequireProgram skips the test unless a program of that name is in PATH, and

@@ -1,0 +1,174 @@
+package cgroupfs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Report is what Apply did.
+type Report struct {
+	Steps []Applied `json:"steps"`
+}
+
+// Applied is a step that was done, and what came of it.
+type Applied struct {
+	Step
+	// Old is what the file held before, and Now what it holds after: for
+	// settings of a device, of that device only.
+	Old string `json:"old"`
+	Now string `json:"now"`
+	// Change says how Now differs from what was written: "rounded",
+	// "clamped", "ignored", …; empty if it is that.
+	Change string `json:"change,omitempty"`
+
+	made bool
+}
+
+// String is one line for people.
+func (a Applied) String() string {
+	if a.Change == "" {
+		return a.Step.String()
+	}
+	return fmt.Sprintf("%s: %s by the kernel: it is now %s", a.Step, a.Change, quote(a.Now))
+}
+
+// Adjusted lists the values that the kernel did not take as they were.
+func (r Report) Adjusted() []Applied {
+	var list []Applied
+	for _, a := range r.Steps {
+		if a.Change != "" {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// Apply does the steps in their order and reads every value back. If one
+// fails, those before it are undone and the error is the *Error of that one.
+func (p *Plan) Apply() (Report, error) {
+	var done []Applied
+	for _, s := range p.Steps {
+		a, err := s.do()
+		if err == nil {
+			done = append(done, a)
+			continue
+		}
+		if s.Mkdir {
+			err = p.fs.explainMkdir(s, err)
+		} else {
+			err = p.fs.explainWrite(s, err)
+		}
+		return Report{Steps: []Applied{}}, together(err, undo(done))
+	}
+	return Report{Steps: done}, nil
+}
+
+func (s Step) do() (Applied, error) {
+	a := Applied{Step: s}
+	if s.Mkdir {
+		err := s.h.mkdir(s.group)
+		a.made = err == nil
+		if errors.Is(err, unix.EEXIST) {
+			err = nil
+		}
+		return a, err
+	}
+	if !s.writeOnly() {
+		text, err := s.h.read(s.group, s.File)
+		if err != nil {
+			return a, err
+		}
+		a.Old = s.mine(text)
+	} else if list, err := s.h.read(s.group, "devices.list"); err == nil {
+		a.Old = list
+	}
+	if err := s.h.write(s.group, s.File, s.Value); err != nil {
+		return a, err
+	}
+	if s.writeOnly() {
+		return a, nil
+	}
+	text, err := s.h.read(s.group, s.File)
+	if err != nil {
+		return a, err
+	}
+	a.Now = s.mine(text)
+	a.Change = s.compare(a.Old, a.Now)
+	return a, nil
+}
+
+// undo puts back what was there before, the last step first.
+func undo(done []Applied) []error {
+	var errs []error
+	for _, a := range slices.Backward(done) {
+		var err error
+		switch {
+		case a.Mkdir && a.made:
+			err = a.h.rmdir(a.group)
+		case a.Mkdir:
+		case a.writeOnly():
+			err = a.undoDevices()
+		default:
+			if value, ok := a.before(); ok {
+				err = a.h.write(a.group, a.File, value)
+			}
+		}
+		if err != nil && !isGone(err) {
+			errs = append(errs, fmt.Errorf("undo %s: %w", a.Step, err))
+		}
+	}
+	return errs
+}
+
+// before is the value to write for what the file held.
+func (a Applied) before() (string, bool) {
+	device, _, perDevice := a.device()
+	switch {
+	case a.File == "cgroup.subtree_control":
+		return a.subtreeBefore()
+	case perDevice && a.File == "io.max":
+		return readIOMax(a.Old, device).String(), true
+	case perDevice && a.Old != "":
+		return device.String() + " " + a.Old, true
+	case perDevice && a.h.Version == 2:
+		return device.String() + " default", true
+	case perDevice:
+		return device.String() + " 0", true
+	case a.File == "cpuset.cpus.partition":
+		word, _, _ := strings.Cut(a.Old, " ") // "root invalid (…)"
+		return word, true
+	}
+	return a.Old, true
+}
+
+// subtreeBefore reverses only what was not so before.
+func (a Applied) subtreeBefore() (string, bool) {
+	old := strings.Fields(a.Old)
+	var words []string
+	for word := range strings.FieldsSeq(a.Value) {
+		name := word[1:]
+		if had := slices.Contains(old, name); had != (word[0] == '+') {
+			words = append(words, map[bool]string{true: "+", false: "-"}[had]+name)
+		}
+	}
+	return strings.Join(words, " "), len(words) > 0
+}
+
+// undoDevices makes v1's list of allowed devices what it was.
+func (a Applied) undoDevices() error {
+	if !strings.HasPrefix(a.File, "devices.") {
+		return nil // an action such as memory.force_empty
+	}
+	if strings.HasPrefix(a.Old, "a ") {
+		return a.h.write(a.group, "devices.allow", "a")
+	}
+	err := a.h.write(a.group, "devices.deny", "a")
+	for line := range strings.Lines(a.Old) {
+		err = errors.Join(err, a.h.write(a.group, "devices.allow", strings.TrimSpace(line)))
+	}
+	return err
+}

@@ -1,0 +1,173 @@
+package cgroupfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attach moves whole processes into the group, in every hierarchy that has it,
+// and reads back where each thread is. If one cannot be moved, those before
+// it go back to where they were.
+func (g *Group) Attach(pids ...int) error { return g.attach(false, pids) }
+
+// AttachThreads moves single threads: on v1 any, on v2 within their threaded
+// domain.
+func (g *Group) AttachThreads(tids ...int) error { return g.attach(true, tids) }
+
+// move is a process that was moved, and from where.
+type move struct {
+	h    *Hierarchy
+	pid  int
+	from string
+	file string
+}
+
+func (g *Group) attach(threads bool, pids []int) error {
+	op := "attach to " + g.path
+	list, err := g.need(op)
+	if err != nil {
+		return err
+	}
+	if err := g.guard(op); err != nil {
+		return err
+	}
+	if err := g.fs.checkPIDs(op); err != nil {
+		return err
+	}
+	var moves []move
+	for _, pid := range pids {
+		live, err := g.checkAttach(pid, threads)
+		if err == nil {
+			for _, h := range list {
+				if err = g.attachIn(h, pid, live, threads, &moves); err != nil {
+					break
+				}
+			}
+		}
+		if err != nil {
+			return together(err, undoMoves(moves))
+		}
+	}
+	return nil
+}
+
+// checkPIDs refuses to act on numbers of another PID namespace: written to a
+// cgroup.procs, they would mean other processes.
+func (fs *FS) checkPIDs(op string) error {
+	if fs.root == "/" {
+		return nil
+	}
+	link, err := os.Readlink(fs.procPath("self"))
+	if err == nil && link == strconv.Itoa(os.Getpid()) {
+		return nil
+	}
+	return &Error{
+		Op: op, Err: unix.EXDEV, Cause: "the PIDs of " + fs.procPath() + " are not those of this PID namespace, and the kernel would take them for others",
+		Next: "run in the host's PID namespace",
+	}
+}
+
+// checkAttach refuses those whom the kernel would not move, though it may say
+// that it did; live is the process's threads.
+func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
+	e := &Error{Op: fmt.Sprintf("attach %d to %s", pid, g.path), Err: unix.EINVAL}
+	if pid <= 0 {
+		e.Cause = "a PID is a number from 1 up"
+		return nil, e
+	}
+	p, err := g.fs.process(pid)
+	if err != nil {
+		e.Err, e.Cause = unix.ESRCH, "there is no such process"
+		return nil, e
+	}
+	e.Op = fmt.Sprintf("attach %s to %s", p, g.path)
+	tgid, err := g.fs.threadGroup(pid)
+	switch {
+	case err != nil:
+		e.Err, e.Cause = unix.ESRCH, "the process is gone"
+		return nil, e
+	case tgid != pid && !threads:
+		e.Cause = fmt.Sprintf("it is a thread of %s", g.fs.name(tgid))
+		e.Next = fmt.Sprintf("attach %d, or the thread alone with --threads", tgid)
+		return nil, e
+	case p.kernel && !g.force:
+		e.Err, e.Cause = unix.EPERM, "it is a kernel thread, whose work is for the whole machine"
+		e.Next = "force it (--force)"
+		return nil, e
+	}
+	live = []int{pid}
+	if !threads {
+		live = g.fs.threads(pid)
+	}
+	if len(live) == 0 || threads && p.dead() {
+		e.Err, e.Cause = unix.ESRCH, "it has exited (a zombie), and the kernel would move nothing"
+		e.Next = "its parent has to wait for it"
+		return nil, e
+	}
+	return live, nil
+}
+
+// attachIn moves one process in one hierarchy.
+func (g *Group) attachIn(h *Hierarchy, pid int, live []int, threads bool, moves *[]move) error {
+	file := "cgroup.procs"
+	if threads {
+		file = h.threadsFile()
+	}
+	from, known := g.fs.memberOf(live[0], h)
+	err := h.write(g.path, file, strconv.Itoa(pid))
+	// A process that is being born is refused for a moment.
+	for try := 0; try < 5 && errors.Is(err, unix.EINVAL) && g.mayPass(pid); try++ {
+		time.Sleep(30 * time.Millisecond)
+		err = h.write(g.path, file, strconv.Itoa(pid))
+	}
+	if err != nil {
+		return g.fs.explainAttach(h, g.path, file, pid, err)
+	}
+	if known {
+		*moves = append(*moves, move{h, pid, from.Path, file})
+	}
+	return g.fs.checkMoved(h, g.path, pid, live)
+}
+
+// mayPass says whether an EINVAL may be of the moment.
+func (g *Group) mayPass(pid int) bool {
+	p, err := g.fs.process(pid)
+	return err == nil && !p.kernel && len(g.fs.realtime(pid)) == 0
+}
+
+// checkMoved reads back where the threads are: the kernel reports success even
+// where nothing moved.
+func (fs *FS) checkMoved(h *Hierarchy, group string, pid int, live []int) error {
+	for _, tid := range live {
+		m, ok := fs.memberOf(tid, h)
+		if ok && m.Path == group {
+			continue
+		}
+		if p, err := fs.process(tid); err != nil || p.dead() {
+			continue // ended just now
+		}
+		return &Error{
+			Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), File: h.Dir(group), Err: unix.EBUSY,
+			Cause: fmt.Sprintf("the kernel reported success, but thread %d is in %s: somebody else moved it", tid, m.Path),
+		}
+	}
+	return nil
+}
+
+// undoMoves puts processes back, the last first.
+func undoMoves(moves []move) []error {
+	var errs []error
+	for _, m := range slices.Backward(moves) {
+		if err := m.h.write(m.from, m.file, strconv.Itoa(m.pid)); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("put %d back to %s: %w", m.pid, path.Join(m.h.Dir(m.from), m.file), err))
+		}
+	}
+	return errs
+}

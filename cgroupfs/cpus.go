@@ -1,0 +1,177 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// CPUMax is how much processor time a group gets: Quota in each Period, both
+// in microseconds. The kernel takes from 1000 up, and periods up to 1000000.
+type CPUMax struct {
+	QuotaUsec  int64 `json:"quota_usec"` // or Unlimited
+	PeriodUsec int64 `json:"period_usec"`
+}
+
+// The kernel's bounds (kernel/sched/core.c, min_cfs_quota_period).
+const (
+	standardPeriod = 100000
+	minQuota       = 1000
+	minPeriod      = 1000
+	maxPeriod      = 1000000
+)
+
+// ParseCPUs reads a number of CPUs such as "1.5", for a period of 100 ms, or
+// "max". The smallest is 0.01, the steps are 0.00001.
+func ParseCPUs(word string) (CPUMax, error) {
+	refuse := func(why string) (CPUMax, error) {
+		return CPUMax{}, fmt.Errorf("CPUs %s: %s: %w", quote(word), why, unix.EINVAL)
+	}
+	if word == "max" || word == "-1" {
+		return CPUMax{Unlimited, standardPeriod}, nil
+	}
+	whole, fraction, point := strings.Cut(word, ".")
+	if whole == "" || point && fraction == "" || !isDigits(whole+fraction) || len(word) > 40 {
+		return refuse("want a number such as 1.5 or max")
+	}
+	n, _ := new(big.Rat).SetString(word)
+	n.Mul(n, big.NewRat(standardPeriod, 1))
+	if !n.IsInt() {
+		return refuse("the kernel counts in microseconds of 100 ms: at most 5 decimal places")
+	}
+	if !n.Num().IsInt64() || n.Num().Int64() > 1<<43 {
+		return refuse("no machine has that many")
+	}
+	if n.Num().Int64() < minQuota {
+		return refuse("the kernel's smallest quota is 1 ms in 100 ms, 0.01 CPUs")
+	}
+	return CPUMax{n.Num().Int64(), standardPeriod}, nil
+}
+
+// CPUs is the quota as a number of CPUs; 0 if there is no limit.
+func (c CPUMax) CPUs() float64 {
+	if c.QuotaUsec == Unlimited || c.PeriodUsec == 0 {
+		return 0
+	}
+	return float64(c.QuotaUsec) / float64(c.PeriodUsec)
+}
+
+func (c CPUMax) String() string {
+	return sizeFor(2, c.QuotaUsec) + " " + strconv.FormatInt(c.PeriodUsec, 10)
+}
+
+// parseCPUMax reads the text of cpu.max: "QUOTA PERIOD", "QUOTA" or "max".
+// A missing period is 0.
+func parseCPUMax(text string) (CPUMax, error) {
+	words := strings.Fields(text)
+	if len(words) == 0 || len(words) > 2 {
+		return CPUMax{}, fmt.Errorf("cpu.max %s: want QUOTA [PERIOD] in microseconds, QUOTA may be max: %w", quote(text), unix.EINVAL)
+	}
+	quota, err := parseQuota(words[0])
+	if err != nil {
+		return CPUMax{}, err
+	}
+	c := CPUMax{QuotaUsec: quota}
+	if len(words) == 2 {
+		if c.PeriodUsec, err = parsePeriod(words[1]); err != nil {
+			return CPUMax{}, err
+		}
+	}
+	return c, nil
+}
+
+func parseQuota(word string) (int64, error) {
+	if word == "max" || word == "-1" {
+		return Unlimited, nil
+	}
+	n, err := parseNumber("quota", word, 0, 1<<44)
+	if err == nil && n < minQuota {
+		err = fmt.Errorf("quota %s: the kernel's smallest is %d microseconds; max is no limit: %w", quote(word), minQuota, unix.EINVAL)
+	}
+	return n, err
+}
+
+func parsePeriod(word string) (int64, error) {
+	return parseNumber("period in microseconds", word, minPeriod, maxPeriod)
+}
+
+// parseNumber reads a plain decimal number within bounds.
+func parseNumber(what, word string, least, most int64) (int64, error) {
+	n, err := strconv.ParseInt(word, 10, 64)
+	if err != nil || !isDigits(word) || n < least || n > most {
+		return 0, fmt.Errorf("%s %s: want a number from %d to %d: %w", what, quote(word), least, most, unix.EINVAL)
+	}
+	return n, nil
+}
+
+// mostCPUs bounds the numbers in a list, far above any kernel's NR_CPUS.
+const mostCPUs = 1 << 16
+
+// ParseCPUList reads a list of CPUs or memory nodes in the kernel's format:
+// "0-3,5", with "0-31:2/8" for two of each eight (bitmap_parselist). It comes
+// back sorted, without doubles; an empty word is an empty list.
+func ParseCPUList(word string) ([]int, error) {
+	bad := fmt.Errorf("list %s: want numbers and ranges such as 0-3,5: %w", quote(word), unix.EINVAL)
+	list := []int{}
+	word = strings.TrimSpace(word)
+	if word == "" {
+		return list, nil
+	}
+	for item := range strings.SplitSeq(word, ",") {
+		span, stride, strided := strings.Cut(item, ":")
+		first, last, ranged := strings.Cut(span, "-")
+		if !ranged {
+			last = first
+		}
+		from, err1 := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		used, group := 1, 1
+		var err3, err4 error
+		if strided {
+			u, g, ok := strings.Cut(stride, "/")
+			used, err3 = strconv.Atoi(u)
+			group, err4 = strconv.Atoi(g)
+			if !ok || !ranged || !isDigits(u+g) {
+				return nil, bad
+			}
+		}
+		if err1 != nil || err2 != nil || err3 != nil || err4 != nil || !isDigits(first+last) ||
+			from > to || to >= mostCPUs || used < 1 || group < used {
+			return nil, bad
+		}
+		for n := from; n <= to; n++ {
+			if (n-from)%group < used {
+				list = append(list, n)
+			}
+		}
+		if len(list) > 4*mostCPUs {
+			return nil, bad
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// FormatCPUList writes a sorted list as the kernel shows it: "0-3,5".
+func FormatCPUList(list []int) string {
+	var b strings.Builder
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j]+1 {
+			j++
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(list[i]))
+		if j > i {
+			b.WriteString("-" + strconv.Itoa(list[j]))
+		}
+		i = j + 1
+	}
+	return b.String()
+}

@@ -1,0 +1,195 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// CreateOptions is what a new group is for.
+type CreateOptions struct {
+	// Controllers are those that the group is to be controlled by: on v1 it
+	// is made in their hierarchies, on v2 they are enabled down to it. Those
+	// that Limits need come by themselves.
+	Controllers []string
+	// Limits are set right away. A failure takes the new group back.
+	Limits Limits
+	// Formula is FormulaRatio if empty.
+	Formula Formula
+}
+
+// PlanCreate works out what makes the group, the groups above it that are
+// missing, and its limits. A group that is there already is completed.
+func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
+	op := "create " + g.path
+	if g.path == "/" {
+		return nil, &Error{Op: op, Err: unix.EEXIST, Cause: "the root is always there"}
+	}
+	if err := g.guardCreate(op); err != nil {
+		return nil, err
+	}
+	controllers := slices.Concat(o.Controllers, o.Limits.Controllers())
+	hierarchies, enable, err := g.places(controllers)
+	if err != nil {
+		return nil, err
+	}
+	p := g.newPlan()
+	for _, h := range hierarchies {
+		if h.Version == 2 {
+			g.planV2(p, h, enable)
+		} else {
+			g.planV1(p, h)
+		}
+	}
+	return p, g.planLimits(p, o.Limits, PlanOptions{Formula: o.Formula})
+}
+
+// Create is PlanCreate and Apply.
+func (g *Group) Create(o CreateOptions) (Report, error) {
+	p, err := g.PlanCreate(o)
+	if err != nil {
+		return Report{}, err
+	}
+	return p.Apply()
+}
+
+// guardCreate minds the owner of the nearest group above that exists.
+func (g *Group) guardCreate(op string) error {
+	for _, at := range ancestors(g.path)[1:] {
+		up := &Group{fs: g.fs, path: at, force: g.force}
+		switch o := up.Owner(); {
+		case at == "/" || o.Kind == "self" || strings.HasSuffix(at, ".slice"):
+			return nil // one more child does no harm there
+		case o.Kind != "":
+			return up.guard(op)
+		case up.Exists():
+			return nil
+		}
+	}
+	return nil
+}
+
+// places says in which hierarchies the group is made, and which controllers
+// are to be enabled on v2. Freezing, killing and pressure need v2 or, where
+// there is none, the freezer.
+func (g *Group) places(controllers []string) (list []*Hierarchy, enable []string, err error) {
+	always := g.fs.v2()
+	if always == nil {
+		always, _ = g.fs.controller("freezer")
+	}
+	if always != nil {
+		list = append(list, always)
+	}
+	for _, name := range controllers {
+		h, err := g.fs.controller(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if h.Version == 2 {
+			if name == "blkio" {
+				name = "io"
+			}
+			// Others are in the core of v2, and cpu's statistics are in cpu.
+			if slices.Contains(h.Controllers, name) && !slices.Contains(enable, name) {
+				enable = append(enable, name)
+			}
+		}
+		if !slices.Contains(list, h) {
+			list = append(list, h)
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil, &Error{
+			Op: "create " + g.path, Err: unix.EINVAL,
+			Cause: "this machine has neither v2 nor a v1 freezer, so no hierarchy is meant by itself",
+			Next:  "name controllers: " + strings.Join(g.fs.Controllers(), ", "),
+		}
+	}
+	slices.Sort(enable)
+	return list, enable, nil
+}
+
+// topDown is the group and those above it, without the root, from the top.
+func (g *Group) topDown() []string {
+	list := ancestors(g.path)
+	list = list[:len(list)-1]
+	slices.Reverse(list)
+	return list
+}
+
+// planV2 goes down the tree: each group passes the controllers on to the next.
+func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) {
+	parent := "/"
+	for _, at := range g.topDown() {
+		if !isBelow(at, h.MountRoot) || at == h.MountRoot {
+			parent = at
+			continue
+		}
+		text, _ := h.read(parent, "cgroup.subtree_control")
+		have := strings.Fields(text)
+		for _, name := range enable {
+			// One at a time, so that a refusal is about one.
+			if !slices.Contains(have, name) {
+				p.write(h, parent, "cgroup.subtree_control", "+"+name)
+			}
+		}
+		if !h.has(at, "") {
+			p.mkdir(h, at)
+		}
+		parent = at
+	}
+}
+
+// planV1 fills new cpusets, which are empty at first and take no process,
+// from the group above; on v2 an empty cpuset means that anyway.
+func (g *Group) planV1(p *Plan, h *Hierarchy) {
+	var filled bool
+	for _, at := range g.topDown() {
+		if h.has(at, "") || !isBelow(at, h.MountRoot) {
+			continue
+		}
+		p.mkdir(h, at)
+		if !slices.Contains(h.Controllers, "cpuset") {
+			continue
+		}
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			if value := h.nearest(at, file); value != "" {
+				p.write(h, at, file, value)
+				filled = true
+			}
+		}
+	}
+	if filled {
+		p.Notes = append(p.Notes, "v1's cpusets start empty: cpus and mems are copied from the group above")
+	}
+}
+
+// nearest is the value of a file in the nearest group above that has one.
+func (h *Hierarchy) nearest(group, file string) string {
+	for _, at := range ancestors(group)[1:] {
+		if text, err := h.read(at, file); err == nil && text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// explainNoController says what a controller's absence means.
+func (fs *FS) explainNoController(name string) error {
+	e := &Error{Op: "controller " + quote(name), Err: unix.ENOENT}
+	offered := strings.Join(fs.Controllers(), ", ")
+	switch name {
+	case "devices", "net_cls", "net_prio":
+		e.Cause = fmt.Sprintf("it exists on v1 only, and no v1 hierarchy of it is mounted (offered: %s)", offered)
+		e.Next = v1Only[map[string]string{"devices": "devices.allow", "net_cls": "net_cls.classid", "net_prio": "net_prio.ifpriomap"}[name]]
+	case "cpu", "cpuset", "io", "blkio", "memory", "pids", "hugetlb", "rdma", "misc", "perf_event", "freezer", "cpuacct", "dmem":
+		e.Cause = fmt.Sprintf("no mounted hierarchy has it (offered: %s): the kernel lacks it, has it disabled (cgroup_disable=), or it is bound to a v1 hierarchy that is not mounted here", offered)
+		e.Next = "see the second column of /proc/cgroups"
+	default:
+		e.Err = unix.EINVAL
+		e.Cause = fmt.Sprintf("there is none of that name (offered: %s)", offered)
+	}
+	return e
+}

@@ -1,0 +1,85 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Device is the number of a block device.
+type Device struct {
+	Major uint32 `json:"major"`
+	Minor uint32 `json:"minor"`
+}
+
+// String is "254:0", as in io.max.
+func (d Device) String() string { return fmt.Sprintf("%d:%d", d.Major, d.Minor) }
+
+// Name is the device's name in /sys/dev/block of this machine, or empty.
+func (d Device) Name() string {
+	link, err := os.Readlink("/sys/dev/block/" + d.String())
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(link)
+}
+
+// parseDeviceNumber reads "MAJOR:MINOR".
+func parseDeviceNumber(word string) (Device, bool) {
+	major, minor, ok := strings.Cut(word, ":")
+	// 12 and 20 bits: include/linux/kdev_t.h.
+	a, err1 := strconv.ParseUint(major, 10, 12)
+	b, err2 := strconv.ParseUint(minor, 10, 20)
+	return Device{uint32(a), uint32(b)}, ok && err1 == nil && err2 == nil && isDigits(major+minor)
+}
+
+// ParseDevice reads a block device: "254:0", "/dev/vda" or "vda". Limits hold
+// for whole disks only: a partition's name stands for its disk; a number is
+// taken as it is, for the kernel to judge.
+func ParseDevice(word string) (Device, error) { return parseDevice("/", word) }
+
+func parseDevice(root, word string) (Device, error) {
+	refuse := func(why string, errno error) (Device, error) {
+		return Device{}, fmt.Errorf("device %s: %s: %w", quote(word), why, errno)
+	}
+	if d, ok := parseDeviceNumber(word); ok {
+		return d, nil
+	}
+	name := word
+	if strings.HasPrefix(word, "/") {
+		var st unix.Stat_t
+		if err := unix.Stat(filepath.Join(root, word), &st); err != nil {
+			return refuse("no such file", err)
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFBLK {
+			return refuse("it is no block device", unix.ENOTBLK)
+		}
+		name = Device{unix.Major(st.Rdev), unix.Minor(st.Rdev)}.String()
+		name = filepath.Join(root, "sys/dev/block", name)
+	} else {
+		if name == "" || strings.ContainsAny(name, "/") || name == "." || name == ".." {
+			return refuse("want MAJOR:MINOR, a name such as vda, or a file such as /dev/vda", unix.EINVAL)
+		}
+		name = filepath.Join(root, "sys/class/block", name)
+	}
+	dir, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return refuse("no block device of that name", unix.ENODEV)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil {
+		dir = filepath.Dir(dir)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "dev"))
+	if err != nil {
+		return refuse("no block device of that name", unix.ENODEV)
+	}
+	d, ok := parseDeviceNumber(strings.TrimSpace(string(text)))
+	if !ok {
+		return refuse("its number cannot be read", unix.ENODEV)
+	}
+	return d, nil
+}

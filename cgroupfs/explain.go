@@ -1,0 +1,189 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The functions here and in explain*.go turn an errno of the kernel into its
+// cause. They look at the machine as it is now, after the refusal: when the
+// state has changed in between they may find nothing, and say only what the
+// errno says.
+
+// explainNoGroup is for a group that is nowhere.
+func (fs *FS) explainNoGroup(op, group string) error {
+	e := &Error{Op: op, Err: unix.ENOENT, Cause: "no hierarchy has a group " + group, Next: "make it: nsx cgroup create " + group}
+	up := path.Dir(group)
+	for up != "/" && len(fs.with(up)) == 0 {
+		up = path.Dir(up)
+	}
+	for _, h := range fs.with(up) {
+		names, _ := h.list(up, true)
+		if name := closest(path.Base(group), names); name != "" && path.Dir(group) == up {
+			e.Next += ", or did you mean " + path.Join(up, name) + "?"
+			return e
+		}
+	}
+	for _, h := range fs.hierarchies {
+		if h.Problem != "" {
+			e.Cause += " that can be looked at: " + h.Problem
+			break
+		}
+	}
+	return e
+}
+
+// common explains the errnos that mean the same everywhere.
+func (fs *FS) common(e *Error, h *Hierarchy, group, file string) bool {
+	switch e.errno() {
+	case unix.EROFS:
+		e.Cause = h.Mount + " is mounted read-only"
+		e.Next = "remount it: mount -o remount,rw " + h.Mount + ", or run where it is writable (outside of the container)"
+	case unix.EACCES, unix.EPERM:
+		e.Cause = ownership(path.Join(h.Dir(group), file))
+		e.Next = "run as that user or as root, or have the group delegated to you: its directory, cgroup.procs, cgroup.threads and cgroup.subtree_control"
+		if h.Version == 1 {
+			e.Next = "run as that user or as root, or have the group's directory and files given to you (chown)"
+		}
+	case unix.ENODEV, unix.ENOENT:
+		if h.has(group, "") {
+			return false
+		}
+		e.Cause = fmt.Sprintf("the group is gone: %s was removed", h.Dir(group))
+		if others := fs.with(group); len(others) > 0 {
+			e.Cause = fmt.Sprintf("the group exists in %s, but not in %s", others[0], h)
+			e.Next = fmt.Sprintf("make it there too: nsx cgroup create --controllers %s %s", h.firstController(), group)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (h *Hierarchy) firstController() string {
+	if len(h.Controllers) == 0 {
+		return "freezer"
+	}
+	return h.Controllers[0]
+}
+
+// ownership says whose a file is and who asks.
+func ownership(name string) string {
+	var st unix.Stat_t
+	if err := unix.Stat(name, &st); err != nil {
+		return fmt.Sprintf("%s cannot be looked at by uid %d", name, os.Geteuid())
+	}
+	return fmt.Sprintf("%s belongs to uid %d, mode %04o, and this is uid %d", name, st.Uid, st.Mode&0o7777, os.Geteuid())
+}
+
+// explainMkdir is for a group that cannot be made.
+func (fs *FS) explainMkdir(s Step, err error) error {
+	e := &Error{Op: "create " + s.group, File: s.Path, Err: bare(err)}
+	parent := path.Dir(s.group)
+	switch {
+	case e.errno() == unix.EAGAIN:
+		e.Cause, e.Next = s.h.treeBound(parent)
+	case fs.common(e, s.h, parent, ""):
+	case e.errno() == unix.EINVAL:
+		e.Cause = "the kernel does not take that name"
+	}
+	return e
+}
+
+// treeBound finds which ancestor's cgroup.max.* forbids a child of parent.
+func (h *Hierarchy) treeBound(parent string) (cause, next string) {
+	for depth, at := range ancestors(parent) {
+		text, _ := h.read(at, "cgroup.max.depth")
+		if most, err := strconv.Atoi(text); err == nil && depth+1 > most {
+			file := path.Join(h.Dir(at), "cgroup.max.depth")
+			return fmt.Sprintf("%s is %d, and the group would be %d below it", file, most, depth+1), "raise it: nsx cgroup set " + at + " cgroup.max.depth=max"
+		}
+		text, _ = h.read(at, "cgroup.max.descendants")
+		most, err := strconv.Atoi(text)
+		stat, _ := h.read(at, "cgroup.stat")
+		if have := flatKeyed(stat)["nr_descendants"]; err == nil && have >= int64(most) {
+			file := path.Join(h.Dir(at), "cgroup.max.descendants")
+			return fmt.Sprintf("%s is %d, and there are %d groups below it", file, most, have), "raise it: nsx cgroup set " + at + " cgroup.max.descendants=max"
+		}
+	}
+	return "a limit on the depth or number of groups was reached", "see cgroup.max.depth and cgroup.max.descendants of the groups above"
+}
+
+// explainNoFile is for a control file that a group does not have.
+func (fs *FS) explainNoFile(e *Error, h *Hierarchy, group, file string) {
+	controller := controllerOf(file)
+	if controller == "blkio" && h.Version == 2 {
+		controller = "io"
+	}
+	names, _ := h.list(group, false)
+	offered, _ := h.read(group, "cgroup.controllers")
+	enabled := slices.Contains(strings.Fields(offered), controller)
+	switch {
+	case group == "/":
+		e.Cause = "the root of a hierarchy has no such file: it holds the whole machine and cannot be limited"
+		e.Next = "limit a group below it"
+	case h.Version == 2 && slices.Contains(h.Controllers, controller) && !enabled:
+		e.Cause = h.notEnabled(group, controller)
+		e.Next = fmt.Sprintf("enable it: nsx cgroup create --controllers %s %s", controller, group)
+	default:
+		e.Cause = fmt.Sprintf("%s has no file of that name", h)
+		if strings.HasPrefix(file, "memory.memsw.") || strings.HasPrefix(file, "memory.swap.") {
+			e.Cause += "; swap is not counted (kernel without CONFIG_SWAP, or swapaccount=0)"
+		}
+		if name := closest(file, names); name != "" {
+			e.Next = "did you mean " + name + "?"
+		}
+	}
+}
+
+// notEnabled names the topmost group that does not pass a controller on.
+func (h *Hierarchy) notEnabled(group, controller string) string {
+	list := ancestors(group)[1:]
+	slices.Reverse(list)
+	for _, at := range list {
+		text, err := h.read(at, "cgroup.subtree_control")
+		if err == nil && !slices.Contains(strings.Fields(text), controller) {
+			return fmt.Sprintf("%s is not enabled for the children of %s (its cgroup.subtree_control is %s)", controller, at, quote(text))
+		}
+	}
+	return controller + " is not enabled for it"
+}
+
+// closest is the name most like the given one, if one is like it at all.
+func closest(word string, names []string) string {
+	best, least := "", len(word)/3+1
+	for _, name := range names {
+		if d := distance(word, name); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: how many letters to change, add or drop.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			row[j+1] = min(cost, above+1, row[j]+1)
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}

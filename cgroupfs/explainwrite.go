@@ -1,0 +1,266 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// explainWrite is for a control file that refuses a value.
+func (fs *FS) explainWrite(s Step, err error) error {
+	e := &Error{Op: "set limits of " + s.group, File: path.Join(s.Path, s.File), Value: s.Value, Err: bare(err)}
+	switch {
+	case s.File == "cgroup.subtree_control":
+		e.Op = "enable " + strings.TrimPrefix(s.Value, "+") + " for the children of " + s.group
+		fs.explainEnable(e, s)
+	case strings.HasPrefix(s.File, "cpuset.") && fs.explainCpuset(e, s):
+	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EPERM:
+		have := oneLine(s.h, path.Dir(s.group), "devices.list")
+		e.Cause = "the group above does not allow that much, only " + quote(have)
+		if strings.HasPrefix(have, "a ") {
+			e.Cause = "the group above allows everything but some devices, and that is one of them"
+		}
+		e.Next = "allow it there first"
+	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EINVAL:
+		e.Cause = "the kernel takes \"TYPE MAJOR:MINOR ACCESS\" such as \"c 1:3 rwm\", or \"a\" for all where the group has no children"
+	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.ENODEV && s.h.has(s.group, ""):
+		e.Cause = "there is no disk of that number; a partition cannot be limited, only its whole disk"
+		e.Next = "see lsblk"
+	case fs.common(e, s.h, s.group, s.File):
+	case e.errno() == unix.ENOENT:
+		fs.explainNoFile(e, s.h, s.group, s.File)
+	case strings.HasPrefix(s.File, "cpu."):
+		s.explainCPU(e)
+	case strings.HasPrefix(s.File, "memory."):
+		s.explainMemory(e)
+	case e.errno() == unix.EOPNOTSUPP:
+		e.Cause = s.h.typeChain(s.group)
+	}
+	if e.Cause == "" {
+		e.Cause = "the kernel does not take this value"
+		if now, err := s.h.read(s.group, s.File); err == nil {
+			e.Cause += "; it stays " + quote(s.mine(now))
+		}
+	}
+	return e
+}
+
+// explainEnable is for v2's cgroup.subtree_control.
+func (fs *FS) explainEnable(e *Error, s Step) {
+	name := strings.TrimLeft(s.Value, "+-")
+	offered, _ := s.h.read(s.group, "cgroup.controllers")
+	v1, err := fs.controller(name)
+	switch {
+	case err == nil && v1.Version == 1:
+		e.Cause = fmt.Sprintf("%s is bound to v1 at %s, and a controller is on one version only", name, v1.Mount)
+		e.Next = "set it there: the same names work on both"
+	case e.errno() == unix.ENOENT && !slices.Contains(strings.Fields(offered), name) && s.h.has(s.group, ""):
+		e.Cause = fmt.Sprintf("the group is not offered %s (cgroup.controllers is %s)", name, quote(offered))
+		if s.group != "/" {
+			e.Cause += ": " + s.h.notEnabled(s.group, name)
+			e.Next = "enable it there first, from the top down"
+		}
+	case fs.common(e, s.h, s.group, s.File):
+	case e.errno() == unix.EBUSY && strings.HasPrefix(s.Value, "-"):
+		e.Cause = fmt.Sprintf("a child uses it: %s", s.h.childWith(s.group, name))
+		e.Next = "disable it there first, from the bottom up"
+	case e.errno() == unix.EBUSY:
+		members, _ := s.h.pids(s.group, "cgroup.procs")
+		e.Cause = fmt.Sprintf("%d processes are in the group itself, and a v2 group has either processes or children with controllers: %s", len(members), fs.names(members))
+		e.Next = fmt.Sprintf("move them to a child: nsx cgroup create %s, then attach", path.Join(s.group, "leaf"))
+	case e.errno() == unix.EOPNOTSUPP:
+		e.Cause = name + " cannot control threads: " + s.h.typeChain(s.group)
+		e.Next = "threaded groups take cpu, cpuset, perf_event and pids only"
+	case e.errno() == unix.EINVAL && name == "cpu":
+		e.Cause = "with realtime group scheduling the kernel refuses it while realtime processes are outside of the root"
+		e.Next = "move those processes to the root group, or give them another policy (chrt -o -p 0 PID)"
+	case e.errno() == unix.EINVAL:
+		e.Cause = "the kernel knows no controller of that name"
+	}
+}
+
+// childWith names the children that use a controller.
+func (h *Hierarchy) childWith(group, controller string) string {
+	names, _ := h.list(group, true)
+	var users []string
+	for _, name := range names {
+		text, _ := h.read(path.Join(group, name), "cgroup.subtree_control")
+		if slices.Contains(strings.Fields(text), controller) {
+			users = append(users, path.Join(group, name))
+		}
+	}
+	return strings.Join(users, ", ")
+}
+
+// typeChain says which groups on the way up are threaded or invalid.
+func (h *Hierarchy) typeChain(group string) string {
+	var words []string
+	for _, at := range ancestors(group) {
+		if text, err := h.read(at, "cgroup.type"); err == nil {
+			words = append(words, at+" is "+text)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// explainCpuset is for what only cpusets refuse.
+func (fs *FS) explainCpuset(e *Error, s Step) bool {
+	up := path.Dir(s.group)
+	base := strings.TrimPrefix(s.File, "cpuset.")
+	switch e.errno() {
+	case unix.ENOSPC:
+		members, _ := s.h.pids(s.group, "cgroup.procs")
+		e.Cause = fmt.Sprintf("%d processes are in the group, and they would have none left: %s", len(members), fs.names(members))
+		e.Next = "move them out first"
+	case unix.EACCES:
+		// The group above does not have them, if it is not a matter of rights.
+		have, err1 := ParseCPUList(oneLine(s.h, up, s.File))
+		want, err2 := ParseCPUList(s.Value)
+		if err1 != nil || err2 != nil || !slices.ContainsFunc(want, func(n int) bool { return !slices.Contains(have, n) }) {
+			return false
+		}
+		e.Cause = fmt.Sprintf("the group above has only %s of %s", quote(FormatCPUList(have)), base)
+		e.Next = "give it more first"
+	case unix.EBUSY:
+		e.Cause = fmt.Sprintf("a child has more than that: %s", s.h.childValues(s.group, s.File))
+		e.Next = "shrink the children first"
+	case unix.ERANGE, unix.EINVAL:
+		e.Cause = fmt.Sprintf("the machine has only %s", quote(oneLine(s.h, "/", s.File)))
+		if text := oneLine(s.h, "/", s.File+".effective"); text != "" {
+			e.Cause = fmt.Sprintf("the machine has only %s", quote(text))
+		}
+		if base != "cpus" && base != "mems" {
+			return false
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// childValues is what each child has in a file.
+func (h *Hierarchy) childValues(group, file string) string {
+	names, _ := h.list(group, true)
+	var words []string
+	for _, name := range names {
+		if text := oneLine(h, path.Join(group, name), file); text != "" {
+			words = append(words, fmt.Sprintf("%s has %s", path.Join(group, name), text))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// oneLine is a file's text in one line, for messages.
+func oneLine(h *Hierarchy, group, file string) string {
+	text, _ := h.read(group, file)
+	return strings.Join(strings.Split(strings.TrimSpace(text), "\n"), ", ")
+}
+
+// explainCPU is for the rules of CFS's quotas (kernel/sched/core.c,
+// tg_set_cfs_bandwidth) and of cpu.idle.
+func (s Step) explainCPU(e *Error) {
+	if e.errno() != unix.EINVAL {
+		return
+	}
+	if idle, _ := s.h.read(s.group, "cpu.idle"); idle == "1" && (s.File == "cpu.shares" || s.File == "cpu.weight") {
+		e.Cause = "the group is idle (cpu.idle is 1), which fixes its weight"
+		e.Next = "set cpu.idle=0 first"
+		return
+	}
+	quota := s.h.quota(s.group)
+	switch s.File {
+	case "cpu.cfs_burst_us", "cpu.max.burst":
+		e.Cause = fmt.Sprintf("the burst must not be larger than the quota, %s", sizeFor(2, quota.QuotaUsec))
+		return
+	case "cpu.cfs_quota_us":
+		quota.QuotaUsec, _ = readSize(s.Value)
+	case "cpu.cfs_period_us":
+		quota.PeriodUsec, _ = strconv.ParseInt(s.Value, 10, 64)
+	case "cpu.max":
+		if c, err := parseCPUMax(s.Value); err == nil && c.PeriodUsec != 0 {
+			quota = c
+		}
+	case "cpu.rt_runtime_us", "cpu.rt_period_us":
+		e.Cause = fmt.Sprintf("realtime time is shared out: the group above has %s of %s microseconds, and its children together no more",
+			oneLine(s.h, path.Dir(s.group), "cpu.rt_runtime_us"), oneLine(s.h, path.Dir(s.group), "cpu.rt_period_us"))
+		e.Next = "give the group above cpu.rt_runtime_us first"
+		return
+	default:
+		return
+	}
+	burst, _ := readSize(oneLine(s.h, s.group, burstKey(s.h.Version)))
+	if burst > quota.QuotaUsec {
+		e.Cause = fmt.Sprintf("the burst, %d, would be larger than the quota", burst)
+		e.Next = fmt.Sprintf("set %s=0 first", burstKey(s.h.Version))
+		return
+	}
+	if s.h.Version == 1 {
+		s.explainShare(e, quota)
+	}
+}
+
+// explainShare finds whose share of the CPUs v1 sees exceeded: no group may
+// have more than one above it.
+func (s Step) explainShare(e *Error, want CPUMax) {
+	for _, at := range ancestors(s.group)[1:] {
+		if c := s.h.quota(at); want.CPUs() > c.CPUs() && c.QuotaUsec != Unlimited {
+			e.Cause = fmt.Sprintf("it would be %.5g CPUs, and %s above it has %.5g (%s)", want.CPUs(), at, c.CPUs(), c)
+			e.Next = "raise the quota of " + at + " first"
+			return
+		}
+	}
+	below, _ := s.h.subtree(s.group)
+	for _, at := range below {
+		if c := s.h.quota(at); at != s.group && c.QuotaUsec != Unlimited && want.CPUs() < c.CPUs() {
+			e.Cause = fmt.Sprintf("it would be %.5g CPUs, and %s below it has %.5g (%s)", want.CPUs(), at, c.CPUs(), c)
+			e.Next = "lower the quota of " + at + " first"
+			return
+		}
+	}
+}
+
+// quota is a group's quota, unlimited where it has no such file.
+func (h *Hierarchy) quota(group string) CPUMax {
+	c := CPUMax{Unlimited, standardPeriod}
+	if h.Version == 2 {
+		text, _ := h.read(group, "cpu.max")
+		if read, err := parseCPUMax(text); err == nil {
+			c = read
+		}
+		return c
+	}
+	text, _ := h.read(group, "cpu.cfs_quota_us")
+	if n, ok := readSize(text); ok {
+		c.QuotaUsec = n
+	}
+	text, _ = h.read(group, "cpu.cfs_period_us")
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		c.PeriodUsec = n
+	}
+	return c
+}
+
+// explainMemory is for v1's limits: memory <= memory and swap together, and
+// neither below what cannot be reclaimed.
+func (s Step) explainMemory(e *Error) {
+	limit, _ := readSize(oneLine(s.h, s.group, "memory.limit_in_bytes"))
+	memsw, _ := readSize(oneLine(s.h, s.group, "memory.memsw.limit_in_bytes"))
+	want, _ := readSize(s.Value)
+	switch {
+	case e.errno() == unix.EBUSY:
+		use := strings.Replace(s.File, "limit_in_bytes", "usage_in_bytes", 1)
+		used, _ := readSize(oneLine(s.h, s.group, use))
+		e.Cause = fmt.Sprintf("the group uses %s (%s), and the kernel could not reclaim enough; the limit stays as it was", FormatSize(used), use)
+		e.Next = "end or shrink its processes, or choose a higher limit"
+	case e.errno() == unix.EINVAL && s.File == "memory.limit_in_bytes" && want > memsw:
+		e.Cause = fmt.Sprintf("memory.memsw.limit_in_bytes is %s, and memory and swap together cannot be less than memory alone", FormatSize(memsw))
+		e.Next = "give memory.memsw.limit_in_bytes too, or set memory.max or memory.swap.max, which keep them in order"
+	case e.errno() == unix.EINVAL && s.File == "memory.memsw.limit_in_bytes" && want < limit:
+		e.Cause = fmt.Sprintf("memory.limit_in_bytes is %s, and memory and swap together cannot be less than memory alone", FormatSize(limit))
+		e.Next = "give memory.limit_in_bytes too"
+	}
+}

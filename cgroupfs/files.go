@@ -1,0 +1,140 @@
+package cgroupfs
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// beneath keeps a lookup inside of the hierarchy: no "..", no symbolic link,
+// no other mount (openat2(2), Linux 5.6).
+const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
+
+// Dir is the directory of a group in this hierarchy.
+func (h Hierarchy) Dir(group string) string { return path.Join(h.Mount, below(group, h.MountRoot)) }
+
+// below is group's path below root, "." for root itself.
+func below(group, root string) string {
+	rel := strings.TrimPrefix(strings.TrimPrefix(group, root), "/")
+	if rel == "" {
+		return "."
+	}
+	return rel
+}
+
+// openat opens a file of a group, or with an empty name its directory. It
+// never creates one: a misspelt name is ENOENT, not the EACCES that cgroupfs
+// answers to O_CREAT.
+func (h *Hierarchy) openat(group, file string, flags int) (*os.File, error) {
+	name := path.Join(h.Dir(group), file)
+	fail := func(err error) (*os.File, error) { return nil, &os.PathError{Op: "open", Path: name, Err: err} }
+	if h.Problem != "" {
+		return nil, &Error{Op: "open " + group, Err: unix.EXDEV, Cause: h.Problem, Next: "run in the cgroup namespace of the mount, such as the host's"}
+	}
+	if !isBelow(group, h.MountRoot) {
+		return nil, &Error{
+			Op: "open " + group, Err: unix.ENOENT,
+			Cause: "only " + h.MountRoot + " and what is below it is mounted at " + h.Mount,
+		}
+	}
+	root, err := unix.Open(h.Mount, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: beneath}
+	fd, err := unix.Openat2(root, path.Join(below(group, h.MountRoot), file), &how)
+	if err != nil {
+		return fail(err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// read is the whole text of a file, without its last newline.
+func (h *Hierarchy) read(group, file string) (string, error) {
+	f, err := h.openat(group, file, unix.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	return strings.TrimSuffix(string(data), "\n"), err
+}
+
+// write gives a file a value, in one system call, as the kernel asks.
+func (h *Hierarchy) write(group, file, value string) error {
+	f, err := h.openat(group, file, unix.O_WRONLY|unix.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// Nothing to write would not reach the kernel's handler at all.
+	_, err = f.WriteString(value + "\n")
+	return err
+}
+
+// list is the names in a group's directory: the groups right below it, or its
+// control files.
+func (h *Hierarchy) list(group string, groups bool) ([]string, error) {
+	f, err := h.openat(group, "", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() == groups {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// has says whether the group, or a file of it, exists in this hierarchy.
+func (h *Hierarchy) has(group, file string) bool {
+	if h.Problem != "" || !isBelow(group, h.MountRoot) {
+		return false
+	}
+	f, err := h.openat(group, file, unix.O_PATH)
+	if err == nil {
+		f.Close()
+	}
+	// What may not be looked at does exist.
+	return err == nil || errors.Is(err, unix.EACCES)
+}
+
+func (h *Hierarchy) mkdir(group string) error {
+	parent, err := h.openat(path.Dir(group), "", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := unix.Mkdirat(int(parent.Fd()), path.Base(group), 0o755); err != nil {
+		return &os.PathError{Op: "mkdir", Path: h.Dir(group), Err: err}
+	}
+	return nil
+}
+
+// rmdir is the only way to remove a group: its files go with it and cannot be
+// unlinked.
+func (h *Hierarchy) rmdir(group string) error {
+	parent, err := h.openat(path.Dir(group), "", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := unix.Unlinkat(int(parent.Fd()), path.Base(group), unix.AT_REMOVEDIR); err != nil {
+		return &os.PathError{Op: "rmdir", Path: h.Dir(group), Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package cgroupfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// freezeTimeout is how long Freeze and Thaw wait without a deadline.
+const freezeTimeout = 10 * time.Second
+
+// Freeze stops all processes of the group and below it, and returns when they
+// are. If they are not before ctx ends (without a deadline: 10 seconds), the
+// group is thawed again and the error names those that do not stop.
+func (g *Group) Freeze(ctx context.Context) error {
+	return g.setFrozen(ctx, true)
+}
+
+// Thaw lets them go on. A group under a frozen one stays frozen: an error.
+func (g *Group) Thaw(ctx context.Context) error {
+	return g.setFrozen(ctx, false)
+}
+
+// Frozen says whether the group is stopped, by itself or by one above it.
+func (g *Group) Frozen() (bool, error) {
+	list, err := g.freezers("look at " + g.path)
+	if err != nil {
+		return false, err
+	}
+	for _, h := range list {
+		if frozen, err := h.frozen(g.path); frozen || err != nil {
+			return frozen, err
+		}
+	}
+	return false, nil
+}
+
+// freezers are the hierarchies that can freeze the group: v2, and v1's freezer
+// for those who are in it there.
+func (g *Group) freezers(op string) ([]*Hierarchy, error) {
+	list, err := g.need(op)
+	if err != nil {
+		return nil, err
+	}
+	var can []*Hierarchy
+	for _, h := range list {
+		if h.has(g.path, "cgroup.freeze") || h.has(g.path, "freezer.state") {
+			can = append(can, h)
+		}
+	}
+	if len(can) == 0 {
+		e := &Error{Op: op, Err: unix.EOPNOTSUPP, Cause: "the group is in no hierarchy that can freeze (v2, or v1's freezer)"}
+		if g.path == "/" {
+			e.Cause = "the root cannot be frozen"
+			return nil, e
+		}
+		e.Next = "make it there too: nsx cgroup create --controllers freezer " + g.path
+		return nil, e
+	}
+	return can, nil
+}
+
+// oneFreezer chooses v2, or v1's freezer if that has processes which v2 has
+// elsewhere. A process stopped by the one never reports to the other.
+func (g *Group) oneFreezer(list []*Hierarchy) []*Hierarchy {
+	if len(list) < 2 {
+		return list
+	}
+	v1, v2 := list[:1], list[1:]
+	inV1, _ := g.fs.inTree(v1, g.path)
+	inV2, _ := g.fs.inTree(v2, g.path)
+	for _, pid := range inV1 {
+		if !slices.Contains(inV2, pid) {
+			return v1
+		}
+	}
+	return v2
+}
+
+func (h *Hierarchy) frozen(group string) (bool, error) {
+	if h.Version == 1 {
+		text, err := h.read(group, "freezer.state")
+		return text == "FROZEN", err
+	}
+	text, err := h.read(group, "cgroup.events")
+	return flatKeyed(text)["frozen"] == 1, err
+}
+
+// writeFreeze tells the kernel; it does not wait.
+func (h *Hierarchy) writeFreeze(group string, freeze bool) error {
+	words := map[bool]string{true: "1", false: "0"}
+	file := "cgroup.freeze"
+	if h.Version == 1 {
+		words = map[bool]string{true: "FROZEN", false: "THAWED"}
+		file = "freezer.state"
+	}
+	return h.write(group, file, words[freeze])
+}
+
+func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
+	op := map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
+	list, err := g.freezers(op)
+	if err != nil {
+		return err
+	}
+	if err := g.guard(op); err != nil {
+		return err
+	}
+	if freeze {
+		list = g.oneFreezer(list)
+	}
+	ctx, cancel := bounded(ctx, freezeTimeout)
+	defer cancel()
+	var was []bool
+	for i, h := range list {
+		frozen, err := h.selfFrozen(g.path)
+		was = append(was, frozen)
+		if err == nil {
+			err = h.writeFreeze(g.path, freeze)
+		}
+		if err == nil {
+			err = until(ctx, func() (bool, error) {
+				frozen, err := h.frozen(g.path)
+				if err == nil && freeze && h.Version == 1 && !frozen {
+					// Old kernels try only when told.
+					err = h.writeFreeze(g.path, true)
+				}
+				if err == nil && frozen && !freeze && h.frozenAbove(g.path) != "" {
+					return false, context.DeadlineExceeded // no use to wait
+				}
+				return frozen == freeze, err
+			})
+		}
+		if err == nil {
+			continue
+		}
+		if freeze {
+			// A group left freezing would stop who knows when.
+			for j, h := range list[:i+1] {
+				if !was[j] {
+					err = errors.Join(err, ignoreGone(h.writeFreeze(g.path, false)))
+				}
+			}
+		}
+		return g.explainFreeze(op, h, freeze, err)
+	}
+	return nil
+}
+
+// selfFrozen says whether the group was itself told to freeze.
+func (h *Hierarchy) selfFrozen(group string) (bool, error) {
+	file := "cgroup.freeze"
+	if h.Version == 1 {
+		file = "freezer.self_freezing"
+	}
+	text, err := h.read(group, file)
+	return text == "1", err
+}
+
+// frozenAbove is the nearest group above that was told to freeze, or empty.
+func (h *Hierarchy) frozenAbove(group string) string {
+	for _, at := range ancestors(group)[1:] {
+		if frozen, _ := h.selfFrozen(at); frozen {
+			return at
+		}
+	}
+	return ""
+}
+
+func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) error {
+	e := &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
+	if errors.Is(err, context.Canceled) {
+		e.Err = context.Canceled
+		return e
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		g.fs.common(e, h, g.path, map[int]string{1: "freezer.state", 2: "cgroup.freeze"}[h.Version])
+		return e
+	}
+	e.Err = unix.ETIMEDOUT
+	if !freeze {
+		e.Cause = "it is not thawed in time"
+		if at := h.frozenAbove(g.path); at != "" {
+			e.Err, e.Cause = unix.EBUSY, at+" above it is frozen, and all below with it"
+			e.Next = "thaw that one: nsx cgroup thaw " + at
+		}
+		return e
+	}
+	pids, _ := g.fs.inTree([]*Hierarchy{h}, g.path)
+	var words []string
+	for _, pid := range pids {
+		if p, err := g.fs.process(pid); err == nil && !p.dead() && len(words) < 5 {
+			wchan := ""
+			if p.state == 'D' {
+				wchan = ", waiting in the kernel"
+			}
+			words = append(words, fmt.Sprintf("%s in state %c%s", p, p.state, wchan))
+		}
+	}
+	e.Cause = fmt.Sprintf("not all processes stop in time, so the group was thawed again; inside are %s", strings.Join(words, "; "))
+	e.Next = "those in state D have to come back from the kernel first, such as from a file server that does not answer; see /proc/PID/stack"
+	return e
+}

@@ -1,0 +1,208 @@
+// Package cgroupfs shows, makes, limits, fills and empties control groups on
+// v1, v2 and hybrid hosts.
+//
+//	fs, err := cgroupfs.Open(cgroupfs.Options{})
+//	group, err := fs.Group("/demo")
+//	report, err := group.Create(cgroupfs.CreateOptions{Controllers: []string{"memory"}})
+//	plan, err := group.Plan(cgroupfs.Limits{Memory: &size}, cgroupfs.PlanOptions{})
+//	report, err = plan.Apply()
+//
+// A group is one name over all hierarchies: memory may be on v1 and hugetlb on
+// v2, and "/demo" means the directory of that name in each of them. Limits are
+// given in either version's spelling and translated for the version that the
+// controller is really on. Whatever is written is read back.
+//
+// Refusals of the kernel come as *Error: the cause found in live state, what
+// to do, and the errno for errors.Is. Nothing is kept from one Open to the
+// next: a program that enters another mount or cgroup namespace opens again.
+package cgroupfs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Options says which machine's cgroups are meant. The zero value is this one.
+type Options struct {
+	// Root is the directory below which proc, sys and the mount points lie:
+	// "" or "/" for this machine, or where a host's root is mounted, or a
+	// captured tree.
+	Root string
+	// Mountinfo is the mount table to read (proc_pid_mountinfo(5)), if not
+	// that of the calling thread, or, with a Root, that of its process 1.
+	Mountinfo string
+}
+
+// FS is the cgroup hierarchies of a machine, as they were when it was opened.
+type FS struct {
+	root        string
+	hierarchies []Hierarchy
+}
+
+// Open finds the hierarchies in the mount table. It fails if there is none.
+func Open(o Options) (*FS, error) {
+	fs := &FS{root: o.Root}
+	if fs.root == "" {
+		fs.root = "/"
+	}
+	table, text, err := fs.mountTable(o.Mountinfo)
+	if err != nil {
+		return nil, err
+	}
+	if fs.hierarchies, err = parseHierarchies(text, fs.root); err != nil {
+		return nil, err
+	}
+	if len(fs.hierarchies) == 0 {
+		return nil, &Error{
+			Op: "find cgroups", Err: os.ErrNotExist, Cause: "no cgroup file system is mounted in " + table,
+			Next: "mount one: mount -t cgroup2 none /sys/fs/cgroup",
+		}
+	}
+	fs.number()
+	fs.fillV2()
+	return fs, nil
+}
+
+// mountTable reads the first mount table that there is.
+func (fs *FS) mountTable(given string) (name, text string, err error) {
+	names := []string{given}
+	if given == "" {
+		// The other mount namespace's table is wanted, not ours: process 1's.
+		names = []string{fs.procPath("1/mountinfo"), fs.procPath("self/mountinfo")}
+		if fs.root == "/" {
+			names = []string{"/proc/thread-self/mountinfo", "/proc/self/mountinfo"}
+		}
+	}
+	for _, name = range names {
+		var data []byte
+		if data, err = os.ReadFile(name); err == nil {
+			return name, string(data), nil
+		}
+	}
+	return "", "", err
+}
+
+func (fs *FS) procPath(elem ...string) string {
+	return filepath.Join(append([]string{fs.root, "proc"}, elem...)...)
+}
+
+// number takes the hierarchies' numbers from where every process has them.
+func (fs *FS) number() {
+	memberships, err := fs.Memberships(0)
+	if err != nil {
+		memberships, err = fs.Memberships(1)
+	}
+	if err != nil {
+		return
+	}
+	for i := range fs.hierarchies {
+		h := &fs.hierarchies[i]
+		for _, m := range memberships {
+			if h.Holds(m) {
+				h.Number = m.Hierarchy
+			}
+		}
+	}
+}
+
+// fillV2 reads v2's controllers at its root: those bound to v1 are not among
+// them, and /proc/cgroups, which is v1's, may lack some of them.
+func (fs *FS) fillV2() {
+	for i := range fs.hierarchies {
+		h := &fs.hierarchies[i]
+		if h.Version != 2 || h.Problem != "" {
+			continue
+		}
+		text, err := h.read(h.MountRoot, "cgroup.controllers")
+		if err == nil {
+			h.Controllers = strings.Fields(text)
+		}
+	}
+}
+
+// Hierarchies lists the mounted hierarchies, v1 in the order of the mount
+// table, v2 last.
+func (fs *FS) Hierarchies() []Hierarchy { return slices.Clone(fs.hierarchies) }
+
+// Mode is "v1", "v2" or, where both are mounted, "hybrid".
+func (fs *FS) Mode() string {
+	v2 := fs.v2() != nil
+	switch {
+	case v2 && len(fs.hierarchies) == 1:
+		return "v2"
+	case v2:
+		return "hybrid"
+	}
+	return "v1"
+}
+
+func (fs *FS) v2() *Hierarchy {
+	for i := range fs.hierarchies {
+		if fs.hierarchies[i].Version == 2 {
+			return &fs.hierarchies[i]
+		}
+	}
+	return nil
+}
+
+// Controller finds the hierarchy that a controller is on. "io" and "blkio"
+// are one controller; "freezer" and "cpuacct" are in the core of v2.
+func (fs *FS) Controller(name string) (Hierarchy, error) {
+	h, err := fs.controller(name)
+	if err != nil {
+		return Hierarchy{}, err
+	}
+	return *h, nil
+}
+
+func (fs *FS) controller(name string) (*Hierarchy, error) {
+	switch name {
+	case "io":
+		name = "blkio"
+	case "":
+		return nil, errors.New("a controller without a name")
+	}
+	for i := range fs.hierarchies {
+		h := &fs.hierarchies[i]
+		if h.Version == 1 && slices.Contains(h.Controllers, name) {
+			return h, nil
+		}
+	}
+	v2 := fs.v2()
+	if v2 != nil {
+		if name == "blkio" {
+			name = "io"
+		}
+		if slices.Contains(v2.Controllers, name) || name == "freezer" || name == "cgroup" || name == "cpuacct" {
+			return v2, nil
+		}
+	}
+	return nil, fs.explainNoController(name)
+}
+
+// Controllers lists the names of all controllers that some hierarchy offers.
+func (fs *FS) Controllers() []string {
+	var names []string
+	for _, h := range fs.hierarchies {
+		names = append(names, h.Controllers...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Memberships reads the groups of a process; 0 is the caller.
+func (fs *FS) Memberships(pid int) ([]Membership, error) {
+	who := "self"
+	if pid != 0 {
+		who = strconv.Itoa(pid)
+	}
+	text, err := os.ReadFile(fs.procPath(who, "cgroup"))
+	if err != nil {
+		return nil, err
+	}
+	return ParseMemberships(text)
+}

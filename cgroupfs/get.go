@@ -1,0 +1,158 @@
+package cgroupfs
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Value is what a control file holds.
+type Value struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	// File is where it was read. A key of the other version's is translated
+	// from there, and Notes say what that does to it.
+	File  string   `json:"file"`
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Get reads control files by their names, in either version's spelling, or
+// without any name all that can be read.
+func (g *Group) Get(keys ...string) ([]Value, error) {
+	list, err := g.need("read " + g.path)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return g.getAll(list)
+	}
+	values := []Value{}
+	for _, key := range keys {
+		v, err := g.get(list, key)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+func (g *Group) get(list []*Hierarchy, key string) (Value, error) {
+	if err := checkKey(key); err != nil {
+		return Value{}, err
+	}
+	h, err := g.hierarchyFor(key)
+	if _, bad := refused[key]; bad && errors.Is(err, unix.EPERM) {
+		// May be looked at all the same.
+		h, err = list[0], nil
+	}
+	// Files such as cpu.pressure and cpu.stat are in v2's core, whatever
+	// hierarchy the controller is on.
+	if err != nil || !h.has(g.path, key) {
+		for _, other := range list {
+			if other.has(g.path, key) {
+				h, err = other, nil
+			}
+		}
+	}
+	if err != nil {
+		return Value{}, err
+	}
+	text, err := h.read(g.path, key)
+	if err == nil {
+		return Value{Key: key, Value: text, File: path.Join(h.Dir(g.path), key)}, nil
+	}
+	if errors.Is(err, unix.ENOENT) && h.has(g.path, "") {
+		if v, ok := g.getTranslated(h, key); ok {
+			return v, nil
+		}
+	}
+	return Value{}, g.explainRead(h, key, err)
+}
+
+func (g *Group) explainRead(h *Hierarchy, key string, err error) error {
+	e := &Error{Op: "read " + g.path, File: path.Join(h.Dir(g.path), key), Err: bare(err)}
+	switch {
+	case e.errno() == unix.EOPNOTSUPP:
+		e.Cause = h.typeChain(g.path)
+	case g.fs.common(e, h, g.path, key):
+	case e.errno() == unix.ENOENT:
+		g.fs.explainNoFile(e, h, g.path, key)
+	case e.errno() == unix.EINVAL:
+		e.Cause = "the file can only be written"
+	}
+	return e
+}
+
+// getTranslated reads the files of the controller's version and spells them as
+// the key's.
+func (g *Group) getTranslated(h *Hierarchy, key string) (Value, bool) {
+	r := ruleFor(key)
+	to := KeyVersion(key)
+	if r == nil || to == 0 || to == h.Version {
+		return Value{}, false
+	}
+	from := map[int][]string{1: r.v2, 2: r.v1}[to]
+	var settings []Setting
+	var file string
+	for _, name := range from {
+		text, err := h.read(g.path, name)
+		if err != nil || text == "" {
+			continue
+		}
+		if file == "" {
+			file = path.Join(h.Dir(g.path), name)
+		}
+		for line := range strings.Lines(text) {
+			line = strings.TrimSpace(line)
+			if name == "freezer.state" && line == "FREEZING" {
+				line = "FROZEN"
+			}
+			// The kernel's own words for "all" and "none" of a device file.
+			if line == "" || strings.HasPrefix(line, "default ") && strings.HasSuffix(name, "_device") {
+				continue
+			}
+			settings = append(settings, Setting{name, line})
+		}
+	}
+	t := &translator{to: to, root: g.fs.root}
+	if file == "" || t.run(settings) != nil {
+		return Value{}, false
+	}
+	var lines []string
+	for _, s := range t.out.Settings {
+		if s.Key == key {
+			lines = append(lines, s.Value)
+		}
+	}
+	if len(lines) == 0 {
+		return Value{}, false
+	}
+	return Value{key, strings.Join(lines, "\n"), file, t.out.Notes}, true
+}
+
+// getAll leaves out the lists of members and what can only be written.
+func (g *Group) getAll(list []*Hierarchy) ([]Value, error) {
+	skip := []string{"cgroup.procs", "cgroup.threads", "tasks"}
+	values := []Value{}
+	for _, h := range list {
+		names, err := h.list(g.path, false)
+		if err != nil {
+			return nil, &Error{Op: "read " + g.path, File: h.Dir(g.path), Err: bare(err)}
+		}
+		for _, name := range names {
+			if slices.Contains(skip, name) {
+				continue
+			}
+			text, err := h.read(g.path, name)
+			if err != nil {
+				continue
+			}
+			values = append(values, Value{Key: name, Value: text, File: path.Join(h.Dir(g.path), name)})
+		}
+	}
+	return values, nil
+}

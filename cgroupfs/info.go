@@ -1,0 +1,71 @@
+package cgroupfs
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Info is what a machine has in the way of cgroups.
+type Info struct {
+	// Mode is "v1", "v2" or "hybrid".
+	Mode        string      `json:"mode"`
+	Hierarchies []Hierarchy `json:"hierarchies"`
+	// Controllers is each controller and where it is.
+	Controllers []ControllerInfo `json:"controllers"`
+	// Manager is "systemd" if that is process 1, or empty.
+	Manager string `json:"manager"`
+	// Features are those the kernel names in /sys/kernel/cgroup/features.
+	Features []string `json:"features"`
+}
+
+// ControllerInfo is one controller.
+type ControllerInfo struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Mount   string `json:"mount"`
+	// EnabledAt lists the v2 groups, down to the second level, whose children
+	// it controls. A v1 controller controls all groups of its hierarchy.
+	EnabledAt []string `json:"enabled_at"`
+}
+
+// Info describes the hierarchies, the controllers and who manages the tree.
+func (fs *FS) Info() Info {
+	info := Info{Mode: fs.Mode(), Hierarchies: fs.Hierarchies(), Controllers: []ControllerInfo{}, Features: []string{}}
+	for _, name := range fs.Controllers() {
+		h, err := fs.controller(name)
+		if err != nil {
+			continue
+		}
+		c := ControllerInfo{Name: name, Version: h.Version, Mount: h.Mount, EnabledAt: []string{}}
+		if h.Version == 2 {
+			c.EnabledAt = h.enabledAt(name)
+		}
+		info.Controllers = append(info.Controllers, c)
+	}
+	// sd_booted(3) looks for this directory, which systemd makes as process 1.
+	if _, err := os.Stat(filepath.Join(fs.root, "run/systemd/system")); err == nil {
+		info.Manager = "systemd"
+	}
+	if text, err := os.ReadFile(filepath.Join(fs.root, "sys/kernel/cgroup/features")); err == nil {
+		info.Features = strings.Fields(string(text))
+	}
+	return info
+}
+
+func (h *Hierarchy) enabledAt(controller string) []string {
+	list := []string{}
+	groups := []string{h.MountRoot}
+	names, _ := h.list(h.MountRoot, true)
+	for _, name := range names {
+		groups = append(groups, strings.TrimSuffix(h.MountRoot, "/")+"/"+name)
+	}
+	for _, group := range groups {
+		text, _ := h.read(group, "cgroup.subtree_control")
+		if slices.Contains(strings.Fields(text), controller) {
+			list = append(list, group)
+		}
+	}
+	return list
+}

@@ -1,0 +1,141 @@
+package cgroupfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// killTimeout is how long Kill waits without a deadline.
+const killTimeout = 10 * time.Second
+
+// Kill ends all processes of the group and below it, in every hierarchy that
+// has it, and returns when none is left: cgroup.kill on v2, freeze, signal and
+// thaw on v1, so that nothing that forks escapes. Without a deadline of ctx it
+// takes 10 seconds at most, and then names who is left.
+func (g *Group) Kill(ctx context.Context) error {
+	op := "kill " + g.path
+	if g.path == "/" {
+		return &Error{Op: op, Err: unix.EPERM, Cause: "the root holds every process of the machine"}
+	}
+	list, err := g.need(op)
+	if err != nil {
+		return err
+	}
+	if err := g.guardTree(op, list); err != nil {
+		return err
+	}
+	if err := g.fs.checkPIDs(op); err != nil {
+		return err
+	}
+	ctx, cancel := bounded(ctx, killTimeout)
+	defer cancel()
+	err = until(ctx, func() (bool, error) {
+		for _, h := range list {
+			if err := g.killIn(h); err != nil {
+				return false, &Error{Op: op, File: h.Dir(g.path), Err: bare(err), Cause: killCause(err)}
+			}
+		}
+		pids, err := g.fs.inTree(list, g.path)
+		return len(pids) == 0, err
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		pids, _ := g.fs.inTree(list, g.path)
+		e := &Error{
+			Op: op, Err: unix.ETIMEDOUT, Cause: fmt.Sprintf("%d processes are left: %s", len(pids), g.fs.names(pids)),
+			Next: "those in state D die when the kernel lets them; see /proc/PID/stack",
+		}
+		for _, h := range list {
+			// On v1 a frozen process does not even die.
+			if at := h.frozenAbove(g.path); at != "" && h.Version == 1 {
+				e.Next = "thaw " + at + " above it, which is frozen: nsx cgroup thaw " + at
+			}
+		}
+		return e
+	}
+	return err
+}
+
+func killCause(err error) string {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return fmt.Sprintf("this is uid %d, and not all of it is that user's", os.Geteuid())
+	}
+	return ""
+}
+
+// killIn is one round in one hierarchy.
+func (g *Group) killIn(h *Hierarchy) error {
+	groups, err := h.subtree(g.path)
+	if err != nil {
+		return err
+	}
+	if h.Version == 2 {
+		// Not there before Linux 5.14, and EOPNOTSUPP in a threaded group.
+		if err := h.write(g.path, "cgroup.kill", "1"); err == nil || isGone(err) && len(groups) == 0 {
+			// It overlooks processes whose first thread has exited.
+			return g.signal(h, groups)
+		} else if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
+			return err
+		}
+	}
+	// Frozen processes do not fork, and die when thawed.
+	freezer := h.has(g.path, "freezer.state") || h.has(g.path, "cgroup.freeze")
+	if freezer {
+		if err := h.writeFreeze(g.path, true); err != nil {
+			return ignoreGone(err)
+		}
+	}
+	err = g.signal(h, groups)
+	if freezer {
+		err = errors.Join(err, ignoreGone(h.writeFreeze(g.path, false)))
+		for _, at := range groups {
+			err = errors.Join(err, ignoreGone(h.writeFreeze(at, false)))
+		}
+	}
+	return err
+}
+
+// signal sends SIGKILL to whoever is in the groups. A number cannot be taken
+// by another process between the look and the signal: the process is held by a
+// descriptor and looked at again.
+func (g *Group) signal(h *Hierarchy, groups []string) error {
+	for _, at := range groups {
+		pids, _, _, err := g.fs.members(h, at)
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			if err := g.fs.kill(h, pid, g.path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (fs *FS) kill(h *Hierarchy, pid int, group string) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// A dead leader has left the group, its threads have not.
+	for _, tid := range fs.threads(pid) {
+		m, ok := fs.memberOf(tid, h)
+		if ok && isBelow(m.Path, group) {
+			err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			if errors.Is(err, unix.ESRCH) {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}

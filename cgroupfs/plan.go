@@ -1,0 +1,195 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Plan is all that is to be done, in order. Apply does exactly that.
+type Plan struct {
+	// Group is the path of the group that it is about.
+	Group string `json:"group"`
+	Steps []Step `json:"steps"`
+	// Notes say what was rounded, clamped, or means something else on the
+	// version that the controller is on.
+	Notes []string `json:"notes"`
+
+	fs *FS
+}
+
+// Step is one directory to make, or one value to write.
+type Step struct {
+	// Mkdir says that Path is to be made.
+	Mkdir bool `json:"mkdir,omitempty"`
+	// Path is the directory of the group, File the control file in it.
+	Path  string `json:"path"`
+	File  string `json:"file,omitempty"`
+	Value string `json:"value,omitempty"`
+
+	group string
+	h     *Hierarchy
+}
+
+// String is "mkdir PATH" or "PATH/FILE ← VALUE".
+func (s Step) String() string {
+	if s.Mkdir {
+		return "mkdir " + s.Path
+	}
+	return fmt.Sprintf("%s ← %s", path.Join(s.Path, s.File), s.Value)
+}
+
+// PlanOptions is how to plan.
+type PlanOptions struct {
+	// Formula is FormulaRatio if empty.
+	Formula Formula
+}
+
+func (g *Group) newPlan() *Plan {
+	return &Plan{Group: g.path, Steps: []Step{}, Notes: []string{}, fs: g.fs}
+}
+
+func (p *Plan) write(h *Hierarchy, group, file, value string) {
+	p.Steps = append(p.Steps, Step{Path: h.Dir(group), File: file, Value: value, group: group, h: h})
+}
+
+func (p *Plan) mkdir(h *Hierarchy, group string) {
+	p.Steps = append(p.Steps, Step{Mkdir: true, Path: h.Dir(group), group: group, h: h})
+}
+
+// Plan works out the writes that set the limits. It changes nothing, and
+// fails on whatever can be known to fail.
+func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
+	op := "set limits of " + g.path
+	if _, err := g.need(op); err != nil {
+		return nil, err
+	}
+	if err := g.guard(op); err != nil {
+		return nil, err
+	}
+	p := g.newPlan()
+	if err := g.planLimits(p, l, o); err != nil {
+		return nil, err
+	}
+	for _, s := range p.Steps {
+		if !s.h.has(s.group, s.File) {
+			return nil, g.fs.explainWrite(s, &Error{Err: unix.ENOENT})
+		}
+		if err := g.checkMemory(s); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// planLimits adds the writes, translated for each hierarchy.
+func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
+	type share struct {
+		h        *Hierarchy
+		settings []Setting
+	}
+	var shares []*share
+	for _, s := range l.List() {
+		h, err := g.hierarchyFor(s.Key)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(shares, func(x *share) bool { return x.h == h })
+		if i < 0 {
+			i = len(shares)
+			shares = append(shares, &share{h: h})
+		}
+		shares[i].settings = append(shares[i].settings, s)
+	}
+	for _, x := range shares {
+		t := &translator{to: x.h.Version, formula: o.Formula, root: g.fs.root, current: func(key string) (string, bool) {
+			text, err := x.h.read(g.path, key)
+			return text, err == nil
+		}}
+		if err := t.run(x.settings); err != nil {
+			return err
+		}
+		for _, s := range t.out.Settings {
+			p.write(x.h, g.path, s.Key, s.Value)
+		}
+		p.Notes = append(p.Notes, t.out.Notes...)
+	}
+	for _, s := range l.Raw {
+		if err := g.planRaw(p, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// planRaw finds the hierarchy where the group has a file of that very name.
+func (g *Group) planRaw(p *Plan, s Setting) error {
+	if _, bad := refused[s.Key]; bad {
+		return refuseKey(s.Key)
+	}
+	h, err := g.hierarchyFor(s.Key)
+	for _, other := range g.in() {
+		if other.has(g.path, s.Key) && (err != nil || !h.has(g.path, s.Key)) {
+			h, err = other, nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p.write(h, g.path, s.Key, s.Value)
+	return nil
+}
+
+// hierarchyFor is the hierarchy that a key's controller is on. Freezing is in
+// the core of v2, so it is there if the group is.
+func (g *Group) hierarchyFor(key string) (*Hierarchy, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if _, ok := refused[key]; ok {
+		return nil, refuseKey(key)
+	}
+	v2 := g.fs.v2()
+	switch controllerOf(key) {
+	case "freezer", "cgroup":
+		if v2 != nil && (v2.has(g.path, "") || KeyVersion(key) == 2 && key != "cgroup.freeze") {
+			return v2, nil
+		}
+		if key == "cgroup.clone_children" {
+			return g.fs.controller("cpuset")
+		}
+		return g.fs.controller("freezer")
+	}
+	return g.fs.controller(controllerOf(key))
+}
+
+// checkMemory refuses a v2 limit below the present use: the kernel would take
+// it, and kill.
+func (g *Group) checkMemory(s Step) error {
+	if s.File != "memory.max" || g.force {
+		return nil
+	}
+	limit, ok := readSize(s.Value)
+	text, err := s.h.read(s.group, "memory.current")
+	used, ok2 := readSize(text)
+	if err != nil || !ok || !ok2 || used <= limit {
+		return nil
+	}
+	return &Error{
+		Op: "set limits of " + g.path, File: path.Join(s.Path, s.File), Value: s.Value, Err: unix.EBUSY,
+		Cause: fmt.Sprintf("the group uses %s (memory.current), and the kernel would kill processes to get below the limit", FormatSize(used)),
+		Next:  "set memory.high first and let it shrink, or force it (--force)",
+	}
+}
+
+// String is the steps, one a line.
+func (p *Plan) String() string {
+	lines := make([]string, len(p.Steps))
+	for i, s := range p.Steps {
+		lines[i] = s.String()
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,170 @@
+package cgroupfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// removeTimeout is how long Remove waits without a deadline of its context:
+// processes that were killed need a moment to leave.
+const removeTimeout = 2 * time.Second
+
+// Remove removes the group from every hierarchy that has it, with all groups
+// below it if recursive. It kills nobody: while processes are inside it waits,
+// until ctx ends or, without a deadline, 2 seconds, and then names them.
+// Nothing is removed before all of it can be.
+func (g *Group) Remove(ctx context.Context, recursive bool) error {
+	op := "remove " + g.path
+	if g.path == "/" {
+		return &Error{Op: op, Err: unix.EBUSY, Cause: "it is the root of the hierarchies"}
+	}
+	list, err := g.need(op)
+	if err != nil {
+		return err
+	}
+	if err := g.guardTree(op, list); err != nil {
+		return err
+	}
+	ctx, cancel := bounded(ctx, removeTimeout)
+	defer cancel()
+	if !recursive {
+		if err := g.refuseChildren(op, list); err != nil {
+			return err
+		}
+	}
+	err = until(ctx, func() (bool, error) {
+		pids, _ := g.fs.inTree(list, g.path)
+		return len(pids) == 0, nil
+	})
+	for _, h := range list {
+		if err == nil {
+			err = h.removeTree(ctx, g.path)
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, unix.EBUSY):
+		return g.explainBusy(op, list)
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	e := &Error{Op: op, Err: bare(err)}
+	for _, h := range list {
+		if h.has(g.path, "") {
+			e.File = h.Dir(g.path)
+			g.fs.common(e, h, path.Dir(g.path), "")
+			break
+		}
+	}
+	return e
+}
+
+// guardTree minds the owners of the group and of all below it.
+func (g *Group) guardTree(op string, list []*Hierarchy) error {
+	if err := g.guard(op); err != nil {
+		return err
+	}
+	for _, h := range list {
+		groups, err := h.subtree(g.path)
+		if err != nil {
+			return &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
+		}
+		for _, at := range groups {
+			below := &Group{fs: g.fs, path: at, force: g.force}
+			if err := below.guard(op + ", which has " + at + " below it"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (g *Group) refuseChildren(op string, list []*Hierarchy) error {
+	for _, h := range list {
+		names, err := h.list(g.path, true)
+		if err == nil && len(names) > 0 {
+			return &Error{
+				Op: op, File: h.Dir(g.path), Err: unix.EBUSY,
+				Cause: fmt.Sprintf("it has %d groups below it: %s", len(names), strings.Join(names[:min(len(names), 5)], ", ")),
+				Next:  "remove them too with -r",
+			}
+		}
+	}
+	return nil
+}
+
+// inTree lists the live processes in a group and below it, in any of the
+// hierarchies.
+func (fs *FS) inTree(list []*Hierarchy, group string) ([]int, error) {
+	var all []int
+	for _, h := range list {
+		groups, err := h.subtree(group)
+		if err != nil {
+			return nil, err
+		}
+		for _, at := range groups {
+			pids, _, unnamed, err := fs.members(h, at)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, pids...)
+			if unnamed > 0 {
+				all = append(all, 0)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// removeTree removes from the bottom up. EBUSY passes: an exiting process may
+// still be counted.
+func (h *Hierarchy) removeTree(ctx context.Context, group string) error {
+	return until(ctx, func() (bool, error) {
+		groups, err := h.subtree(group)
+		for _, at := range groups {
+			if err == nil {
+				err = h.rmdir(at)
+			}
+			if isGone(err) {
+				err = nil
+			}
+		}
+		if errors.Is(err, unix.EBUSY) {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
+// explainBusy names who is in the way.
+func (g *Group) explainBusy(op string, list []*Hierarchy) error {
+	e := &Error{Op: op, Err: unix.EBUSY}
+	for _, h := range list {
+		if h.has(g.path, "") {
+			e.File = h.Dir(g.path)
+			break
+		}
+	}
+	pids, _ := g.fs.inTree(list, g.path)
+	switch {
+	case len(pids) > 0 && pids[0] == 0:
+		e.Cause = fmt.Sprintf("%d processes are inside, of another PID namespace too", len(pids))
+		e.Next = "end them: nsx cgroup kill " + g.path
+	case len(pids) > 0:
+		e.Cause = fmt.Sprintf("%d processes are inside: %s", len(pids), g.fs.names(pids))
+		e.Next = "end them: nsx cgroup kill " + g.path + ", or attach them elsewhere"
+	default:
+		e.Cause = "the kernel has not let go of it, though no process is to be seen inside; one may be exiting"
+		e.Next = "try again"
+	}
+	return e
+}

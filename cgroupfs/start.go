@@ -1,0 +1,368 @@
+package cgroupfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Entrance is a group, or the groups of a process, opened in every hierarchy:
+// commands can be started inside even after the caller has left the mount
+// namespace in which the hierarchies are seen. Close it in the end.
+//
+// A command is born inside and never runs a moment elsewhere. On v2 the kernel
+// does that (CLONE_INTO_CGROUP, Linux 5.7). On v1 a child is born where the
+// thread that forks it is, and single threads may be anywhere: so a thread of
+// the caller goes in, forks and goes back. It needs no ptrace, which would
+// take set-user-ID programs their rights, and no helper between caller and
+// command.
+//
+// Who starts processes by other means than os/exec clones them into Dir and,
+// before they go on, calls Admit with their PID.
+type Entrance struct {
+	fs    *FS
+	doors []door
+	v2    *os.File // the directory, for CLONE_INTO_CGROUP
+}
+
+// door is a v1 group: its files for threads and for whole processes, open for
+// writing.
+type door struct {
+	h            *Hierarchy
+	group        string
+	tasks, procs *os.File
+}
+
+// Open opens the group to start commands in it. A frozen group is refused,
+// since whoever starts something there would hang.
+func (g *Group) Open() (*Entrance, error) {
+	op := "start in " + g.path
+	list, err := g.need(op)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.guard(op); err != nil {
+		return nil, err
+	}
+	return g.fs.open(list, func(*Hierarchy) string { return g.path })
+}
+
+// OpenOf opens the groups that a process is in, as its memberships say. Those
+// that the caller is in too are left out: a command is born there anyway, and
+// the caller may lack the right to write to them.
+func (fs *FS) OpenOf(memberships []Membership) (*Entrance, error) {
+	own, err := fs.Memberships(0)
+	if err != nil {
+		return nil, err
+	}
+	var list []*Hierarchy
+	groups := map[*Hierarchy]string{}
+	for i := range fs.hierarchies {
+		h := &fs.hierarchies[i]
+		for _, m := range memberships {
+			stays := slices.ContainsFunc(own, func(o Membership) bool { return h.Holds(o) && o.Path == m.Path })
+			if !h.Holds(m) || stays {
+				continue
+			}
+			e := &Error{Op: "start in " + m.Path, File: h.Mount}
+			switch {
+			case m.Deleted:
+				e.Err, e.Cause = unix.ENOENT, "the group was removed, though the process is still in it"
+				return nil, e
+			case outside(m.Path):
+				e.Err, e.Cause = unix.EXDEV, "the group is outside of this cgroup namespace, and cannot be seen from here"
+				e.Next = "run in the host's cgroup namespace"
+				return nil, e
+			}
+			list = append(list, h)
+			groups[h] = m.Path
+		}
+	}
+	return fs.open(list, func(h *Hierarchy) string { return groups[h] })
+}
+
+func (fs *FS) open(list []*Hierarchy, group func(*Hierarchy) string) (_ *Entrance, err error) {
+	e := &Entrance{fs: fs}
+	defer func() {
+		if err != nil {
+			e.Close()
+		}
+	}()
+	for _, h := range list {
+		at := group(h)
+		if frozen, _ := h.frozen(at); frozen {
+			by := at
+			if above := h.frozenAbove(at); above != "" {
+				by = above
+			}
+			return nil, &Error{
+				Op: "start in " + at, File: h.Dir(at), Err: unix.EBUSY,
+				Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: nsx cgroup thaw " + by,
+			}
+		}
+		if h.Version == 2 {
+			if e.v2, err = h.openat(at, "", unix.O_PATH|unix.O_DIRECTORY); err != nil {
+				return nil, fs.explainStart(h, at, err)
+			}
+			continue
+		}
+		d := door{h: h, group: at}
+		d.tasks, err = h.openat(at, "tasks", unix.O_WRONLY)
+		if err == nil {
+			d.procs, err = h.openat(at, "cgroup.procs", unix.O_WRONLY)
+		}
+		e.doors = append(e.doors, d)
+		if err != nil {
+			return nil, fs.explainAttach(h, at, "cgroup.procs", os.Getpid(), err)
+		}
+	}
+	return e, nil
+}
+
+// Close closes what Open opened.
+func (e *Entrance) Close() error {
+	var errs []error
+	for _, d := range e.doors {
+		for _, f := range []*os.File{d.tasks, d.procs} {
+			if f != nil {
+				errs = append(errs, f.Close())
+			}
+		}
+	}
+	if e.v2 != nil {
+		errs = append(errs, e.v2.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Dir is the group's directory on v2, for CLONE_INTO_CGROUP (clone(2)), or nil
+// if v2 has nothing to do with it. It is Close's to close.
+func (e *Entrance) Dir() *os.File { return e.v2 }
+
+// Admit moves a process into the groups on v1, where none can be born, and
+// reads back that it is there. The process, which has to wait for it, must be
+// one that the caller started and has not reaped: nobody else has its PID.
+func (e *Entrance) Admit(pid int) error {
+	for _, d := range e.doors {
+		// Only decimal: the kernel takes 010 for 8, and 0 for the writer.
+		if _, err := d.procs.WriteString(strconv.Itoa(pid) + "\n"); err != nil {
+			return e.fs.explainAttach(d.h, d.group, "cgroup.procs", pid, err)
+		}
+		if err := e.fs.checkMoved(d.h, d.group, pid, []int{pid}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// String lists the directories, "" if there are none.
+func (e *Entrance) String() string {
+	var names []string
+	for _, d := range e.doors {
+		names = append(names, d.h.Dir(d.group))
+	}
+	if e.v2 != nil {
+		names = append(names, e.v2.Name())
+	}
+	return strings.Join(names, ", ")
+}
+
+// Start starts a command inside. It sets cmd.SysProcAttr's UseCgroupFD on v2.
+// With Pdeathsig the caller needs the right to move its thread back.
+func (e *Entrance) Start(cmd *exec.Cmd) error {
+	if e.v2 != nil {
+		if cmd.SysProcAttr == nil {
+			cmd.SysProcAttr = &syscall.SysProcAttr{}
+		}
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(e.v2.Fd())
+	}
+	if len(e.doors) == 0 {
+		return e.explain(cmd.Start())
+	}
+	// What Start would open by itself is opened outside, in case the group's
+	// devices do not allow /dev/null.
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	if cmd.Stdin == nil {
+		cmd.Stdin = null
+	}
+	if cmd.Stdout == nil {
+		cmd.Stdout = null
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = null
+	}
+	// A goroutine of its own: a thread that cannot go back has to end, which
+	// it does when its goroutine returns still locked to it.
+	result := make(chan error)
+	go func() { result <- e.startInside(cmd) }()
+	return <-result
+}
+
+// Start starts a command inside the group: Open, Start and Close.
+func (g *Group) Start(cmd *exec.Cmd) error {
+	e, err := g.Open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return e.Start(cmd)
+}
+
+// startInside runs on a goroutine of its own.
+func (e *Entrance) startInside(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	inside, err := e.enter()
+	if err == nil {
+		err = e.explain(cmd.Start())
+	}
+	back := undoMoves(inside)
+	if len(back) == 0 {
+		runtime.UnlockOSThread()
+		return err
+	}
+	if err == nil && cmd.SysProcAttr != nil && cmd.SysProcAttr.Pdeathsig != 0 {
+		// The thread's end would be taken for the parent's.
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return fmt.Errorf("start with a signal for the parent's death: the parent's thread cannot leave the group again: %w", errors.Join(back...))
+	}
+	return err
+}
+
+// enter moves the calling thread into the v1 groups.
+func (e *Entrance) enter() (inside []move, err error) {
+	tid := unix.Gettid()
+	memberships, err := e.fs.threadMemberships()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range e.doors {
+		if _, err := d.tasks.WriteString(strconv.Itoa(tid) + "\n"); err != nil {
+			return inside, e.fs.explainAttach(d.h, d.group, "tasks", tid, err)
+		}
+		i := slices.IndexFunc(memberships, func(m Membership) bool { return d.h.Holds(m) })
+		if i >= 0 {
+			inside = append(inside, move{d.h, tid, memberships[i].Path, "tasks"})
+		}
+	}
+	return inside, nil
+}
+
+// threadMemberships are those of the calling thread, which may differ from its
+// process's.
+func (fs *FS) threadMemberships() ([]Membership, error) {
+	text, err := os.ReadFile(fs.procPath("thread-self/cgroup"))
+	if err != nil {
+		return nil, err
+	}
+	return ParseMemberships(text)
+}
+
+// Enter moves the calling process itself inside, all its threads, for those
+// who go on to exec. v2 first: there it needs more rights.
+func (e *Entrance) Enter() error {
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	if e.v2 != nil {
+		fd, err := unix.Openat(int(e.v2.Fd()), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			_, err = unix.Write(fd, []byte(pid))
+			unix.Close(fd)
+		}
+		if err != nil {
+			return e.explain(err)
+		}
+	}
+	for _, d := range e.doors {
+		for _, tid := range e.fs.threads(os.Getpid()) {
+			if _, err := d.tasks.WriteString(strconv.Itoa(tid) + "\n"); err != nil && !errors.Is(err, unix.ESRCH) {
+				return e.fs.explainAttach(d.h, d.group, "tasks", tid, err)
+			}
+		}
+	}
+	return nil
+}
+
+// explain is for a command that does not start.
+func (e *Entrance) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if len(e.doors) > 0 && errors.Is(err, unix.EAGAIN) {
+		at := e.doors[0].group
+		if cause := e.fs.pidsBound(at); cause != "" {
+			return &Error{Op: "start in " + at, Err: unix.EAGAIN, Cause: cause}
+		}
+	}
+	if h := e.fs.v2(); h != nil && e.v2 != nil {
+		rel, ok := cutDir(e.v2.Name(), h.Mount)
+		if ok {
+			return e.fs.explainStart(h, path.Join(h.MountRoot, rel), err)
+		}
+	}
+	return err
+}
+
+func cutDir(name, dir string) (string, bool) {
+	if !isBelow(name, dir) {
+		return "", false
+	}
+	return name[len(dir):], true
+}
+
+// explainStart tells a refusal of the group from one of the program: no such
+// file, no right to execute it, and so on are left as they are.
+func (fs *FS) explainStart(h *Hierarchy, group string, err error) error {
+	e := &Error{Op: "start in " + group, File: h.Dir(group), Err: bare(err)}
+	switch {
+	case e.errno() == unix.EAGAIN:
+		e.Cause = fs.pidsBound(group)
+	case !h.has(group, ""):
+		fs.common(e, h, group, "")
+	case e.errno() == unix.EOPNOTSUPP || e.errno() == unix.EBUSY:
+		return fs.explainAttach(h, group, "cgroup.procs", os.Getpid(), err)
+	case e.errno() == unix.EACCES && unix.Access(path.Join(h.Dir(group), "cgroup.procs"), unix.W_OK) != nil:
+		fs.common(e, h, group, "cgroup.procs")
+	case e.errno() == unix.EACCES && fs.foreign(h, group):
+		fs.explainDelegation(e, h, group, "cgroup.procs", os.Getpid())
+	}
+	if e.Cause == "" {
+		return err
+	}
+	return e
+}
+
+// foreign says whether the caller may not write to the group above both itself
+// and the given one.
+func (fs *FS) foreign(h *Hierarchy, group string) bool {
+	m, ok := fs.memberOf(os.Getpid(), h)
+	return ok && unix.Access(path.Join(h.Dir(commonAncestor(m.Path, group)), "cgroup.procs"), unix.W_OK) != nil
+}
+
+// pidsBound finds the limit on processes that a fork ran into.
+func (fs *FS) pidsBound(group string) string {
+	h, err := fs.controller("pids")
+	if err != nil {
+		return ""
+	}
+	for _, at := range ancestors(group) {
+		f := statFiles{h, at}
+		limit, now := f.limit("pids.max"), f.number("pids.current")
+		if limit != nil && now != nil && *now >= *limit {
+			return fmt.Sprintf("%s has %d of at most %d processes and threads (pids.max)", at, *now, *limit)
+		}
+	}
+	return ""
+}

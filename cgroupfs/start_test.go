@@ -1,0 +1,89 @@
+package cgroupfs
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/testkit"
+)
+
+// A process started by somebody else is born in v2's group and admitted to
+// v1's.
+func TestAdmit(t *testing.T) {
+	testkit.CheckLeaks(t)
+	fs := openFS(t)
+	testkit.RequireCgroup1(t, "memory")
+	testkit.RequireCgroup1(t, "pids")
+	v2Of(t, fs)
+	g := made(t, fs, "memory", "pids")
+	e, err := g.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if names := e.String(); strings.Count(names, g.Path()) != 3 {
+		t.Errorf("entrance to %s", names)
+	}
+	cmd := helperCommand(t, "sleep")
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(e.Dir().Fd())}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Admit(cmd.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	for _, h := range g.Hierarchies() {
+		if at := membershipIn(t, fs, cmd.Process.Pid, h); at != g.Path() {
+			t.Errorf("%s: in %s", h, at)
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	refusedWith(t, e.Admit(cmd.Process.Pid), unix.ESRCH, "the process is gone")
+}
+
+// The caller's own groups need no opening, and no rights.
+func TestOpenOfOwnGroups(t *testing.T) {
+	fs := openFS(t)
+	own, err := fs.Memberships(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := fs.OpenOf(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if e.Dir() != nil || e.String() != "" {
+		t.Errorf("opened %s", e)
+	}
+	if err := e.Admit(os.Getpid()); err != nil {
+		t.Error(err)
+	}
+	cmd := exec.Command("/bin/true")
+	if err := e.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenOfRefuses(t *testing.T) {
+	fs := openFS(t)
+	v2 := v2Of(t, fs)
+	line := Membership{Hierarchy: v2.Number, Controllers: []string{}, Path: "/nsx-test-gone", Deleted: true}
+	_, err := fs.OpenOf([]Membership{line})
+	refusedWith(t, err, unix.ENOENT, "was removed")
+	line.Deleted, line.Path = false, "/../x"
+	_, err = fs.OpenOf([]Membership{line})
+	refusedWith(t, err, unix.EXDEV, "outside of this cgroup namespace")
+	line.Path = "/nsx-test-gone"
+	_, err = fs.OpenOf([]Membership{line})
+	refusedWith(t, err, unix.ENOENT, "the group is gone")
+}

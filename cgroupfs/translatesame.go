@@ -1,0 +1,121 @@
+package cgroupfs
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// same is the rule of a key that both versions have.
+func same(key string, check func(value string) (string, error)) rule {
+	return rule{[]string{key}, []string{key}, func(t *translator, in values) error {
+		value, _, err := in.one(key)
+		if err == nil && check != nil {
+			value, err = check(value)
+		}
+		if err == nil {
+			t.emit(key, value)
+		}
+		return err
+	}}
+}
+
+// checkPIDs: 0 is a limit too, and -1 the kernel does not know here.
+func checkPIDs(value string) (string, error) {
+	if value == "max" || value == "-1" {
+		return "max", nil
+	}
+	// PID_MAX_LIMIT of include/linux/threads.h.
+	n, err := parseNumber("number of processes", value, 0, 4194304)
+	return strconv.FormatInt(n, 10), err
+}
+
+// checkList writes lists as the kernel shows them.
+func checkList(value string) (string, error) {
+	list, err := ParseCPUList(value)
+	return FormatCPUList(list), err
+}
+
+func checkSwitch(value string) (string, error) {
+	if value != "0" && value != "1" {
+		return "", fmt.Errorf("%s: want 0 or 1: %w", quote(value), unix.EINVAL)
+	}
+	return value, nil
+}
+
+// cpusetPartition: a partition root owns its CPUs, as an exclusive v1 cpuset
+// does among its siblings, and is a scheduling domain besides.
+func cpusetPartition(t *translator, in values) error {
+	exclusive, has1, err := in.one("cpuset.cpu_exclusive")
+	partition, has2, err2 := in.one("cpuset.cpus.partition")
+	if err == nil {
+		err = err2
+	}
+	if err == nil {
+		err = onlyOne("cpuset.cpu_exclusive", has1, "cpuset.cpus.partition", has2)
+	}
+	if err == nil && has1 {
+		exclusive, err = checkSwitch(exclusive)
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case has1 && t.to == 1:
+		t.emit("cpuset.cpu_exclusive", exclusive)
+		return nil
+	case has2 && partition != "member" && partition != "root" && partition != "isolated":
+		return fmt.Errorf("%s: want member, root or isolated: %w", quote(partition), unix.EINVAL)
+	case has2 && t.to == 2:
+		t.emit("cpuset.cpus.partition", partition)
+		return nil
+	case partition == "isolated":
+		return fmt.Errorf("v1 cannot isolate a group alone; see cpuset.cpu_exclusive and, in its ancestors, cpuset.sched_load_balance: %w", unix.EOPNOTSUPP)
+	}
+	t.note("cpuset.cpu_exclusive and cpuset.cpus.partition are alike, not equal: a partition is a scheduling domain of its own, and may turn out \"root invalid\"")
+	if has1 {
+		t.emit("cpuset.cpus.partition", map[string]string{"0": "member", "1": "root"}[exclusive])
+	} else {
+		t.emit("cpuset.cpu_exclusive", map[string]string{"member": "0", "root": "1"}[partition])
+	}
+	return nil
+}
+
+func freezerState(t *translator, in values) error {
+	state, has1, err := in.one("freezer.state")
+	freeze, has2, err2 := in.one("cgroup.freeze")
+	if err == nil {
+		err = err2
+	}
+	if err == nil {
+		err = onlyOne("freezer.state", has1, "cgroup.freeze", has2)
+	}
+	if err != nil {
+		return err
+	}
+	if has2 {
+		if freeze, err = checkSwitch(freeze); err != nil {
+			return err
+		}
+		state = map[string]string{"0": "THAWED", "1": "FROZEN"}[freeze]
+	} else {
+		switch state {
+		case "FROZEN":
+			freeze = "1"
+		case "THAWED":
+			freeze = "0"
+		default:
+			return fmt.Errorf("%s: want FROZEN or THAWED: %w", quote(state), unix.EINVAL)
+		}
+	}
+	if has1 != (t.to == 1) {
+		t.note("freezing is not the same: on v1 a frozen process cannot even be killed and shows state D, on v2 it can, and shows S")
+	}
+	if t.to == 1 {
+		t.emit("freezer.state", state)
+	} else {
+		t.emit("cgroup.freeze", freeze)
+	}
+	return nil
+}

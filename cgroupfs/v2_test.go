@@ -1,0 +1,83 @@
+package cgroupfs
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/testkit"
+)
+
+// Controllers are enabled down the tree, and v1's spelling is taken.
+func TestPureV2(t *testing.T) {
+	testkit.RequireOnlyCgroup2(t)
+	fs := openFS(t)
+	needs(t, fs, "cpu", "memory", "pids")
+	top := newGroup(t, fs)
+	g, err := fs.Group(top.Path() + "/a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Create(CreateOptions{Controllers: []string{"cpu", "memory", "pids"}}); err != nil {
+		t.Fatal(err)
+	}
+	report := set(t, g, "memory.limit_in_bytes=64M", "memory.memsw.limit_in_bytes=96M", "cpu.shares=2048", "cpu.cfs_quota_us=50000", "memory.high=4097")
+	if list := report.Adjusted(); len(list) != 1 || list[0].Change != "rounded" {
+		t.Errorf("adjusted %v", list)
+	}
+	for key, want := range map[string]string{
+		"memory.max": "67108864", "memory.swap.max": "33554432", "memory.memsw.limit_in_bytes": "100663296",
+		"cpu.weight": "200", "cpu.shares": "2048", "cpu.max": "50000 100000", "cpu.cfs_quota_us": "50000", "memory.high": "4096",
+	} {
+		if got := get(t, g, key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	set(t, g, "memory.high=max", "cpu.cfs_period_us=20000", "cpu.max.burst=1000")
+	if got := get(t, g, "cpu.max"); got != "50000 20000" {
+		t.Errorf("cpu.max %q", got)
+	}
+	_, err = trySet(t, g, "cpu.max.burst=60000")
+	refusedWith(t, err, unix.EINVAL, "larger than the quota")
+	_, err = trySet(t, g, "devices.allow=c 1:3 rwm")
+	refusedWith(t, err, unix.ENOENT, "v1 only", "BPF")
+	p := sleeper(t)
+	refusedWith(t, g.Parent().Attach(p.PID), unix.EBUSY, "are enabled for its children", g.Path())
+}
+
+// v2 would kill where v1 says EBUSY.
+func TestMemoryBelowUseKillsOnV2(t *testing.T) {
+	testkit.RequireOnlyCgroup2(t)
+	fs := openFS(t)
+	needs(t, fs, "memory")
+	g := made(t, fs, "memory")
+	cmd := holdMemory(t, g)
+	_, err := trySet(t, g, "memory.max=4M")
+	refusedWith(t, err, unix.EBUSY, "memory.current", "memory.high first", "--force")
+	if got := get(t, g, "memory.max"); got != "max" {
+		t.Errorf("memory.max is %s", got)
+	}
+	set(t, g.Forced(), "memory.max=4M", "memory.swap.max=0")
+	if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("it was not killed: %v", err)
+	}
+}
+
+// holdMemory starts a process in the group that keeps 20 MB.
+func holdMemory(t *testing.T, g *Group) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", `x=$(head -c 20000000 /dev/zero | tr '\0' x); echo ready; while :; do sleep 1; done; echo "$x"`)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}

@@ -1,0 +1,141 @@
+package cgroupfs
+
+import (
+	"slices"
+	"strings"
+)
+
+// writeOnly says whether a file cannot be read back.
+func (s Step) writeOnly() bool {
+	switch s.File {
+	case "devices.allow", "devices.deny", "memory.reclaim", "memory.force_empty":
+		return true
+	}
+	return false
+}
+
+// isKeyed says whether a file has a line for each name, of which one is set.
+func (s Step) isKeyed() bool {
+	return s.File == "net_prio.ifpriomap" || s.File == "misc.max" || s.File == "rdma.max"
+}
+
+// device is the device that a value is for, if it is for one, and the rest.
+func (s Step) device() (Device, string, bool) {
+	first, rest, ok := strings.Cut(s.Value, " ")
+	if !ok || !strings.HasPrefix(s.File, "io.") && !strings.HasPrefix(s.File, "blkio.") {
+		return Device{}, "", false
+	}
+	d, ok := parseDeviceNumber(first)
+	return d, strings.TrimSpace(rest), ok
+}
+
+// mine is the part of a file's text that a step is about.
+func (s Step) mine(text string) string {
+	device, _, ok := s.device()
+	switch {
+	case s.isKeyed():
+		first, _, _ := strings.Cut(s.Value, " ")
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, first+" ") {
+				return strings.TrimSpace(line)
+			}
+		}
+		return ""
+	case s.File == "memory.oom_control":
+		// "oom_kill_disable 0", then what is no setting.
+		line, _, _ := strings.Cut(text, "\n")
+		return strings.TrimPrefix(line, "oom_kill_disable ")
+	case ok && s.File == "io.max":
+		return readIOMax(text, device).String()
+	case ok:
+		return keyedByDevice(text, device.String())
+	case s.File == "io.weight" || strings.HasSuffix(s.File, "bfq.weight"):
+		// "default 100", then a line for each device.
+		line, _, _ := strings.Cut(text, "\n")
+		return strings.TrimPrefix(line, "default ")
+	}
+	return strings.TrimSpace(text)
+}
+
+// compare says how a value read back differs from the one written.
+func (s Step) compare(old, now string) string {
+	wrote := s.Value
+	if device, rest, ok := s.device(); ok {
+		if s.File == "io.max" {
+			return s.compareIOMax(readIOMax(now, device), old == now)
+		}
+		wrote = rest
+		if now == "" && wrote == "0" {
+			return "" // a throttle taken off
+		}
+	}
+	switch {
+	case s.File == "cgroup.subtree_control":
+		return s.compareSubtree(now)
+	case s.File == "cpuset.cpus" || s.File == "cpuset.mems":
+		a, err1 := ParseCPUList(wrote)
+		b, err2 := ParseCPUList(now)
+		if err1 == nil && err2 == nil && slices.Equal(a, b) {
+			return ""
+		}
+	case s.File == "cpu.max":
+		a, err1 := parseCPUMax(wrote)
+		b, err2 := parseCPUMax(now)
+		if err1 == nil && err2 == nil && a.QuotaUsec == b.QuotaUsec && (a.PeriodUsec == 0 || a.PeriodUsec == b.PeriodUsec) {
+			return ""
+		}
+	case s.File == "rdma.max" && now != "":
+		return "" // shows more than was written
+	case s.File == "freezer.state" && now == "FREEZING":
+		return "" // on its way
+	case strings.HasSuffix(s.File, "weight"):
+		wrote = strings.TrimPrefix(wrote, "default ")
+	}
+	if slices.Equal(strings.Fields(wrote), strings.Fields(now)) {
+		return ""
+	}
+	return s.compareNumbers(wrote, old, now)
+}
+
+func (s Step) compareNumbers(wrote, old, now string) string {
+	a, ok1 := readSize(wrote)
+	b, ok2 := readSize(now)
+	switch {
+	case ok1 && ok2 && a == b:
+		return "" // -1 and v1's number for it
+	case now == old:
+		return "ignored"
+	case ok1 && ok2 && b < a && a-b < 64<<10 && !strings.HasPrefix(s.File, "cpu."):
+		return "rounded" // down to a page, which has 64 KiB at most
+	case ok1 && ok2:
+		return "clamped"
+	}
+	return "changed"
+}
+
+func (s Step) compareIOMax(now IOMax, same bool) string {
+	want, err := parseIOMax("/", s.Value)
+	if err != nil {
+		return "changed"
+	}
+	for _, f := range ioMaxFields {
+		a, b := *f.of(&want), *f.of(&now)
+		if a != nil && (b == nil || *a != *b) {
+			if same {
+				return "ignored"
+			}
+			return "clamped"
+		}
+	}
+	return ""
+}
+
+func (s Step) compareSubtree(now string) string {
+	have := strings.Fields(now)
+	for word := range strings.FieldsSeq(s.Value) {
+		if slices.Contains(have, word[1:]) != (word[0] == '+') {
+			return "ignored"
+		}
+	}
+	return ""
+}
