@@ -101,7 +101,7 @@ func inGroup(gid int) bool {
 // namespace. The capability counts for what belongs to our own user namespace
 // or one below: the kernel answers EPERM about the owner of anything else.
 func mayTrace() bool {
-	if !hasCapability(unix.CAP_SYS_PTRACE) {
+	if !linux.HasCapability(unix.CAP_SYS_PTRACE) {
 		return false
 	}
 	fd, err := unix.Open("/proc/thread-self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -115,14 +115,4 @@ func mayTrace() bool {
 	}
 	unix.Close(owner)
 	return true
-}
-
-// hasCapability says whether this thread has a capability in effect.
-func hasCapability(c int) bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return false
-	}
-	return data[c/32].Effective&(1<<(c%32)) != 0
 }

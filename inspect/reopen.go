@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -97,4 +98,37 @@ func (s *Snapshot) openByChild(proc int, child ID, t Type) int {
 		return -1
 	}
 	return up
+}
+
+// Pin makes a Target of a namespace in the snapshot: of its leader, if it has
+// one that is still in it, otherwise of the namespace by whatever holds it.
+// Options.Root is the snapshot's.
+func (s *Snapshot) Pin(id ID, o Options) (*Target, error) {
+	n := s.Namespace(id)
+	if n == nil {
+		return nil, notFoundf("no namespace %s in the scan", id)
+	}
+	proc := o.procfs()
+	if n.Leader != nil {
+		t, err := Ref{Word: id.String(), Kind: RefProcess}.pinProcess(proc, n.Leader.PID)
+		if err == nil {
+			if file, now, err := t.OpenNamespace(id.Type); err == nil {
+				file.Close()
+				if now == id {
+					return t, nil
+				}
+			}
+			t.Close()
+		}
+	}
+	dir, err := unix.Open(proc.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: proc.Dir, Err: err}
+	}
+	defer unix.Close(dir)
+	fd, ok := s.open(dir, n)
+	if !ok {
+		return nil, notFoundf("namespace %s is gone, or no way to open it was found", id)
+	}
+	return &Target{Word: id.String(), ID: id, dir: -1, pidfd: -1, ns: fd}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -236,6 +237,25 @@ func (t *Target) Open(name string, flags int) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: fmt.Sprintf("/proc/%d/%s", t.PID, name), Err: err}
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// ReadFile reads a file of the process, below /proc/PID, whole.
+func (t *Target) ReadFile(name string) ([]byte, error) {
+	f, err := t.Open(name, unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// Environ is the environment that the process was started with.
+func (t *Target) Environ() ([]string, error) {
+	text, err := t.ReadFile("environ")
+	if err != nil {
+		return nil, err
+	}
+	return parseCmdline(text), nil
 }
 
 // Alive says that the process is still there, as a zombie at least. It is
