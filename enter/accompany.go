@@ -1,49 +1,42 @@
 package enter
 
 import (
+	"errors"
+	"fmt"
 	"os"
-	"os/signal"
 
-	"golang.org/x/sys/unix"
+	"nsx/internal/tty"
 )
 
 // Accompany runs the command as if it stood in the place of this program:
-// signals that are meant to end or poke this program reach the command. The
-// caller has no use of its own for them meanwhile.
+// signals reach it, and job control works as if the shell had started it.
+//
+// A command that is the target's own code does not get our terminal, into which
+// it could type (TIOCSTI in ioctl_tty(2)), but a pseudoterminal in its place.
 func (c *Cmd) Accompany() error {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
-	defer signal.Stop(signals)
+	signals := tty.Catch()
+	defer signals.Stop()
+	var pty *tty.Pty
+	if c.plan.Untrusted() {
+		var err error
+		pty, err = tty.Open(c.Stdin, c.Stdout, c.Stderr)
+		if err != nil && !errors.Is(err, tty.ErrNoTerminal) {
+			return err
+		}
+	}
+	wait := signals.Accompany
+	if pty != nil {
+		defer pty.Close()
+		c.Stdin, c.Stdout, c.Stderr = pty.Files[0], pty.Files[1], pty.Files[2]
+		c.terminal = &pty.Controlling
+		wait = func(p *os.Process) (*os.ProcessState, error) { return pty.Relay(signals, p) }
+	}
 	if err := c.Start(); err != nil {
 		return err
 	}
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				// The terminal has sent ^C and ^\ to the command as well.
-				if (sig == unix.SIGINT || sig == unix.SIGQUIT) && inForeground() {
-					continue
-				}
-				_ = c.Signal(sig) // it may have ended by now
-			case <-done:
-				return
-			}
-		}
-	}()
-	return c.Wait()
-}
-
-// inForeground says that our process group is the foreground one of our
-// terminal, which then sends it the signals of the keyboard.
-func inForeground() bool {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	state, err := wait(c.process)
 	if err != nil {
-		return false
+		return fmt.Errorf("waiting for %s: %w", c.Name, err)
 	}
-	defer tty.Close()
-	pgrp, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && pgrp == unix.Getpgrp()
+	return exitError(state)
 }

@@ -1,14 +1,17 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs"
 	"nsx/inspect"
+	"nsx/internal/launcher"
 	"nsx/internal/linux"
 )
 
@@ -23,11 +26,14 @@ type Cmd struct {
 	// Env is its environment; nil means the caller's.
 	Env []string
 	// Stdin, Stdout and Stderr are its standard files; nil means the caller's
-	// /dev/null.
+	// /dev/null. It gets no other descriptors.
 	Stdin, Stdout, Stderr *os.File
 
 	plan    *Plan
 	process *os.Process
+	// terminal is which of its files becomes the controlling terminal of a
+	// session of its own; nil: it stays in ours.
+	terminal *int
 }
 
 // Command returns a Cmd for the plan, which has to stay open until it has
@@ -45,10 +51,7 @@ func (e *ExitError) Error() string { return e.State.String() }
 
 // Code is the status as a shell has it: 128+N if signal N ended the command.
 func (e *ExitError) Code() int {
-	if status, ok := e.State.Sys().(interface {
-		Signaled() bool
-		Signal() unix.Signal
-	}); ok && status.Signaled() {
+	if status, ok := e.State.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())
 	}
 	return e.State.ExitCode()
@@ -56,10 +59,10 @@ func (e *ExitError) Code() int {
 
 // ExecError says that the command was not started although all namespaces were
 // joined: there is no such command, if NotFound says so, or else it cannot be
-// executed.
+// executed. errors.Is finds the errno of execve(2) in it.
 type ExecError struct {
 	Name string
-	// InTarget says that it was looked for in the target's mount namespace.
+	// InTarget says that it was looked for in the target's file system.
 	InTarget bool
 	Err      error
 
@@ -71,68 +74,229 @@ func (e *ExecError) Error() string {
 	if e.InTarget {
 		where = "in the target's file system"
 	}
+	why := ""
 	switch {
-	case e.found && errors.Is(e.Err, unix.ENOENT):
-		return fmt.Sprintf("running %s: %s: the interpreter or loader that it names is missing %s", e.Name, linux.ErrnoText(unix.ENOENT), where)
+	case e.found:
+		why = "the interpreter or loader that it names is missing " + where
 	case e.NotFound():
-		err := e.Err
-		if errors.Is(err, exec.ErrNotFound) {
-			err = unix.ENOENT // what os/exec calls it
-		}
-		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(err))
+		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(e.Err))
 	case errors.Is(e.Err, unix.ENOEXEC):
-		return fmt.Sprintf("running %s: %s: it is no program for this machine, or a script without a #! line", e.Name, linux.ErrnoText(unix.ENOEXEC))
+		why = "it is no program for this machine, or a script without a #! line and there is no /bin/sh"
 	case errors.Is(e.Err, unix.EACCES):
-		return fmt.Sprintf("running %s: %s: it is not executable %s", e.Name, linux.ErrnoText(unix.EACCES), where)
-	default:
-		return fmt.Sprintf("running %s: %s", e.Name, linux.ErrnoText(e.Err))
+		why = "it is not executable " + where
 	}
+	return explained("running "+e.Name, e.Err, why).Error()
 }
 
-// Unwrap is the error of the look-up or of execve(2).
+// Unwrap is the error of execve(2).
 func (e *ExecError) Unwrap() error { return e.Err }
 
 // NotFound says that there is no such command.
 func (e *ExecError) NotFound() bool {
-	return !e.found && (errors.Is(e.Err, exec.ErrNotFound) || errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR))
+	return !e.found && (errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR))
 }
 
-// Start starts the command.
-func (c *Cmd) Start() error {
+// Start starts the command. It is killed when the calling process ends, and
+// when the calling thread does: do not call Start from a goroutine that is
+// locked to its thread (runtime.LockOSThread) and ends before the command.
+func (c *Cmd) Start() error { return c.start(false) }
+
+// Try does everything that Start does but run the command: the kernel's word
+// on whether that would work.
+func (c *Cmd) Try() error { return c.start(true) }
+
+func (c *Cmd) start(try bool) error {
+	if launcher.Supported() != nil {
+		return c.startOnThread(try)
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
+	attr := launcher.Attr{
+		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null),
+	}
+	prog := &launcher.Program{}
+	c.plan.groupSteps(prog, &attr)
+	kept := &binds{}
+	if n := c.plan.options.New; n != nil && !try {
+		kept.files = n.Bind
+	}
+	c.plan.steps(prog, kept)
+	c.lastSteps(prog, try)
+	process, err := launcher.Start(context.Background(), prog, attr)
+	if err != nil {
+		kept.rollBack()
+		return c.explain(err)
+	}
+	if try {
+		_, err = process.Wait()
+		return err
+	}
+	c.process = process
+	return nil
+}
+
+func (c *Cmd) environ() []string {
+	env := c.Env
+	if env == nil {
+		env = os.Environ()
+	}
+	return append(env[:len(env):len(env)], c.plan.env...)
+}
+
+func (c *Cmd) files(null *os.File) []*os.File {
 	files := []*os.File{c.Stdin, c.Stdout, c.Stderr}
 	for i := range files {
 		if files[i] == nil {
 			files[i] = null
 		}
 	}
-	env := c.Env
-	if env == nil {
-		env = os.Environ()
-	}
-	return Do(c.plan, func() error {
-		path, err := exec.LookPath(c.Name)
-		if err != nil && !errors.Is(err, exec.ErrDot) {
-			return c.execError(err, false)
-		}
-		attr := &os.ProcAttr{Env: env, Files: files}
-		c.process, err = os.StartProcess(path, append([]string{c.Name}, c.Args...), attr)
-		if errors.Is(err, unix.ENOMEM) && c.plan.Has(inspect.PID) {
-			return &Error{fmt.Sprintf("starting %s: %s: the PID namespace has lost its init, so nothing can be started in it any more; this is not about memory", c.Name, linux.ErrnoText(err)), err}
-		}
-		if err != nil {
-			return c.execError(err, true)
-		}
-		return nil
-	})
+	return files
 }
 
-func (c *Cmd) execError(err error, found bool) error {
-	return &ExecError{Name: c.Name, InTarget: c.plan.Has(inspect.Mnt), Err: err, found: found}
+// steps brings the helper to where the command will run, and gives up what it
+// must not have there.
+func (p *Plan) steps(prog *launcher.Program, b *binds) {
+	n := p.options.New
+	p.rights.before(prog)
+	if n == nil {
+		prog.NotDumpable()
+	}
+	p.joinSteps(prog)
+	n.userSteps(prog)
+	n.timeSteps(prog)
+	if n != nil {
+		prog.NotDumpable() // before, an ordinary user could not have written id maps and offsets
+	}
+	p.dirSteps(prog)
+	// A new mount namespace takes root and working directory along.
+	n.otherSteps(prog, b)
+	if p.options.MountProc {
+		prog.Unshare("unshare(CLONE_NEWNS)", unix.CLONE_NEWNS)
+		prog.Mount("making our mounts private", "none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	// What takes rights is done before the fork, if it can be: the helper is not
+	// in the PID namespace and cannot be seen there, its child is.
+	late := p.options.MountProc || n != nil
+	if !late {
+		p.giveUp(prog)
+	}
+	if p.forks() {
+		prog.Fork()
+	}
+	n.childSteps(prog, b)
+	if p.options.MountProc {
+		prog.Mount("mounting /proc", "proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	}
+	if late {
+		p.giveUp(prog)
+	}
+}
+
+// entrance is the cgroups that the command starts in, nil if they are ours.
+func (p *Plan) entrance() *cgroupfs.Entrance {
+	if p.options.Inside != nil {
+		return p.options.Inside
+	}
+	return p.inside
+}
+
+// groupSteps starts the helper in the cgroups: in that of v2 it is born
+// (CLONE_INTO_CGROUP), to those of v1 we move it while it waits.
+func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
+	if in := p.entrance(); in != nil {
+		attr.Cgroup = in.Dir()
+		prog.Parent("joining the cgroups", in.Admit)
+	}
+}
+
+// dirSteps changes the root and working directory, and looks up no name before
+// all that could lead outside is closed.
+func (p *Plan) dirSteps(prog *launcher.Program) {
+	if p.root != nil {
+		prog.Chroot("changing the root to "+p.rootOf, prog.File(p.root))
+	}
+	if p.dir != nil {
+		prog.Fchdir("going to the working directory", prog.File(p.dir))
+	}
+	prog.CloseFiles()
+	if p.options.DirInside != "" {
+		prog.Chdir(p.options.DirInside)
+	}
+	if p.root != nil || p.Has(inspect.Mnt) {
+		prog.CheckDir(checkDir)
+	}
+}
+
+// checkDir is the name of the step that looks whether the working directory is
+// below the root.
+const checkDir = "looking at the working directory"
+
+// giveUp takes away the rights and then the ids that the command must not have.
+func (p *Plan) giveUp(prog *launcher.Program) {
+	p.rights.steps(prog)
+	p.ids.steps(prog)
+}
+
+// forks says that the command has to be a child of the helper: setns(2) into a
+// PID namespace, and unshare(2) of one or of a time namespace, is for children
+// only.
+func (p *Plan) forks() bool {
+	n := p.options.New
+	return (p.Has(inspect.PID) || n.has(inspect.PID) || n.has(inspect.Time)) && !p.options.NoFork
+}
+
+// lastSteps becomes the command, or ends where that would begin.
+func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
+	if c.terminal != nil {
+		prog.Setsid()
+		prog.SetTerminal(launcher.Int(*c.terminal))
+	}
+	signal := unix.SIGKILL
+	if n := c.plan.options.New; n != nil && n.KillSignal != 0 {
+		signal = n.KillSignal
+	}
+	prog.DieWithParent(signal)
+	if try {
+		prog.Exit(0)
+		return
+	}
+	path := launcher.DefaultPath
+	for _, v := range c.environ() {
+		if len(v) > 5 && v[:5] == "PATH=" {
+			path = v[5:]
+		}
+	}
+	prog.Exec(c.Name, path)
+}
+
+// explain makes the error of a step one that says why.
+func (c *Cmd) explain(err error) error {
+	var step *launcher.StepError
+	if !errors.As(err, &step) {
+		return err
+	}
+	p := c.plan
+	switch {
+	case isJoin(step.Step):
+		return p.explainJoin(step.Step, step.Errno)
+	case step.Step == "exec "+c.Name, step.Step == "load "+c.Name:
+		return &ExecError{c.Name, p.root != nil, step.Errno, step.Step == "load "+c.Name}
+	case step.Step == "fork" && step.Errno == unix.ENOMEM:
+		return explained("starting "+c.Name, step.Errno, "the PID namespace has lost its init, so nothing can be started in it any more; this is not about memory")
+	case step.Step == "fork" && step.Errno == unix.EAGAIN:
+		return explained("starting "+c.Name, step.Errno, "a limit on processes is reached: pids.max of a cgroup, RLIMIT_NPROC, or kernel.pid_max")
+	}
+	why := p.ids.explain(step.Step, step.Errno)
+	if step.Step == checkDir {
+		why = "it is not below the new root directory, where the command could see it"
+	}
+	if why == "" {
+		why = p.options.New.explain(step.Step, step.Errno)
+	}
+	return explained(step.Step, step.Errno, why)
 }
 
 // Wait waits for the command to end. A status other than 0 is an *ExitError.
@@ -141,14 +305,21 @@ func (c *Cmd) Wait() error {
 	if err != nil {
 		return fmt.Errorf("waiting for %s: %w", c.Name, err)
 	}
-	if !state.Success() {
-		return &ExitError{state}
+	return exitError(state)
+}
+
+func exitError(state *os.ProcessState) error {
+	if state.Success() {
+		return nil
 	}
-	return nil
+	return &ExitError{state}
 }
 
 // Signal sends the running command a signal.
 func (c *Cmd) Signal(sig os.Signal) error { return c.process.Signal(sig) }
+
+// PID is the running command's.
+func (c *Cmd) PID() int { return c.process.Pid }
 
 // Run starts the command and waits for it.
 func (c *Cmd) Run() error {

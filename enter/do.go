@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
-	"nsx/internal/linux"
 )
 
 // Do runs fn in the namespaces of the plan, on an operating system thread of
 // its own that ends with it, and returns fn's error. Other goroutines, those
-// that fn starts included, stay where they are.
+// that fn starts included, stay where they are. Of the options only the root
+// and working directory count.
 //
 // In fn, a PID namespace is that of processes started there, not one's own
 // (setns(2)); /proc/self means nothing under another /proc, so open what you
@@ -49,14 +49,18 @@ func (p *Plan) join() error {
 			return j.explain(err)
 		}
 	}
-	if p.root == nil {
-		return nil
+	if p.root != nil {
+		if err := unix.Fchdir(int(p.root.Fd())); err != nil {
+			return explained("going to "+p.rootOf, err, "")
+		}
+		if err := unix.Chroot("."); err != nil {
+			return explained("changing the root to "+p.rootOf, err, "")
+		}
 	}
-	if err := unix.Fchdir(int(p.root.Fd())); err != nil {
-		return &Error{"going to the target's root: " + linux.ErrnoText(err), err}
-	}
-	if err := unix.Chroot("."); err != nil {
-		return &Error{"chroot to the target's root: " + linux.ErrnoText(err), err}
+	if p.dir != nil {
+		if err := unix.Fchdir(int(p.dir.Fd())); err != nil {
+			return explained("going to the working directory", err, "")
+		}
 	}
 	return nil
 }

@@ -43,8 +43,12 @@ func TestDoJoins(t *testing.T) {
 				if slices.Contains(joined, typ) {
 					want = p.NS(typ.String())
 				}
-				if got, err := threadNS(typ); err != nil || got != want {
-					return fmt.Errorf("joined %v: in %s:[%d] (%w), want [%d]", joined, typ, got, err, want)
+				got, err := threadNS(typ)
+				if err != nil {
+					return err
+				}
+				if got != want {
+					return fmt.Errorf("joined %v: in %s:[%d], want [%d]", joined, typ, got, want)
 				}
 			}
 			return nil
@@ -236,7 +240,7 @@ func planOf(word string) (*Plan, error) {
 		return nil, err
 	}
 	defer target.Close()
-	return NewPlan(AllOf(target))
+	return NewPlan(AllOf(target), Options{})
 }
 
 // playPart is a command that plays one of the parts.

@@ -3,7 +3,7 @@ package enter
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +23,16 @@ func (e *Error) Error() string { return e.text }
 // Unwrap is the error of the system call.
 func (e *Error) Unwrap() error { return e.err }
 
-// ThreadError says that a Go program cannot join a namespace, because the
+// explained is an Error of "what: errno: why".
+func explained(what string, err error, why string) *Error {
+	text := what + ": " + linux.ErrnoText(err)
+	if why != "" {
+		text += ": " + why
+	}
+	return &Error{text, err}
+}
+
+// ThreadError says that a Go function cannot join a namespace, because the
 // kernel lets only processes with a single thread do so.
 type ThreadError struct {
 	// ID is the namespace.
@@ -33,9 +42,8 @@ type ThreadError struct {
 }
 
 func (e *ThreadError) Error() string {
-	errno := linux.ErrnoText(e.Unwrap())
 	return fmt.Sprintf("joining %s of %s: %s: the kernel lets only a process with a single thread join a %s namespace (setns(2)), and this one has several",
-		e.ID, e.From, errno, e.ID.Type)
+		e.ID, e.From, linux.ErrnoText(e.Unwrap()), e.ID.Type)
 }
 
 // Unwrap is the errno that setns(2) would give: EUSERS for a time namespace
@@ -50,7 +58,6 @@ func (e *ThreadError) Unwrap() error {
 
 // explain says why setns(2) was refused.
 func (j Join) explain(err error) error {
-	text := fmt.Sprintf("joining %s of %s: %s", j.ID, j.From, linux.ErrnoText(err))
 	why := ""
 	switch {
 	case errors.Is(err, unix.EPERM):
@@ -60,10 +67,7 @@ func (j Join) explain(err error) error {
 	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOSPC):
 		why = "see the limits in /proc/sys/user"
 	}
-	if why != "" {
-		text += ": " + why
-	}
-	return &Error{text, err}
+	return explained(fmt.Sprintf("joining %s of %s", j.ID, j.From), err, why)
 }
 
 func (j Join) explainEPERM() string {
@@ -71,27 +75,58 @@ func (j Join) explainEPERM() string {
 	if j.ID.Type == inspect.Mnt {
 		caps = "CAP_SYS_ADMIN and CAP_SYS_CHROOT"
 	}
-	fd := int(j.file.Fd())
-	owner, err := linux.NSUserns(fd)
+	owner, err := ownerOf(j.file)
 	if err != nil {
-		return fmt.Sprintf("it takes %s in the user namespace that owns it, which is not ours or below it; run as root of the host", caps)
+		return fmt.Sprintf("it takes %s in the user namespace that owns it, which is not ours or below it: run as root of the host", caps)
 	}
-	defer unix.Close(owner)
-	var st unix.Stat_t
-	if err := unix.Fstat(owner, &st); err != nil {
-		return fmt.Sprintf("it takes %s in the user namespace that owns it", caps)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "it is owned by %s", inspect.ID{Type: inspect.User, Inode: st.Ino})
+	why := fmt.Sprintf("it is owned by %s", owner.id)
 	next := "run as root of that namespace"
-	if uid, err := linux.NSOwnerUID(owner); err == nil {
-		fmt.Fprintf(&b, " of uid %d", uid)
-		if uid != uint32(unix.Geteuid()) {
-			next = fmt.Sprintf("run as uid %d or as root of that namespace", uid)
-		} else {
+	if owner.uid != nil {
+		why += fmt.Sprintf(" of uid %d", *owner.uid)
+		if *owner.uid != uint32(unix.Geteuid()) {
+			next = fmt.Sprintf("run as uid %d or as root of that namespace", *owner.uid)
+		} else if j.ID.Type != inspect.User {
 			next = "join that user namespace too"
 		}
 	}
-	fmt.Fprintf(&b, ", and it takes %s there; %s", caps, next)
-	return b.String()
+	return fmt.Sprintf("%s, and it takes %s there: %s", why, caps, next)
+}
+
+// owner is the user namespace that owns another one (for a user namespace:
+// itself), and who made it.
+type owner struct {
+	id  inspect.ID
+	uid *uint32
+}
+
+// ownerOf asks the kernel. EPERM: the owner is outside of our view.
+func ownerOf(ns *os.File) (owner, error) {
+	fd := int(ns.Fd())
+	if typ, err := linux.NSType(fd); err != nil || typ != unix.CLONE_NEWUSER {
+		if fd, err = linux.NSUserns(fd); err != nil {
+			return owner{}, err
+		}
+		defer unix.Close(fd)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return owner{}, err
+	}
+	o := owner{id: inspect.ID{Type: inspect.User, Inode: st.Ino}}
+	if uid, err := linux.NSOwnerUID(fd); err == nil {
+		o.uid = &uid
+	}
+	return o, nil
+}
+
+// mayJoin guesses whether we may join a namespace, to find out which one of
+// several was refused: root may, and so may the owner who joins the user
+// namespace as well.
+func (p *Plan) mayJoin(j Join) bool {
+	o, err := ownerOf(j.file)
+	if err != nil {
+		return false
+	}
+	uid := uint32(unix.Geteuid())
+	return uid == 0 || o.uid != nil && *o.uid == uid && p.Has(inspect.User)
 }

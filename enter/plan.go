@@ -1,9 +1,9 @@
 // Package enter runs commands, and Go functions, in the namespaces of other
-// processes.
+// processes and in new ones.
 //
 //	target, err := inspect.Resolve(ctx, "5151", inspect.Options{})
 //	…
-//	plan, err := enter.NewPlan(enter.AllOf(target))
+//	plan, err := enter.NewPlan(enter.AllOf(target), enter.Options{})
 //	…
 //	defer plan.Close()
 //	err = enter.Command(plan, "ip", "addr").Run()
@@ -12,9 +12,14 @@
 // joined: afterwards no path can be trusted to mean what it meant. If one
 // namespace cannot be joined, nothing is run.
 //
-// Limits: the kernel lets only a process with a single thread join a user or
-// time namespace (setns(2)), and a Go program has several. Plans with one of
-// these two types end in a *ThreadError.
+// What runs in a target's mount namespace is the target's own code. By default
+// it gets no more rights than the target has, it cannot reach this program or
+// any of its files, and it ends with it: see Options.Privileged.
+//
+// Limits: a Go function can join all types but user and time namespaces, which
+// the kernel lets only processes with a single thread join (setns(2)); Do ends
+// in a *ThreadError for those. So does Command on other architectures than
+// amd64 and arm64. A target's seccomp filter is not applied.
 package enter
 
 import (
@@ -25,6 +30,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs"
 	"nsx/inspect"
 	"nsx/internal/linux"
 )
@@ -47,15 +53,76 @@ func AllOf(t *inspect.Target) []Request {
 	return requests
 }
 
+// Options say what a command gets besides namespaces. The zero value is what
+// one expects of entering a container.
+type Options struct {
+	// Of is the process that TargetRoot, TargetDir, the rights and the ids are
+	// of; nil: the one whose mount namespace, or else user namespace, is
+	// joined.
+	Of *inspect.Target
+	// Root is a directory of ours that becomes the root directory. Without it,
+	// that is the root of the process whose mount namespace is joined, or, with
+	// TargetRoot, of the target in any case.
+	Root       string
+	TargetRoot bool
+	// Dir is a directory of ours that becomes the working directory, TargetDir
+	// makes it the target's, and DirInside is a path to be looked up at last, in
+	// the new root. Without them it stays what it is, or becomes the new root.
+	Dir       string
+	TargetDir bool
+	DirInside string
+	// UID and GID are who the command is, in the joined user namespace. If that
+	// is joined and they are nil, they are 0 or, where 0 is not mapped, the
+	// target's; otherwise they stay. KeepCredentials changes nothing at all.
+	UID, GID *uint32
+	// FollowUID and FollowGID make them the target's.
+	FollowUID, FollowGID bool
+	KeepCredentials      bool
+	// Privileged leaves the command our rights when it is the target's own
+	// code, that is when the mount namespace is joined. By default it gets the
+	// target's bounding set, no_new_privs and security label.
+	Privileged bool
+	// Cgroup starts the command in the target's cgroups, Inside in others. That
+	// stays the caller's to close.
+	Cgroup bool
+	Inside *cgroupfs.Entrance
+	// NoFork runs the command without a fork: it is then not itself in a joined
+	// PID namespace, only its children are.
+	NoFork bool
+	// MountProc mounts a new /proc, for the joined PID namespace, in a mount
+	// namespace of the command's own.
+	MountProc bool
+	// New makes new namespaces, after the others are joined.
+	New *New
+	// HostTools leaves out the mount namespace, so that the command is ours with
+	// our libraries, and gives it a new /proc and, in the environment variable
+	// NSX_ROOT, a path of the target's root directory.
+	HostTools bool
+}
+
 // Plan says which namespaces will be joined, in which order, and which will
 // not and why.
 type Plan struct {
 	Joins   []Join
 	Skipped []Skip
-	// root is the root directory of the process whose mount namespace is
-	// joined. setns(2) would leave us at the namespace's own root, which the
-	// process may never have seen (chroot(2), pivot_root(2)).
-	root *os.File
+
+	options Options
+	of      *process
+	root    *os.File // to become the root directory, nil: it stays
+	rootOf  string   // whose it is, for people
+	dir     *os.File // to become the working directory
+	ids     ids
+	rights  *rights            // nil: ours
+	inside  *cgroupfs.Entrance // the target's cgroups, to start in; nil: ours
+	env     []string           // to be added to the command's
+}
+
+// process is what is kept of Options.Of.
+type process struct {
+	name   string
+	pid    int
+	pidfd  *os.File
+	status inspect.Status
 }
 
 // Join is a namespace that will be joined.
@@ -63,6 +130,10 @@ type Join struct {
 	ID   inspect.ID
 	From string // what the user named: "process 5151"
 	file *os.File
+	// pid is the process it is of and pidfd pins it; nil for a namespace file
+	// or a thread.
+	pid   int
+	pidfd *os.File
 }
 
 // Skip is a namespace that was requested and need not be joined.
@@ -72,7 +143,7 @@ type Skip struct {
 	Reason string
 }
 
-// order is the order of joining on a thread. The mount namespace comes last,
+// order is the order of joining one by one. The mount namespace comes last,
 // since whatever is opened after it is the target's.
 var order = [inspect.NumTypes]int{
 	inspect.User: 0, inspect.Time: 1, inspect.PID: 2, inspect.Cgroup: 3,
@@ -80,24 +151,111 @@ var order = [inspect.NumTypes]int{
 }
 
 // NewPlan opens the namespaces that are requested and differ from the
-// caller's. Later requests for a type replace earlier ones. Nothing is joined
-// yet; the targets may be closed when NewPlan returns.
-func NewPlan(requests []Request) (*Plan, error) {
-	p := &Plan{}
+// caller's, and whatever else the options need. Later requests for a type
+// replace earlier ones. Nothing is joined yet; the targets may be closed when
+// NewPlan returns.
+func NewPlan(requests []Request, o Options) (*Plan, error) {
+	if err := o.New.check(); err != nil {
+		return nil, err
+	}
+	p := &Plan{options: o}
+	if err := p.build(requests); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Plan) build(requests []Request) error {
+	if p.options.HostTools {
+		requests = p.withoutMounts(requests)
+	}
+	var mnt, user *inspect.Target
 	for i, r := range requests {
 		replaced := slices.ContainsFunc(requests[i+1:], func(later Request) bool { return later.Type == r.Type })
 		if replaced {
 			continue
 		}
 		if err := p.add(r); err != nil {
-			p.Close()
-			return nil, err
+			return err
+		}
+		switch {
+		case r.Target.PID == 0 || !p.Has(r.Type):
+		case r.Type == inspect.Mnt:
+			mnt = r.Target
+		case r.Type == inspect.User:
+			user = r.Target
 		}
 	}
 	slices.SortFunc(p.Joins, func(a, b Join) int { return order[a.ID.Type] - order[b.ID.Type] })
-	return p, nil
+	of := p.options.Of
+	for _, t := range []*inspect.Target{mnt, user} {
+		if of == nil {
+			of = t
+		}
+	}
+	if err := p.setProcess(of); err != nil {
+		return err
+	}
+	if err := p.openDirs(of, mnt); err != nil {
+		return err
+	}
+	if err := p.chooseIDs(of, user); err != nil {
+		return err
+	}
+	if p.options.HostTools {
+		if err := p.showRoot(of); err != nil {
+			return err
+		}
+	}
+	if p.Has(inspect.Mnt) && !p.options.Privileged && p.of != nil {
+		var err error
+		if p.rights, err = rightsOf(of, p.of.status); err != nil {
+			return err
+		}
+	}
+	if p.options.Cgroup {
+		if of == nil {
+			return errors.New("joining cgroups: no process is named whose they are")
+		}
+		return p.openGroups(of)
+	}
+	return nil
 }
 
+// openGroups opens the target's group in every mounted hierarchy.
+func (p *Plan) openGroups(t *inspect.Target) error {
+	text, err := t.ReadFile("cgroup")
+	if err != nil {
+		return explainOpen("the cgroups", t, err)
+	}
+	memberships, err := cgroupfs.ParseMemberships(text)
+	if err != nil {
+		return err
+	}
+	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	if err != nil {
+		return err
+	}
+	p.inside, err = fs.OpenOf(memberships)
+	return err
+}
+
+// withoutMounts leaves the mount namespace out, whose process is the one whose
+// root is shown.
+func (p *Plan) withoutMounts(requests []Request) []Request {
+	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool {
+		if r.Type != inspect.Mnt {
+			return false
+		}
+		if p.options.Of == nil {
+			p.options.Of = r.Target
+		}
+		return true
+	})
+}
+
+// add opens one namespace.
 func (p *Plan) add(r Request) error {
 	own, err := os.Stat("/proc/thread-self/ns/" + r.Type.String())
 	if errors.Is(err, unix.ENOENT) {
@@ -109,8 +267,9 @@ func (p *Plan) add(r Request) error {
 	}
 	file, id, err := r.Target.OpenNamespace(r.Type)
 	if err != nil {
-		return explainOpen(r, err)
+		return explainOpen("the "+r.Type.String()+" namespace", r.Target, err)
 	}
+	j := Join{ID: id, From: r.Target.Name(), file: file}
 	theirs, err := file.Stat()
 	if err != nil {
 		file.Close()
@@ -118,16 +277,82 @@ func (p *Plan) add(r Request) error {
 	}
 	if os.SameFile(own, theirs) {
 		file.Close()
-		p.Skipped = append(p.Skipped, Skip{id, r.Target.Name(), "it is our own"})
+		p.Skipped = append(p.Skipped, Skip{id, j.From, "it is our own"})
 		return nil
 	}
-	p.Joins = append(p.Joins, Join{id, r.Target.Name(), file})
-	if r.Type == inspect.Mnt && r.Target.PID != 0 {
-		if p.root, err = r.Target.Open("root", unix.O_PATH|unix.O_DIRECTORY); err != nil {
-			return explainOpen(r, err)
+	if r.Target.TID == 0 && r.Target.PIDFD() >= 0 {
+		j.pid = r.Target.PID
+		if j.pidfd, err = dup(r.Target.PIDFD(), "pidfd"); err != nil {
+			file.Close()
+			return err
 		}
 	}
+	p.Joins = append(p.Joins, j)
 	return nil
+}
+
+// setProcess notes the process that the options mean.
+func (p *Plan) setProcess(of *inspect.Target) error {
+	if of == nil || of.PID == 0 {
+		return nil
+	}
+	status, err := of.Status()
+	if err != nil {
+		return explainOpen("the status", of, err)
+	}
+	p.of = &process{name: of.Name(), pid: of.PID, status: status}
+	return nil
+}
+
+// openDirs opens the root and working directory. setns(2) leaves us at the
+// mount namespace's own root, which the process may never have seen
+// (chroot(2), pivot_root(2)): so the process's root it is.
+func (p *Plan) openDirs(of, mnt *inspect.Target) (err error) {
+	o := p.options
+	const how = unix.O_PATH | unix.O_DIRECTORY
+	switch {
+	case o.Root != "":
+		p.root, err = openDir(o.Root)
+		p.rootOf = o.Root
+	case o.TargetRoot && of == nil, o.TargetDir && of == nil:
+		return errors.New("no process is named whose root or working directory it is")
+	case o.TargetRoot:
+		p.root, err = openOf(of, "root", how)
+		p.rootOf = "the root of " + of.Name()
+	case mnt != nil:
+		p.root, err = openOf(mnt, "root", how)
+		p.rootOf = "the root of " + mnt.Name()
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.Dir != "":
+		p.dir, err = openDir(o.Dir)
+	case o.TargetDir:
+		p.dir, err = openOf(of, "cwd", how)
+	}
+	return err
+}
+
+func openDir(path string) (*os.File, error) {
+	return os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY, 0)
+}
+
+func openOf(t *inspect.Target, name string, flags int) (*os.File, error) {
+	f, err := t.Open(name, flags)
+	if err != nil {
+		return nil, explainOpen("the "+name, t, err)
+	}
+	return f, nil
+}
+
+func dup(fd int, name string) (*os.File, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(n), name), nil
 }
 
 // Has says whether a namespace of type t will be joined.
@@ -135,28 +360,35 @@ func (p *Plan) Has(t inspect.Type) bool {
 	return slices.ContainsFunc(p.Joins, func(j Join) bool { return j.ID.Type == t })
 }
 
+// Untrusted says that the command is the target's own code with the target's
+// rights, which must not get hold of our terminal.
+func (p *Plan) Untrusted() bool { return p.Has(inspect.Mnt) && !p.options.Privileged }
+
 // Close closes what the plan holds open. It may be called again.
 func (p *Plan) Close() error {
 	for _, j := range p.Joins {
 		j.file.Close()
+		j.pidfd.Close() // nil is no harm
 	}
-	if p.root != nil {
-		p.root.Close()
+	p.root.Close()
+	p.dir.Close()
+	if p.inside != nil {
+		p.inside.Close()
 	}
 	return nil
 }
 
-// explainOpen says why a target's namespace could not be opened.
-func explainOpen(r Request, err error) error {
-	what := fmt.Sprintf("opening the %s namespace of %s: %s", r.Type, r.Target.Name(), linux.ErrnoText(err))
+// explainOpen says why something of a target could not be opened.
+func explainOpen(what string, t *inspect.Target, err error) error {
+	text := fmt.Sprintf("opening %s of %s: %s", what, t.Name(), linux.ErrnoText(err))
 	switch {
-	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT) && !r.Target.Alive():
-		return &Error{what + ": it has exited", err}
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT) && !t.Alive():
+		return &Error{text + ": it has exited", err}
 	case errors.Is(err, unix.ENOENT):
-		return &Error{what + ": it is a zombie, which has exited and keeps only its user and PID namespace", err}
+		return &Error{text + ": it is a zombie, which has exited and keeps only its user and PID namespace", err}
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return &Error{what + ": it takes the right to trace the process (CAP_SYS_PTRACE in its user namespace, and no security module against it): run as root or as the process's user", err}
+		return &Error{text + ": it takes the right to trace the process (CAP_SYS_PTRACE in its user namespace, and no security module against it): run as root or as the process's user", err}
 	default:
-		return &Error{what, err}
+		return &Error{text, err}
 	}
 }

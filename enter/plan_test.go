@@ -64,7 +64,7 @@ func TestPlanLaterRequestsReplace(t *testing.T) {
 	}
 	want := b.NS("net")
 	a.Kill()
-	plan, err := NewPlan([]Request{{inspect.Net, targets[0]}, {inspect.Net, targets[1]}})
+	plan, err := NewPlan([]Request{{inspect.Net, targets[0]}, {inspect.Net, targets[1]}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestPlanErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			testkit.CheckLeaks(t)
 			target := c.make(t)
-			plan, err := NewPlan(AllOf(target))
+			plan, err := NewPlan(AllOf(target), Options{})
 			if err == nil {
 				plan.Close()
 				t.Fatal("there is a plan")

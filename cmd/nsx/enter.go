@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +32,13 @@ type enterOptions struct {
 	switches [inspect.NumTypes]string // -n: ofTarget, or a target of its own
 	others   [inspect.NumTypes]string // --net TARGET
 	all      bool
+	root     string // ofTarget, or a directory
+	dir      string // likewise
+	uid, gid string
+	env      bool
+	tools    string
+	dryRun   bool
+	options  enter.Options
 	command  []string
 }
 
@@ -49,11 +59,17 @@ is CMD; otherwise that word is TARGET, and CMD is the next one that is no flag.
 "--" always ends the flags.
 
 Everything is opened before the first namespace is joined. If one cannot be
-joined, CMD does not start. With the mount namespace CMD is the target's own
-program, under the target's root directory; otherwise it is this host's.
+joined, CMD does not start. CMD ends when nsx does.
 
-The kernel lets only single-threaded processes join user and time namespaces:
-these two cannot be entered yet.
+With the mount namespace CMD is the target's own program, under the target's
+root directory. It gets the target's capability bounding set, no_new_privs and
+security label (not its seccomp filter), and a terminal of its own; --privileged
+leaves it our rights and our terminal. Without the mount namespace CMD is this
+host's program and keeps our rights.
+
+In a user namespace CMD is root or, where that has no root, the target's user;
+-S, -G and --preserve-credentials change that. With --tools=host, CMD is this
+host's even in all of the target's namespaces; $NSX_ROOT is the target's root.
 
 Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD
 cannot be executed; 127 there is no CMD; 2 wrong usage.`,
@@ -62,7 +78,9 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
   nsx enter -t 5151 -n -m -- ps          # nsenter's way
   nsx enter --net netns:blue ip -br a    # by the name of ip netns
   nsx enter --net 77 --mnt 5151 -- ss -lnt
-  nsx enter net:[4026532201] -- ss -s    # by the namespace itself`,
+  nsx enter net:[4026532201] -- ss -s    # by the namespace itself
+  nsx enter --tools=host 5151 -- ps aux  # where there are no tools
+  nsx enter --dry-run 5151               # what would be done, and whether it may`,
 		DisableFlagParsing: true, // the words after TARGET need a second look
 		ValidArgsFunction:  completeEnter,
 	}
@@ -75,6 +93,20 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 		flags.StringVar(&o.others[t], t.String(), "", fmt.Sprintf("join the %s namespace of `TARGET`", t))
 		complete(cmd, t.String(), completeTargets)
 	}
+	flags.StringVarP(&o.root, "root", "r", "", "make `DIR` the root directory (default: the target's)")
+	flags.StringVarP(&o.dir, "wd", "w", "", "make `DIR` the working directory (default: the target's)")
+	flags.Lookup("root").NoOptDefVal, flags.Lookup("wd").NoOptDefVal = ofTarget, ofTarget
+	flags.StringVarP(&o.options.DirInside, "wdns", "W", "", "make `DIR`, looked up inside, the working directory")
+	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`; follow: as the target's")
+	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`; follow: as the target's")
+	flags.BoolVar(&o.options.KeepCredentials, "preserve-credentials", false, "do not change user and groups")
+	flags.BoolVarP(&o.env, "env", "e", false, "take the target's environment")
+	flags.BoolVarP(&o.options.NoFork, "no-fork", "F", false, "do not fork: only CMD's children are in the PID namespace")
+	flags.BoolVarP(&o.options.Cgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")
+	flags.BoolVar(&o.options.Privileged, "privileged", false, "keep our rights in the target's mount namespace")
+	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
+	flags.StringVar(&o.tools, "tools", "target", "`WHOSE` program CMD is: target or host")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
 	for _, t := range inspect.Types {
 		name := "of-target-" + t.String()
 		flags.StringVarP(&o.switches[t], name, nsenterLetters[t], "", "join the "+t.String()+" namespace of the target")
@@ -84,7 +116,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	complete(cmd, "target", completeTargets)
 	cmd.Flags().BoolP("help", "h", false, "help for enter")
 	cmd.SetUsageTemplate(strings.Replace(examplesFirst(cmd.UsageTemplate()), "{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}",
-		"{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}\n  -m -u -i -n -p -C           join that namespace of the target: mnt uts ipc net pid cgroup", 1))
+		"{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}\n  -m -u -i -n -p -U -C -T      join mnt uts ipc net pid user cgroup time of the target", 1))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.parse(cmd.Flags(), args); err != nil {
 			if errors.Is(err, pflag.ErrHelp) {
@@ -181,66 +213,115 @@ func (o *enterOptions) wants() (wants []want, whole bool, err error) {
 	return wants, whole, nil
 }
 
+// settle makes options of what the flags say in words.
+func (o *enterOptions) settle() error {
+	if o.options.TargetRoot = o.root == ofTarget; !o.options.TargetRoot {
+		o.options.Root = o.root
+	}
+	if o.options.TargetDir = o.dir == ofTarget; !o.options.TargetDir {
+		o.options.Dir = o.dir
+	}
+	var err error
+	if o.options.UID, o.options.FollowUID, err = parseID("-S", o.uid); err != nil {
+		return err
+	}
+	if o.options.GID, o.options.FollowGID, err = parseID("-G", o.gid); err != nil {
+		return err
+	}
+	if o.options.KeepCredentials && (o.uid != "" || o.gid != "") {
+		return errors.New("--preserve-credentials excludes -S and -G")
+	}
+	switch o.tools {
+	case "target":
+	case "host":
+		o.options.HostTools = true
+	default:
+		return fmt.Errorf("--tools: %q is neither target nor host", o.tools)
+	}
+	return nil
+}
+
+// parseID reads a user or group id, or the word follow.
+func parseID(flag, s string) (id *uint32, follow bool, err error) {
+	if s == "" || s == "follow" {
+		return nil, s == "follow", nil
+	}
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n == math.MaxUint32 {
+		return nil, false, fmt.Errorf("%s: %q is no numeric id below %d", flag, s, uint32(math.MaxUint32))
+	}
+	v := uint32(n)
+	return &v, false, nil
+}
+
 func runEnter(ctx context.Context, s streams, o *enterOptions) error {
 	wants, whole, err := o.wants()
 	if err != nil {
 		return usage(err)
 	}
-	plan, err := o.plan(ctx, wants, whole)
+	if err := o.settle(); err != nil {
+		return usage(err)
+	}
+	plan, env, err := o.plan(ctx, wants, whole)
 	if err != nil {
 		return own(err)
 	}
 	defer plan.Close()
-	command := o.command
+	return runCommand(s, plan, o.command, env, o.dryRun)
+}
+
+// runCommand runs a command, or the shell, as a plan says; env is nil for our
+// environment. A dry run prints and tries everything else.
+func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool) error {
 	if len(command) == 0 {
 		command = []string{shell(plan)}
 	}
 	cmd := enter.Command(plan, command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
+	if dryRun {
+		if _, err := io.WriteString(s.out, cmd.String()); err != nil {
+			return own(err)
+		}
+		return commandStatus(cmd.Try())
+	}
 	return commandStatus(cmd.Accompany())
 }
 
-// plan resolves the targets, each word once, and opens their namespaces.
-func (o *enterOptions) plan(ctx context.Context, wants []want, whole bool) (*enter.Plan, error) {
-	targets := map[string]*inspect.Target{}
-	defer func() {
-		for _, t := range targets {
-			t.Close()
-		}
-	}()
-	resolve := func(word string) (*inspect.Target, error) {
-		if t, known := targets[word]; known {
-			return t, nil
-		}
-		ref, err := inspect.ParseRef(word)
-		if err != nil {
-			return nil, usage(err)
-		}
-		t, err := ref.Resolve(ctx, inspect.Options{})
-		if err == nil {
-			targets[word] = t
-		}
-		return t, err
-	}
+// plan resolves the targets and opens their namespaces. The environment is nil
+// unless the target's is wanted.
+func (o *enterOptions) plan(ctx context.Context, wants []want, whole bool) (plan *enter.Plan, env []string, err error) {
+	resolver := newResolver()
+	defer resolver.close()
 	var requests []enter.Request
-	if whole {
-		t, err := resolve(o.target)
+	if o.target != "" {
+		t, err := resolver.resolve(ctx, o.target)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		requests = enter.AllOf(t)
+		if whole {
+			requests = enter.AllOf(t)
+		}
+		if t.PID != 0 {
+			o.options.Of = t
+		}
 	}
 	for _, w := range wants {
-		t, err := resolve(w.word)
+		request, err := resolver.request(ctx, w.typ, w.word)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if t.PID == 0 && t.ID.Type != w.typ {
-			return nil, usagef("--%s %s: %s is no %s namespace", w.typ, w.word, t.ID, w.typ)
-		}
-		requests = append(requests, enter.Request{Type: w.typ, Target: t})
+		requests = append(requests, request)
 	}
-	return enter.NewPlan(requests)
+	if o.env {
+		if o.options.Of == nil {
+			return nil, nil, usagef("-e needs a process whose environment it is: name it with -t TARGET")
+		}
+		if env, err = o.options.Of.Environ(); err != nil {
+			return nil, nil, err
+		}
+	}
+	plan, err = enter.NewPlan(requests, o.options)
+	return plan, env, err
 }
 
 // shell is the command to run when none is given: the user's shell, or the one

@@ -104,7 +104,7 @@ alive, and runs commands inside.`,
 	root.SetIn(s.in)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetUsageTemplate(examplesFirst(root.UsageTemplate()))
-	root.AddCommand(newLs(s), newPs(s), newEnter(s), newCompletion(s), newVersion(s))
+	root.AddCommand(newLs(s), newPs(s), newEnter(s), newRun(s), newForeach(s), newCgroup(s), newCompletion(s), newVersion(s))
 	return root
 }
 

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
+)
+
+const groupHelp = `A group is a path from the root of the hierarchies (/demo/web), or one below
+a mount point (/sys/fs/cgroup/memory/demo/web): one name over all hierarchies.`
+
+func newCgroup(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cgroup VERB",
+		Short: "Show, make, limit, fill and empty cgroups on v1, v2 and hybrid",
+		Long: groupHelp + `
+
+Values mean the same on v1 and v2: keys and flags are translated for the version
+that the controller is really on. Whatever is written is read back, and what the
+kernel rounded, clamped or ignored is reported; if a write fails, those before it
+are undone. Groups that belong to systemd, to a container runtime or to nsx's own
+caller are changed only with --force.`,
+		Example: `  nsx cgroup info                                # what this machine has
+  nsx cgroup create /demo --memory 512M --cpus 1.5
+  nsx cgroup attach /demo 5151
+  nsx cgroup set /demo memory.max=1G --dry-run   # the exact writes
+  nsx cgroup run /demo -- make -j                # start inside
+  nsx cgroup limits 5151                         # what really binds
+  nsx cgroup kill /demo; nsx cgroup rm /demo`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		newCgroupInfo(s), newCgroupLs(s), newCgroupCreate(s), newCgroupSet(s), newCgroupGet(s),
+		newCgroupAttach(s), newCgroupRun(s), newCgroupRm(s), newCgroupFreeze(s), newCgroupThaw(s),
+		newCgroupKill(s), newCgroupStat(s), newCgroupLimits(s), newCgroupTranslate(s),
+	)
+	return cmd
+}
+
+// groupFlags are those of verbs that change a group.
+type groupFlags struct {
+	force   bool
+	timeout time.Duration
+}
+
+func (f *groupFlags) addForce(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&f.force, "force", false, "change it though somebody else owns it, or though it kills")
+}
+
+func (f *groupFlags) addTimeout(cmd *cobra.Command, usual time.Duration) {
+	cmd.Flags().DurationVar(&f.timeout, "timeout", usual, "give up after this `TIME`")
+}
+
+// within bounds what a verb waits for.
+func (f *groupFlags) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, f.timeout)
+}
+
+// open names a group of this machine.
+func (f *groupFlags) open(word string) (*cgroupfs.Group, error) {
+	group, err := groupAt("/", word)
+	if err == nil && f.force {
+		group = group.Forced()
+	}
+	return group, err
+}
+
+// groupAt names a group of the machine whose root is mounted at root. A path
+// that is none is wrong usage.
+func groupAt(root, word string) (*cgroupfs.Group, error) {
+	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
+	if err != nil {
+		return nil, err
+	}
+	path, err := fs.ParseGroupPath(word)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return fs.Group(path)
+}
+
+// onePath is the argument check of verbs that take a group and nothing else.
+func onePath(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("want one group, such as /demo")
+	}
+	return nil
+}
+
+// completeGroups offers the groups below the one that is typed.
+func completeGroups(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	above := word[:strings.LastIndex(word, "/")+1]
+	group, err := groupAt("/", "/"+strings.Trim(above, "/"))
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	children, err := group.Children()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	list := make([]cobra.Completion, 0, len(children))
+	for _, child := range children {
+		list = append(list, child.Path())
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// report says on stderr what the kernel did not take as it was written.
+func report(s streams, r cgroupfs.Report) {
+	for _, a := range r.Adjusted() {
+		fmt.Fprintln(s.err, a)
+	}
+}
+
+func notes(s streams, list []string) {
+	for _, note := range list {
+		fmt.Fprintln(s.err, "note:", note)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
+	"nsx/output"
+)
+
+// documentFlags are those of verbs that print one document or a table.
+type documentFlags struct {
+	format string
+	root   string
+}
+
+func (f *documentFlags) add(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "output in `FORMAT`: table, json or yaml")
+	cmd.Flags().StringVar(&f.root, "root", "/", "look at the host whose root is mounted or captured at `DIR`")
+	complete(cmd, "output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *documentFlags) check() error {
+	switch f.format {
+	case "table", "json", "yaml":
+		return nil
+	}
+	return usagef("-o: unknown output format %q: use one of table, json, yaml", f.format)
+}
+
+// print prints a document, or what table prints.
+func (f *documentFlags) print(s streams, doc any, table func() error) error {
+	switch f.format {
+	case "json":
+		return output.WriteJSON(s.out, doc, output.IsTerminal(s.out))
+	case "yaml":
+		return output.WriteYAML(s.out, doc)
+	default:
+		return table()
+	}
+}
+
+func newCgroupGet(s streams) *cobra.Command {
+	var o documentFlags
+	cmd := &cobra.Command{
+		Use:   "get PATH [KEY…]",
+		Short: "Print values of a cgroup's files",
+		Long: `Print the values of the given keys, in v1 or v2 spelling whatever the controller
+is on, or without any, of all files that can be read.
+
+` + groupHelp,
+		Example: `  nsx cgroup get /demo
+  nsx cgroup get /demo memory.max
+  nsx cgroup get /demo memory.limit_in_bytes cpu.max -o json`,
+		Args:              atLeastPath,
+		ValidArgsFunction: completeGroups,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			group, err := groupAt(o.root, args[0])
+			if err != nil {
+				return err
+			}
+			values, err := group.Get(args[1:]...)
+			if err != nil {
+				return err
+			}
+			for _, v := range values {
+				notes(s, v.Notes)
+			}
+			doc := struct {
+				Schema string           `json:"schema"`
+				Group  string           `json:"group"`
+				Values []cgroupfs.Value `json:"values"`
+			}{"nsx/cgroup-get/1", group.Path(), values}
+			return o.print(s, doc, func() error {
+				if len(args) == 2 && len(values) == 1 { // for scripts: the value alone
+					for _, line := range valueLines(values) {
+						if _, err := fmt.Fprintln(s.out, output.Escape(line.text)); err != nil {
+							return err
+						}
+					}
+					return nil
+				}
+				return getView.Print(s.out, valueLines(values), output.Options{Width: output.TerminalWidth(s.out)})
+			})
+		},
+	}
+	o.add(cmd)
+	return cmd
+}
+
+// valueLine is one line of a value, which may have several.
+type valueLine struct{ key, text string }
+
+func valueLines(values []cgroupfs.Value) []valueLine {
+	var rows []valueLine
+	for _, v := range values {
+		key := v.Key
+		for text := range strings.SplitSeq(strings.TrimSuffix(v.Value, "\n"), "\n") {
+			rows = append(rows, valueLine{key, text})
+			key = ""
+		}
+	}
+	return rows
+}
+
+var getView = &output.View[valueLine]{Columns: []output.Column[valueLine]{
+	{Name: "key", Value: func(v *valueLine) output.Cell { return output.Text(v.key) }},
+	{Name: "value", Cut: output.CutEnd, Value: func(v *valueLine) output.Cell { return output.Text(v.text) }},
+}}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
+	"nsx/output"
+)
+
+func newCgroupInfo(s streams) *cobra.Command {
+	var o documentFlags
+	cmd := &cobra.Command{
+		Use:   "info",
+		Short: "Show which cgroup versions and controllers a machine has",
+		Long: `Show the mode (v1, v2 or hybrid), each controller with the version that it is on,
+where that is mounted and, on v2, in which groups it is enabled; and who manages
+the tree.`,
+		Example: `  nsx cgroup info
+  nsx cgroup info -o json | jq -r .mode`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			fs, err := cgroupfs.Open(cgroupfs.Options{Root: o.root})
+			if err != nil {
+				return err
+			}
+			info := fs.Info()
+			doc := struct {
+				Schema string `json:"schema"`
+				cgroupfs.Info
+			}{"nsx/cgroup-info/1", info}
+			return o.print(s, doc, func() error {
+				manager := "nobody"
+				if info.Manager != "" {
+					manager = info.Manager
+				}
+				if _, err := fmt.Fprintf(s.out, "mode %s, managed by %s\n", info.Mode, manager); err != nil {
+					return err
+				}
+				return infoView.Print(s.out, info.Controllers, output.Options{Width: output.TerminalWidth(s.out)})
+			})
+		},
+	}
+	o.add(cmd)
+	return cmd
+}
+
+var infoView = &output.View[cgroupfs.ControllerInfo]{Columns: []output.Column[cgroupfs.ControllerInfo]{
+	{Name: "controller", Value: func(c *cgroupfs.ControllerInfo) output.Cell { return output.Text(c.Name) }},
+	{Name: "version", Value: func(c *cgroupfs.ControllerInfo) output.Cell {
+		return output.Text(fmt.Sprintf("v%d", c.Version)).With(output.Cyan)
+	}},
+	{Name: "mount", Cut: output.CutMiddle, Value: func(c *cgroupfs.ControllerInfo) output.Cell { return output.Text(c.Mount) }},
+	{Name: "enabled-at", Cut: output.CutEnd, Value: func(c *cgroupfs.ControllerInfo) output.Cell {
+		if len(c.EnabledAt) == 0 {
+			return output.None()
+		}
+		return output.Text(strings.Join(c.EnabledAt, " "))
+	}},
+}}

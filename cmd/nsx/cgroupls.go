@@ -1,0 +1,226 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
+	"nsx/output"
+)
+
+type cgroupLsOptions struct {
+	documentFlags
+	procs bool
+}
+
+func newCgroupLs(s streams) *cobra.Command {
+	var o cgroupLsOptions
+	cmd := &cobra.Command{
+		Use:   "ls [PATH]",
+		Short: "List cgroups as one tree over all hierarchies",
+		Long: `List the groups below PATH (default: all) as one tree over all hierarchies, with
+their processes, use and limits. With --procs, processes are listed too; those
+that other hierarchies have in other groups are marked.
+
+` + groupHelp,
+		Example: `  nsx cgroup ls
+  nsx cgroup ls /demo --procs
+  nsx cgroup ls -o json | jq -r '.groups[] | select(.processes > 0) | .path'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("want one group at the most")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeGroups,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			at := "/"
+			if len(args) > 0 {
+				at = args[0]
+			}
+			group, err := groupAt(o.root, at)
+			if err != nil {
+				return err
+			}
+			if !group.Exists() {
+				return fmt.Errorf("there is no cgroup %s in any hierarchy", group.Path())
+			}
+			tree, err := o.tree(group, true)
+			if err != nil {
+				return err
+			}
+			doc := struct {
+				Schema string     `json:"schema"`
+				Groups []groupRow `json:"groups"`
+			}{"nsx/cgroup-ls/1", list(tree, nil)}
+			return o.print(s, doc, func() error {
+				return groupView.PrintTree(s.out, []*output.Node[groupRow]{tree}, output.Options{Width: output.TerminalWidth(s.out)})
+			})
+		},
+	}
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.procs, "procs", false, "list the processes too")
+	return cmd
+}
+
+// groupRow is a group, or a process in one.
+type groupRow struct {
+	Path        string   `json:"path"`
+	Hierarchies []string `json:"hierarchies"`
+	Processes   int      `json:"processes"`
+	PIDs        []int    `json:"pids"`
+	// Elsewhere are those of PIDs that another hierarchy has in another group.
+	Elsewhere   []int  `json:"elsewhere"`
+	MemoryBytes *int64 `json:"memory_bytes"`
+	MemoryLimit *int64 `json:"memory_limit_bytes"`
+	PIDsLimit   *int64 `json:"pids_limit"`
+	Frozen      *bool  `json:"frozen"`
+	Owner       string `json:"owner,omitempty"`
+
+	name      string
+	process   int // not a group but this process
+	comm      string
+	elsewhere bool
+}
+
+// tree reads a group and those below it. One that vanishes meanwhile is left
+// out, but for the first.
+func (o *cgroupLsOptions) tree(g *cgroupfs.Group, first bool) (*output.Node[groupRow], error) {
+	members, err := g.Members()
+	if err != nil {
+		return nil, err
+	}
+	stat, err := g.Stat()
+	if err != nil {
+		return nil, err
+	}
+	row := groupRow{
+		Path: g.Path(), PIDs: members.Processes, Processes: len(members.Processes),
+		Elsewhere: members.Elsewhere, Frozen: stat.Frozen, name: path.Base(g.Path()),
+	}
+	if first {
+		row.name = g.Path()
+	}
+	if row.PIDs == nil {
+		row.PIDs = []int{}
+	}
+	if row.Elsewhere == nil {
+		row.Elsewhere = []int{}
+	}
+	for _, h := range g.Hierarchies() {
+		name := "v2"
+		if h.Version == 1 {
+			if name = strings.Join(h.Controllers, ","); h.Name != "" {
+				name = h.Name
+			}
+		}
+		row.Hierarchies = append(row.Hierarchies, name)
+	}
+	if m := stat.Memory; m != nil {
+		row.MemoryBytes, row.MemoryLimit = &m.UsageBytes, m.LimitBytes
+	}
+	if p := stat.PIDs; p != nil {
+		row.PIDsLimit = p.Limit
+	}
+	if owner := g.Owner(); owner.Kind != "" && owner.Kind != "root" && owner.Kind != "self" {
+		row.Owner = owner.String()
+	}
+	node := &output.Node[groupRow]{Row: row}
+	if o.procs {
+		for _, pid := range row.PIDs {
+			node.Children = append(node.Children, &output.Node[groupRow]{Row: o.process(pid, row.Elsewhere)})
+		}
+	}
+	children, err := g.Children()
+	if err != nil {
+		return nil, err
+	}
+	for _, child := range children {
+		below, err := o.tree(child, false)
+		if err != nil && child.Exists() {
+			return nil, err
+		}
+		if err == nil {
+			node.Children = append(node.Children, below)
+		}
+	}
+	return node, nil
+}
+
+func (o *cgroupLsOptions) process(pid int, elsewhere []int) groupRow {
+	comm, _ := os.ReadFile(path.Join(o.root, "proc", fmt.Sprint(pid), "comm"))
+	return groupRow{process: pid, comm: strings.TrimSuffix(string(comm), "\n"), elsewhere: slices.Contains(elsewhere, pid)}
+}
+
+// list is the groups of a tree, the upper ones first.
+func list(n *output.Node[groupRow], rows []groupRow) []groupRow {
+	if n.Row.process == 0 {
+		rows = append(rows, n.Row)
+	}
+	for _, child := range n.Children {
+		rows = list(child, rows)
+	}
+	return rows
+}
+
+var groupView = &output.View[groupRow]{
+	Columns: []output.Column[groupRow]{
+		{Name: "group", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
+			if r.process == 0 {
+				return output.Text(r.name)
+			}
+			mark := ""
+			if r.elsewhere {
+				mark = " (elsewhere too)"
+			}
+			return output.Text(fmt.Sprintf("%d %s%s", r.process, r.comm, mark)).With(output.Dim)
+		}},
+		{Name: "procs", Right: true, Value: func(r *groupRow) output.Cell {
+			if r.process != 0 {
+				return output.Text("")
+			}
+			return output.Int(int64(r.Processes))
+		}},
+		{Name: "memory", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryBytes, "-") }},
+		{Name: "limit", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryLimit, "max") }},
+		{Name: "pids-max", Right: true, Value: func(r *groupRow) output.Cell {
+			switch {
+			case r.process != 0:
+				return output.Text("")
+			case r.PIDsLimit == nil:
+				return output.None()
+			default:
+				return output.Int(*r.PIDsLimit)
+			}
+		}},
+		{Name: "in", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
+			text := strings.Join(r.Hierarchies, " ")
+			if r.Frozen != nil && *r.Frozen {
+				text = "FROZEN " + text
+			}
+			return output.Text(text)
+		}},
+	},
+	Tree: "group",
+}
+
+func sizeCell(r *groupRow, n *int64, none string) output.Cell {
+	switch {
+	case r.process != 0:
+		return output.Text("")
+	case r.MemoryBytes == nil:
+		return output.None()
+	case n == nil:
+		return output.Text(none).With(output.Dim)
+	default:
+		return output.Int(*n).As(roundSize(float64(*n)))
+	}
+}

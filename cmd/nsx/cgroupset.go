@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
+)
+
+type cgroupSetOptions struct {
+	groupFlags
+	limitFlags
+	controllers []string
+	dryRun      bool
+}
+
+func newCgroupCreate(s streams) *cobra.Command {
+	var o cgroupSetOptions
+	cmd := &cobra.Command{
+		Use:   "create PATH [KEY=VALUE…]",
+		Short: "Make a cgroup, with limits",
+		Long: `Make a group, and those above it that are missing, in every hierarchy that its
+limits or --controllers need; on v2 the controllers are enabled down to it. Where
+a v2 hierarchy is mounted it is made there too, since freezing, killing and
+pressure live there. If something fails, all of it is undone.
+
+` + groupHelp,
+		Example: `  nsx cgroup create /demo
+  nsx cgroup create /demo/web --memory 512M --pids 100
+  nsx cgroup create /demo --controllers cpu,memory
+  nsx cgroup create /demo --cpus 0.5 --dry-run`,
+		Args:              atLeastPath,
+		ValidArgsFunction: completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCgroupSet(s, &o, cmd, args, true)
+		},
+	}
+	o.addForce(cmd)
+	cmd.Flags().StringSliceVar(&o.controllers, "controllers", nil, "controllers that it is to have, `LIST` (cpu,memory)")
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
+	return cmd
+}
+
+func newCgroupSet(s streams) *cobra.Command {
+	var o cgroupSetOptions
+	cmd := &cobra.Command{
+		Use:   "set PATH [KEY=VALUE…]",
+		Short: "Limit a cgroup",
+		Long: `Set limits of a group, by flags or by keys in v1 or v2 spelling (memory.max=1G,
+memory.limit_in_bytes=1G), which are translated for the version that the
+controller is on; with --raw they are written as they are. Every value is read
+back, and what the kernel changed is reported. If a write fails, those before it
+are undone. A limit below the present use, which on v2 kills, needs --force.
+
+On v2 devices are allowed and denied by BPF programs, which nsx does not make.
+
+` + groupHelp,
+		Example: `  nsx cgroup set /demo --memory 1G --swap 0
+  nsx cgroup set /demo memory.max=1G pids.max=100
+  nsx cgroup set /demo cpu.shares=512            # v1's spelling, whatever it is on
+  nsx cgroup set /demo --io-max '/dev/vda rbps=10M' --dry-run`,
+		Args:              atLeastPath,
+		ValidArgsFunction: completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCgroupSet(s, &o, cmd, args, false)
+		},
+	}
+	o.addForce(cmd)
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.raw, "raw", false, "write KEY=VALUE to the file of that name as it is")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
+	return cmd
+}
+
+func atLeastPath(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("want a group, such as /demo")
+	}
+	return nil
+}
+
+func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []string, create bool) error {
+	limits, err := o.limits(cmd, args[1:])
+	if err != nil {
+		return usage(err)
+	}
+	formula, err := parseFormula(o.formula)
+	if err != nil {
+		return usage(err)
+	}
+	group, err := o.open(args[0])
+	if err != nil {
+		return err
+	}
+	if !create && len(limits.List())+len(limits.Raw) == 0 {
+		return usagef("nothing to set: give KEY=VALUE or a flag such as --memory")
+	}
+	plan, err := makePlan(group, limits, formula, o.controllers, create)
+	if err != nil {
+		return err
+	}
+	notes(s, plan.Notes)
+	if o.dryRun {
+		_, err := fmt.Fprintln(s.out, plan)
+		return err
+	}
+	done, err := plan.Apply()
+	report(s, done)
+	return err
+}
+
+func makePlan(group *cgroupfs.Group, limits cgroupfs.Limits, formula cgroupfs.Formula, controllers []string, create bool) (*cgroupfs.Plan, error) {
+	if create {
+		return group.PlanCreate(cgroupfs.CreateOptions{Controllers: controllers, Limits: limits, Formula: formula})
+	}
+	return group.Plan(limits, cgroupfs.PlanOptions{Formula: formula})
+}

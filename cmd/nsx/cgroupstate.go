@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
+)
+
+// newStateVerb makes a verb that brings a group into a state and waits for it.
+func newStateVerb(verb, short, long, example string, usual time.Duration, do func(context.Context, *cgroupfs.Group) error) *cobra.Command {
+	var o groupFlags
+	cmd := &cobra.Command{
+		Use:               verb + " PATH",
+		Short:             short,
+		Long:              long + "\n\n" + groupHelp,
+		Example:           example,
+		Args:              onePath,
+		ValidArgsFunction: completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			group, err := o.open(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, cancel := o.within(cmd.Context())
+			defer cancel()
+			return do(ctx, group)
+		},
+	}
+	o.addForce(cmd)
+	o.addTimeout(cmd, usual)
+	return cmd
+}
+
+func newCgroupRm(streams) *cobra.Command {
+	recursive := false
+	cmd := newStateVerb("rm", "Remove a cgroup",
+		`Remove a group from every hierarchy that has it. Nobody is killed: processes
+inside are waited for until --timeout, and then named.`,
+		`  nsx cgroup rm /demo
+  nsx cgroup rm -r /demo       # with all groups below it
+  nsx cgroup kill /demo && nsx cgroup rm /demo`,
+		2*time.Second, func(ctx context.Context, g *cgroupfs.Group) error { return g.Remove(ctx, recursive) })
+	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "remove the groups below it too")
+	return cmd
+}
+
+func newCgroupFreeze(streams) *cobra.Command {
+	return newStateVerb("freeze", "Stop all processes of a cgroup",
+		`Stop all processes of a group and below it, and wait until they are stopped. If
+they are not before --timeout, the group is thawed again and they are named.`,
+		`  nsx cgroup freeze /demo`,
+		10*time.Second, func(ctx context.Context, g *cgroupfs.Group) error { return g.Freeze(ctx) })
+}
+
+func newCgroupThaw(streams) *cobra.Command {
+	return newStateVerb("thaw", "Let frozen processes go on",
+		`Let the processes of a frozen group go on. Below a frozen group they cannot, and
+that is an error.`,
+		`  nsx cgroup thaw /demo`,
+		10*time.Second, func(ctx context.Context, g *cgroupfs.Group) error { return g.Thaw(ctx) })
+}
+
+func newCgroupKill(streams) *cobra.Command {
+	return newStateVerb("kill", "Kill all processes of a cgroup",
+		`Kill all processes of a group and below it, and wait until none is left: by
+cgroup.kill on v2, frozen, signalled and thawed on v1, so that nothing that forks
+escapes. Those that are left at --timeout are named.`,
+		`  nsx cgroup kill /demo`,
+		10*time.Second, func(ctx context.Context, g *cgroupfs.Group) error { return g.Kill(ctx) })
+}

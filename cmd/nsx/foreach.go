@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"nsx/enter"
+	"nsx/inspect"
+	"nsx/output"
+)
+
+type foreachOptions struct {
+	prefix    bool
+	noHeaders bool
+	parallel  int
+	format    string
+	targets   []string
+	command   []string
+}
+
+func newForeach(s streams) *cobra.Command {
+	var o foreachOptions
+	cmd := &cobra.Command{
+		Use:   "foreach TYPE|TARGET… -- CMD [ARG…]",
+		Short: "Run a command in each namespace of a type, or in each target",
+		Long: `Run CMD once in each distinct namespace of a TYPE (` + "cgroup, ipc, mnt, net, pid,\ntime, user, uts" + `), ours included, or in all namespaces of each TARGET.
+
+` + targetHelp + `
+
+A header says whose output follows; with --prefix each line says so itself. With
+-P several run at a time, and the output of each comes when it has ended.
+
+Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
+		Example: `  nsx foreach net -- ip -br addr
+  nsx foreach net --prefix -- sysctl -n net.netfilter.nf_conntrack_count
+  nsx foreach -P 4 5151 5160 -- ps
+  nsx foreach net -o json -- ss -s | jq -r '.results[] | select(.status != 0)'`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if cmd.ArgsLenAtDash() >= 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			list, directive := completeTargets(cmd, args, word)
+			return append(list, typeNames()...), directive
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dash := cmd.ArgsLenAtDash()
+			if dash < 1 || dash == len(args) {
+				return usagef("want a type or targets, then -- and the command")
+			}
+			o.targets, o.command = args[:dash], args[dash:]
+			return runForeach(cmd.Context(), s, &o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&o.prefix, "prefix", false, "begin each line with the namespace or target")
+	flags.BoolVar(&o.noHeaders, "no-headers", false, "leave the headers out")
+	flags.IntVarP(&o.parallel, "parallel", "P", 1, "run `N` at a time")
+	flags.StringVarP(&o.format, "output", "o", "text", "`FORMAT`: text, or json with status and output of each")
+	complete(cmd, "output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// job is one run of the command.
+type job struct {
+	Target  string `json:"target"`
+	PID     int    `json:"pid,omitempty"`
+	Comm    string `json:"comm,omitempty"`
+	Status  int    `json:"status"`
+	Error   string `json:"error,omitempty"`
+	Stdout  string `json:"stdout"`
+	Stderr  string `json:"stderr"`
+	resolve func() ([]enter.Request, *inspect.Target, error)
+}
+
+func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
+	if o.parallel < 1 {
+		return usagef("-P: %d at a time is none", o.parallel)
+	}
+	if o.format != "text" && o.format != "json" {
+		return usagef("-o: unknown output format %q: use text or json", o.format)
+	}
+	jobs, err := o.jobs(ctx)
+	if err != nil {
+		return own(err)
+	}
+	worst := 0
+	var mu sync.Mutex
+	done := func(j *job) error {
+		mu.Lock()
+		defer mu.Unlock()
+		worst = max(worst, j.Status)
+		if o.format == "json" || !o.captures() {
+			return nil
+		}
+		return o.print(s, j)
+	}
+	if err := o.runAll(s, jobs, done); err != nil {
+		return own(err)
+	}
+	if o.format == "json" {
+		document := struct {
+			Schema  string `json:"schema"`
+			Results []*job `json:"results"`
+		}{"nsx/foreach/1", jobs}
+		if err := output.WriteJSON(s.out, document, output.IsTerminal(s.out)); err != nil {
+			return own(err)
+		}
+	}
+	if worst != 0 {
+		return &statusError{status: worst}
+	}
+	return nil
+}
+
+// jobs are what to run: in each namespace of the one type, or in each target.
+func (o *foreachOptions) jobs(ctx context.Context) ([]*job, error) {
+	if typ, err := inspect.ParseType(o.targets[0]); err == nil {
+		if len(o.targets) > 1 {
+			return nil, usagef("%s is a type, and %q is one too many: want one type, or targets", typ, o.targets[1])
+		}
+		return namespaceJobs(ctx, typ)
+	}
+	var jobs []*job
+	for _, word := range o.targets {
+		ref, err := inspect.ParseRef(word)
+		if err != nil {
+			return nil, usage(err)
+		}
+		jobs = append(jobs, &job{Target: word, resolve: func() ([]enter.Request, *inspect.Target, error) {
+			t, err := ref.Resolve(ctx, inspect.Options{})
+			if err != nil {
+				return nil, nil, err
+			}
+			return enter.AllOf(t), t, nil
+		}})
+	}
+	return jobs, nil
+}
+
+func namespaceJobs(ctx context.Context, typ inspect.Type) ([]*job, error) {
+	options := inspect.Options{Relations: true, Binds: true}
+	snapshot, err := inspect.Scan(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	var jobs []*job
+	for i := range snapshot.Namespaces {
+		n := &snapshot.Namespaces[i]
+		if n.Type != typ {
+			continue
+		}
+		j := &job{Target: n.ID().String()}
+		if n.Leader != nil {
+			j.PID, j.Comm = n.Leader.PID, n.Leader.Comm
+		} else if len(n.Names) > 0 {
+			j.Comm = n.Names[0]
+		}
+		j.resolve = func() ([]enter.Request, *inspect.Target, error) {
+			t, err := snapshot.Pin(n.ID(), options)
+			return []enter.Request{{Type: typ, Target: t}}, t, err
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, nil
+}
+
+// captures says that a command's output is kept until it has ended.
+func (o *foreachOptions) captures() bool {
+	return o.prefix || o.parallel > 1 || o.format == "json"
+}
+
+// runAll runs the jobs, some at a time, and calls done after each. It stops at
+// an error of done, which is one of our own output.
+func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) error {
+	queue := make(chan *job)
+	errs := make(chan error, o.parallel)
+	var wg sync.WaitGroup
+	for range min(o.parallel, len(jobs)) {
+		wg.Go(func() {
+			for j := range queue {
+				o.runOne(s, j)
+				if err := done(j); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	var failure error
+	for _, j := range jobs {
+		select {
+		case queue <- j:
+			continue
+		case failure = <-errs:
+		}
+		break
+	}
+	close(queue)
+	wg.Wait()
+	return failure
+}
+
+// runOne runs one job and notes its status.
+func (o *foreachOptions) runOne(s streams, j *job) {
+	if !o.captures() && !o.noHeaders {
+		if _, err := io.WriteString(s.out, output.Escape(j.header())+"\n"); err != nil {
+			j.Status, j.Error = exitOwn, err.Error()
+			return
+		}
+	}
+	err := commandStatus(o.start(s, j))
+	if err == nil {
+		return
+	}
+	j.Status = exitOwn
+	var with *statusError
+	if errors.As(err, &with) {
+		j.Status = with.status
+	}
+	if j.Error = err.Error(); j.Error != "" && !o.captures() {
+		fmt.Fprintf(s.err, "nsx: foreach: %s: %s\n", output.Escape(j.Target), output.Escape(withErrno(err)))
+	}
+}
+
+func (o *foreachOptions) start(s streams, j *job) error {
+	requests, target, err := j.resolve()
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	plan, err := enter.NewPlan(requests, enter.Options{})
+	if err != nil {
+		return err
+	}
+	defer plan.Close()
+	cmd := enter.Command(plan, o.command[0], o.command[1:]...)
+	if !o.captures() {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+		return cmd.Run()
+	}
+	return capture(cmd, &j.Stdout, &j.Stderr)
+}
+
+// capture runs a command and keeps what it prints.
+func capture(cmd *enter.Cmd, stdout, stderr *string) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	collect := func(into *string) (*os.File, error) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		wg.Go(func() {
+			defer r.Close()
+			b, _ := io.ReadAll(r)
+			*into = string(b)
+		})
+		return w, nil
+	}
+	var err error
+	if cmd.Stdout, err = collect(stdout); err != nil {
+		return err
+	}
+	defer cmd.Stdout.Close()
+	if cmd.Stderr, err = collect(stderr); err != nil {
+		return err
+	}
+	defer cmd.Stderr.Close()
+	return cmd.Run()
+}
+
+func (j *job) header() string {
+	switch {
+	case j.PID != 0:
+		return fmt.Sprintf("==> %s (%d %s) <==", j.Target, j.PID, j.Comm)
+	case j.Comm != "":
+		return fmt.Sprintf("==> %s (%s) <==", j.Target, j.Comm)
+	default:
+		return fmt.Sprintf("==> %s <==", j.Target)
+	}
+}
+
+// print shows what a job printed.
+func (o *foreachOptions) print(s streams, j *job) error {
+	if j.Error != "" {
+		j.Stderr += "nsx: foreach: " + j.Error + "\n"
+	}
+	out, err := []byte(j.Stdout), []byte(j.Stderr)
+	switch {
+	case o.prefix:
+		out, err = prefixed(j.Target, out), prefixed(j.Target, err)
+	case !o.noHeaders:
+		out = append([]byte(output.Escape(j.header())+"\n"), out...)
+	}
+	if _, err := s.out.Write(out); err != nil {
+		return err
+	}
+	_, werr := s.err.Write(err)
+	return werr
+}
+
+// prefixed begins every line with a name.
+func prefixed(name string, text []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(text) {
+		b.WriteString(output.Escape(name) + ": ")
+		b.Write(line)
+	}
+	if n := b.Len(); n > 0 && b.Bytes()[n-1] != '\n' {
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"nsx/enter"
+	"nsx/inspect"
+)
+
+// resolver pins targets, each word once.
+type resolver map[string]*inspect.Target
+
+func newResolver() resolver { return resolver{} }
+
+func (r resolver) close() {
+	for _, t := range r {
+		t.Close()
+	}
+}
+
+func (r resolver) resolve(ctx context.Context, word string) (*inspect.Target, error) {
+	if t, known := r[word]; known {
+		return t, nil
+	}
+	ref, err := inspect.ParseRef(word)
+	if err != nil {
+		return nil, usage(err)
+	}
+	t, err := ref.Resolve(ctx, inspect.Options{})
+	if err == nil {
+		r[word] = t
+	}
+	return t, err
+}
+
+// request is one namespace of a target, which must be of that type if it is a
+// namespace itself.
+func (r resolver) request(ctx context.Context, typ inspect.Type, word string) (enter.Request, error) {
+	t, err := r.resolve(ctx, word)
+	if err == nil && t.PID == 0 && t.ID.Type != typ {
+		err = usagef("%s: %s is no %s namespace", word, t.ID, typ)
+	}
+	return enter.Request{Type: typ, Target: t}, err
+}
+
+// requests reads [TYPE=]TARGET: one namespace, or all.
+func (r resolver) requests(ctx context.Context, word string) ([]enter.Request, error) {
+	if name, target, ok := strings.Cut(word, "="); ok {
+		typ, err := inspect.ParseType(name)
+		if err != nil {
+			return nil, usage(err)
+		}
+		request, err := r.request(ctx, typ, target)
+		return []enter.Request{request}, err
+	}
+	t, err := r.resolve(ctx, word)
+	if err != nil {
+		return nil, err
+	}
+	return enter.AllOf(t), nil
+}

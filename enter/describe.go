@@ -1,0 +1,81 @@
+package enter
+
+import (
+	"fmt"
+	"strings"
+)
+
+// String is the plan for people, one step a line, in the order in which it is
+// carried out.
+func (p *Plan) String() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	for _, s := range p.Skipped {
+		line("skip %s of %s: %s", s.ID, s.From, s.Reason)
+	}
+	if in := p.entrance(); in != nil {
+		line("start in the cgroups %s", in)
+	}
+	if pidfd, _ := p.oneProcess(); pidfd != nil {
+		line("join at once, by pidfd:")
+	}
+	for _, j := range p.Joins {
+		line("join %s of %s", j.ID, j.From)
+	}
+	if p.root != nil {
+		line("change the root directory to %s", p.rootOf)
+	}
+	switch {
+	case p.options.TargetDir:
+		line("change the working directory to that of %s", p.of.name)
+	case p.options.Dir != "":
+		line("change the working directory to %s", p.options.Dir)
+	}
+	if p.options.DirInside != "" {
+		line("change the working directory to %s, looked up inside", p.options.DirInside)
+	}
+	if p.forks() {
+		line("fork, to be in the PID namespace")
+	}
+	if p.options.MountProc {
+		line("mount a new /proc, in a mount namespace of its own")
+	}
+	switch {
+	case p.rights != nil:
+		line("take the rights of %s: %s", p.rights.of, p.rights)
+	case p.Untrusted():
+		line("keep our rights: no process is named whose they could be")
+	}
+	if p.ids.dropGroups {
+		line("drop the supplementary groups")
+	}
+	if p.ids.uid != nil && p.ids.gid != nil {
+		line("become uid %d, gid %d", *p.ids.uid, *p.ids.gid)
+	} else if p.ids.uid != nil {
+		line("become uid %d", *p.ids.uid)
+	} else if p.ids.gid != nil {
+		line("become gid %d", *p.ids.gid)
+	}
+	return b.String()
+}
+
+// String is the rights for people.
+func (r *rights) String() string {
+	text := fmt.Sprintf("bounding set %016x", r.bounding)
+	if r.noNewPrivs {
+		text += ", no_new_privs"
+	}
+	if r.label != nil {
+		text += ", label " + r.label.text
+	}
+	return text
+}
+
+// String is the plan and the command, one step a line.
+func (c *Cmd) String() string {
+	text := c.plan.String()
+	for _, v := range c.plan.env {
+		text += "set " + v + "\n"
+	}
+	return text + "run " + strings.Join(append([]string{c.Name}, c.Args...), " ") + "\n"
+}

@@ -1,0 +1,149 @@
+package enter
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/launcher"
+)
+
+// ids is who the command will be; nil: it stays who we are.
+type ids struct {
+	uid, gid *uint32
+	// dropGroups leaves the supplementary groups behind, which are ours and
+	// mean nothing in another user namespace; mayDeny says that the kernel may
+	// refuse that (setgroups "deny" in user_namespaces(7)).
+	dropGroups, mayDeny bool
+	uids, gids          inspect.IDMap // of the joined user namespace, if known
+}
+
+// chooseIDs chooses who the command is in the joined user namespace: root, or
+// the target's own ids where the namespace has no root. of is the process whose
+// ids are meant, user the one whose user namespace is joined.
+func (p *Plan) chooseIDs(of, user *inspect.Target) error {
+	o := p.options
+	p.ids = ids{uid: o.UID, gid: o.GID, dropGroups: o.UID != nil || o.GID != nil || o.FollowUID || o.FollowGID}
+	if o.KeepCredentials {
+		if p.ids.dropGroups {
+			return errors.New("keeping the credentials and setting a user or group exclude each other")
+		}
+		return nil
+	}
+	if o.New.has(inspect.User) {
+		p.ids.inNew(o.New)
+		return nil
+	}
+	follow := o.FollowUID || o.FollowGID
+	if follow && of == nil {
+		return errors.New("no process is named whose user or group it is")
+	}
+	if !p.Has(inspect.User) {
+		if o.FollowUID {
+			p.ids.uid = &p.of.status.UID
+		}
+		if o.FollowGID {
+			p.ids.gid = &p.of.status.GID
+		}
+		return nil
+	}
+	p.ids.dropGroups = true
+	if user == nil {
+		p.ids.mayDeny = true // nobody to ask
+		zero := uint32(0)
+		p.ids.setDefaults(&zero, &zero)
+		return nil
+	}
+	status, err := user.Status()
+	if err == nil {
+		p.ids.uids, err = user.IDMap("uid_map")
+	}
+	if err == nil {
+		p.ids.gids, err = user.IDMap("gid_map")
+	}
+	if err != nil {
+		return explainOpen("the id maps", user, err)
+	}
+	if deny, err := user.ReadFile("setgroups"); err == nil { // Linux 3.19
+		p.ids.mayDeny = string(deny) == "deny\n"
+	}
+	uid := insideID(p.ids.uids, status.UID, o.FollowUID)
+	gid := insideID(p.ids.gids, status.GID, o.FollowGID)
+	p.ids.setDefaults(&uid, &gid)
+	return nil
+}
+
+// inNew chooses the ids in a new user namespace: root, where the maps have it.
+// Groups stay, for a map of one's own group only denies setgroups(2).
+func (i *ids) inNew(n *New) {
+	i.uids, i.gids = n.UIDs, n.GIDs
+	i.mayDeny = true
+	zero := uint32(0)
+	if i.uid == nil && n.UIDs.Has(0) {
+		i.uid = &zero
+	}
+	if i.gid == nil && n.GIDs.Has(0) {
+		i.gid = &zero
+	}
+}
+
+func (i *ids) setDefaults(uid, gid *uint32) {
+	if i.uid == nil {
+		i.uid = uid
+	}
+	if i.gid == nil {
+		i.gid = gid
+	}
+}
+
+// insideID is 0 where that is mapped, and otherwise, or to follow it, what the
+// target's id is called inside.
+func insideID(m inspect.IDMap, target uint32, follow bool) uint32 {
+	if inside, ok := m.Inside(target); ok && (follow || !m.Has(0)) {
+		return inside
+	}
+	return 0
+}
+
+// steps changes the ids. The group comes first, while we may still.
+func (i ids) steps(p *launcher.Program) {
+	if i.dropGroups {
+		step := p.Setgroups(nil)
+		if i.mayDeny {
+			step.Ignore()
+		}
+	}
+	if i.gid != nil {
+		p.Setgid(*i.gid)
+	}
+	if i.uid != nil {
+		p.Setuid(*i.uid)
+	}
+}
+
+// explain says why a change of ids was refused, "" if it cannot tell.
+func (i ids) explain(step string, err error) string {
+	switch {
+	case errors.Is(err, unix.EINVAL) && i.uid != nil && step == fmt.Sprintf("setresuid %d", *i.uid):
+		return unmapped("user", *i.uid, i.uids, "-S UID")
+	case errors.Is(err, unix.EINVAL) && i.gid != nil && step == fmt.Sprintf("setresgid %d", *i.gid):
+		return unmapped("group", *i.gid, i.gids, "-G GID")
+	case errors.Is(err, unix.EPERM) && step == "setgroups":
+		return "the user namespace denies setgroups(2), or it takes CAP_SETGID there: use --preserve-credentials to keep the groups"
+	case errors.Is(err, unix.EPERM) && strings.HasPrefix(step, "setres"):
+		return "it takes CAP_SETUID and CAP_SETGID in the user namespace: join that too, or run as root"
+	default:
+		return ""
+	}
+}
+
+func unmapped(kind string, id uint32, m inspect.IDMap, flag string) string {
+	known := ""
+	if m != nil {
+		known = fmt.Sprintf(", which maps %s", m)
+	}
+	return fmt.Sprintf("%s %d is not mapped in the user namespace%s: choose one that is with %s, or --preserve-credentials", kind, id, known, flag)
+}

@@ -1,0 +1,101 @@
+package enter
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/launcher"
+)
+
+// joinAll is the name of the step that joins several namespaces at once.
+const joinAll = "join"
+
+func (j Join) step() string { return joinAll + " " + j.ID.String() }
+
+// oneProcess is the pidfd and the CLONE_NEW* mask, if all namespaces are of one
+// process: then a single setns(2) does it (Linux 5.8). The kernel checks each
+// against the rights from before, so that no order has to be found, and joins
+// all or none.
+func (p *Plan) oneProcess() (pidfd *os.File, mask int) {
+	for _, j := range p.Joins {
+		if j.pidfd == nil || j.pid != p.Joins[0].pid {
+			return nil, 0
+		}
+		mask |= j.ID.Type.CloneFlag()
+	}
+	if len(p.Joins) < 2 {
+		return nil, 0
+	}
+	return p.Joins[0].pidfd, mask
+}
+
+// joinSteps joins the namespaces.
+//
+// Namespace by namespace, root has to join the user namespace last, because in
+// it root has no rights over the others any more, and its owner has to join it
+// first, because it is the user namespace that gives the rights. Both work in
+// three passes: all but the user namespace as far as allowed, the user
+// namespace, and then those that were refused.
+func (p *Plan) joinSteps(prog *launcher.Program) {
+	if pidfd, mask := p.oneProcess(); pidfd != nil {
+		prog.Setns(joinAll, prog.File(pidfd), mask)
+		return
+	}
+	if !p.Has(inspect.User) {
+		for _, j := range p.Joins {
+			prog.Setns(j.step(), prog.File(j.file), j.ID.Type.CloneFlag())
+		}
+		return
+	}
+	results := make([]launcher.Slot, len(p.Joins))
+	for i, j := range p.Joins {
+		results[i] = prog.Slot(1)
+		if j.ID.Type != inspect.User {
+			prog.Setns(j.step(), prog.File(j.file), j.ID.Type.CloneFlag()).Ignore().Into(results[i])
+		}
+	}
+	for _, j := range p.Joins {
+		if j.ID.Type == inspect.User {
+			prog.Setns(j.step(), prog.File(j.file), unix.CLONE_NEWUSER)
+		}
+	}
+	for i, j := range p.Joins {
+		if j.ID.Type == inspect.User {
+			continue
+		}
+		joined := prog.Label()
+		prog.JumpIf(results[i].Value(), ^uint64(0), 0, joined)
+		prog.Setns(j.step(), prog.File(j.file), j.ID.Type.CloneFlag())
+		prog.Place(joined)
+	}
+}
+
+// explainJoin says why a step of joinSteps was refused.
+func (p *Plan) explainJoin(step string, err error) error {
+	for _, j := range p.Joins {
+		if step == j.step() {
+			return j.explain(err)
+		}
+	}
+	// One of several. The one to blame is one that we have no right to; if
+	// there is none that can be seen, the first stands for all.
+	blame := p.Joins[0]
+	for _, j := range p.Joins {
+		if errors.Is(err, unix.EPERM) && !p.mayJoin(j) ||
+			errors.Is(err, unix.EINVAL) && (j.ID.Type == inspect.PID || j.ID.Type == inspect.User) {
+			blame = j
+			break
+		}
+	}
+	if errors.Is(err, unix.ESRCH) {
+		return &Error{"joining the namespaces of " + blame.From + ": no such process (ESRCH): it has exited", err}
+	}
+	return blame.explain(err)
+}
+
+// isJoin says whether a step is one of joinSteps.
+func isJoin(step string) bool { return step == joinAll || strings.HasPrefix(step, joinAll+" ") }

@@ -1,0 +1,109 @@
+package enter
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/linux"
+)
+
+// writeMaps gives a process's new user namespace its id maps: directly, where
+// the kernel lets us, and otherwise through newuidmap(1) and newgidmap(1),
+// which may map what /etc/subuid and /etc/subgid grant.
+func (n *New) writeMaps(pid int) error {
+	if len(n.GIDs) > 0 {
+		// Without CAP_SETGID a map of one's own group takes this first; who has
+		// it can leave setgroups(2) allowed.
+		if !holds(unix.CAP_SETGID) && single(n.GIDs, os.Getegid()) {
+			if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return explained("denying setgroups(2)", err, "")
+			}
+		}
+		if err := writeMap(pid, "gid_map", n.GIDs, "newgidmap", unix.CAP_SETGID, os.Getegid()); err != nil {
+			return err
+		}
+	}
+	if len(n.UIDs) > 0 {
+		return writeMap(pid, "uid_map", n.UIDs, "newuidmap", unix.CAP_SETUID, os.Geteuid())
+	}
+	return nil
+}
+
+// single says that a map maps nothing but our own id.
+func single(m inspect.IDMap, own int) bool {
+	return len(m) == 1 && m[0].Count == 1 && m[0].Outside == uint32(own)
+}
+
+func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, own int) error {
+	var text bytes.Buffer
+	args := []string{strconv.Itoa(pid)}
+	for _, r := range m {
+		fmt.Fprintf(&text, "%d %d %d\n", r.Inside, r.Outside, r.Count)
+		args = append(args, fmt.Sprint(r.Inside), fmt.Sprint(r.Outside), fmt.Sprint(r.Count))
+	}
+	if holds(capability) || single(m, own) {
+		err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), text.Bytes(), 0)
+		if err == nil {
+			return nil
+		}
+		why := "the ids must not overlap, and those outside must exist in our own user namespace"
+		if errors.Is(err, unix.EPERM) {
+			why = "they must be ids of our own, or it takes " + map[int]string{unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID"}[capability]
+		}
+		return explained(fmt.Sprintf("writing %s %q", file, strings.TrimSpace(text.String())), err, why)
+	}
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		return fmt.Errorf("mapping more than one's own id takes root or %s(1), which is not installed: install the package uidmap, or map your own id only (-r)", tool)
+	}
+	out, err := exec.Command(path, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %s", tool, strings.Join(args[1:], " "), firstLine(out, err))
+	}
+	return nil
+}
+
+func firstLine(out []byte, err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if line == "" {
+		return err.Error()
+	}
+	return line
+}
+
+// holds says whether a capability is in effect.
+func holds(capability int) bool { return linux.HasCapability(capability) }
+
+// ErrNoSubIDs says that a user was granted no subordinate ids.
+var ErrNoSubIDs = errors.New("no subordinate ids")
+
+// SubIDs is the first range that a file in the format of subuid(5) grants to a
+// user, by name or number.
+func SubIDs(path, user string, uid int) (inspect.IDRange, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return inspect.IDRange{}, fmt.Errorf("%w for %s: %w", ErrNoSubIDs, user, err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		fields := strings.Split(strings.TrimSpace(lines.Text()), ":")
+		if len(fields) != 3 || fields[0] != user && fields[0] != strconv.Itoa(uid) {
+			continue
+		}
+		first, err1 := strconv.ParseUint(fields[1], 10, 32)
+		count, err2 := strconv.ParseUint(fields[2], 10, 32)
+		if err1 == nil && err2 == nil && count > 0 {
+			return inspect.IDRange{Outside: uint32(first), Count: uint32(count)}, nil
+		}
+	}
+	return inspect.IDRange{}, fmt.Errorf("%w for %s in %s: add a line %s:100000:65536 (usermod --add-subuids, --add-subgids)", ErrNoSubIDs, user, path, user)
+}

@@ -1,0 +1,164 @@
+package enter
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/launcher"
+)
+
+// New says which namespaces to make for the command, and how: unshare(2).
+type New struct {
+	Types []inspect.Type
+	// Bind keeps namespaces by bind mounts on these files, which are made if
+	// they do not exist; both are undone if the command does not start.
+	Bind map[inspect.Type]string
+	// UIDs and GIDs are the id maps of a new user namespace. Its Outside is in
+	// our own user namespace. Without any, all ids inside are the overflow id.
+	UIDs, GIDs inspect.IDMap
+	// Propagation is that of the mounts in a new mount namespace: "private"
+	// (also ""), "slave", "shared" or "unchanged" (mount_namespaces(7)).
+	Propagation string
+	// MountProc is where a new /proc is mounted; "" nowhere.
+	MountProc string
+	// Monotonic and Boottime are the offsets of these clocks in a new time
+	// namespace, in seconds; nil is 0.
+	Monotonic, Boottime *int64
+	// KillSignal is what the command gets when we end; 0 is SIGKILL.
+	KillSignal unix.Signal
+}
+
+// propagations are the values of New.Propagation.
+var propagations = map[string]uintptr{
+	"": unix.MS_PRIVATE, "private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED, "unchanged": 0,
+}
+
+// check refuses what cannot be.
+func (n *New) check() error {
+	if n == nil {
+		return nil
+	}
+	if _, known := propagations[n.Propagation]; !known {
+		return fmt.Errorf("unknown propagation %q: there are private, slave, shared and unchanged", n.Propagation)
+	}
+	for _, need := range []struct {
+		what string
+		has  bool
+		typ  inspect.Type
+	}{
+		{"an id map", len(n.UIDs)+len(n.GIDs) > 0, inspect.User},
+		{"a clock offset", n.Monotonic != nil || n.Boottime != nil, inspect.Time},
+		{"a new /proc", n.MountProc != "", inspect.Mnt},
+		{"a propagation", n.Propagation != "", inspect.Mnt},
+	} {
+		if need.has && !n.has(need.typ) {
+			return fmt.Errorf("%s takes a new %s namespace", need.what, need.typ)
+		}
+	}
+	for t := range n.Bind {
+		if !n.has(t) {
+			return fmt.Errorf("%s can be kept by a file only if it is new", t)
+		}
+	}
+	return nil
+}
+
+func (n *New) has(t inspect.Type) bool { return n != nil && slices.Contains(n.Types, t) }
+
+// flags is the CLONE_NEW* mask without those of the given types.
+func (n *New) flags(but ...inspect.Type) int {
+	mask := 0
+	for _, t := range n.Types {
+		if !slices.Contains(but, t) {
+			mask |= t.CloneFlag()
+		}
+	}
+	return mask
+}
+
+// userSteps makes the user namespace, which then gives the right to make the
+// others. We write its id maps while the helper waits: it could not itself,
+// where they are more than its own id (user_namespaces(7)).
+func (n *New) userSteps(prog *launcher.Program) {
+	if !n.has(inspect.User) {
+		return
+	}
+	prog.Unshare("unshare(CLONE_NEWUSER)", unix.CLONE_NEWUSER)
+	if len(n.UIDs)+len(n.GIDs) > 0 {
+		prog.Parent("writing the id maps", n.writeMaps)
+	}
+}
+
+// timeSteps makes the time namespace, whose offsets can be set as long as no
+// process is in it: the helper itself is not, only its child will be.
+func (n *New) timeSteps(prog *launcher.Program) {
+	if !n.has(inspect.Time) {
+		return
+	}
+	prog.Unshare("unshare(CLONE_NEWTIME)", unix.CLONE_NEWTIME)
+	text := ""
+	if n.Monotonic != nil {
+		text += fmt.Sprintf("monotonic %d 0\n", *n.Monotonic)
+	}
+	if n.Boottime != nil {
+		text += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
+	}
+	if text != "" {
+		prog.WriteFile("/proc/self/timens_offsets", text)
+	}
+}
+
+// otherSteps makes the other namespaces.
+func (n *New) otherSteps(prog *launcher.Program, b *binds) {
+	if n == nil {
+		return
+	}
+	if mask := n.flags(inspect.User, inspect.Time); mask != 0 {
+		prog.Unshare("unshare", mask)
+	}
+	if how := propagations[n.Propagation]; n.has(inspect.Mnt) && how != 0 {
+		prog.Mount("setting the propagation of mounts", "none", "/", "", unix.MS_REC|how, "")
+	}
+	if b.any(false) {
+		prog.Parent("keeping the namespaces", func(pid int) error { return b.bind(pid, false) })
+	}
+}
+
+// childSteps is what only the child in the new PID namespace can do.
+func (n *New) childSteps(prog *launcher.Program, b *binds) {
+	if n == nil {
+		return
+	}
+	if n.MountProc != "" {
+		// What is below stays out of reach of a mount that hides part of it.
+		prog.Mount("mounting "+n.MountProc, "proc", n.MountProc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	}
+	if b.any(true) {
+		prog.Parent("keeping the PID namespace", func(pid int) error { return b.bind(pid, true) })
+	}
+}
+
+// explain says why a step was refused, "" if it cannot tell.
+func (n *New) explain(step string, err error) string {
+	if n == nil {
+		return ""
+	}
+	switch {
+	case step == "unshare(CLONE_NEWUSER)" && errors.Is(err, unix.EPERM):
+		return "this process is in a chroot, or user namespaces are restricted: see /proc/sys/kernel/unprivileged_userns_clone and apparmor_restrict_unprivileged_userns"
+	case errors.Is(err, unix.EPERM) && (step == "unshare" || step == "unshare(CLONE_NEWTIME)"):
+		return "it takes CAP_SYS_ADMIN: run as root, or make a user namespace too (-U -r)"
+	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EUSERS):
+		return "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, which count for each user in every user namespace above"
+	case errors.Is(err, unix.EPERM) && step == "mounting "+n.MountProc:
+		return "parts of the /proc here are covered by mounts, so that the kernel does not allow another one (mount_too_revealing in fs/namespace.c): make a PID namespace too, or run as root"
+	case step == "open /proc/self/timens_offsets" || errors.Is(err, unix.EACCES):
+		return "the offsets of a time namespace can be set only before a process is in it, and with CAP_SYS_TIME in its user namespace"
+	default:
+		return ""
+	}
+}

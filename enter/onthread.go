@@ -1,0 +1,49 @@
+package enter
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+)
+
+// startOnThread starts the command from a thread of this program that has
+// joined the namespaces. It serves the architectures that have no launcher, and
+// cannot do what that does: join user and time namespaces, change rights and
+// ids, end the command with this program.
+func (c *Cmd) startOnThread(try bool) error {
+	p := c.plan
+	switch {
+	case p.rights != nil:
+		return fmt.Errorf("running %s with the target's rights: %w on this architecture: --privileged runs it with ours", c.Name, errors.ErrUnsupported)
+	case p.ids.uid != nil, p.ids.gid != nil, p.options.MountProc, p.options.NoFork, p.options.DirInside != "", p.entrance() != nil, c.terminal != nil:
+		return fmt.Errorf("running %s with other ids, a directory inside, a new /proc, a session or in a cgroup: %w on this architecture", c.Name, errors.ErrUnsupported)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return Do(p, func() error {
+		path, err := exec.LookPath(c.Name)
+		if errors.Is(err, exec.ErrNotFound) {
+			err = unix.ENOENT
+		}
+		if err != nil && !errors.Is(err, exec.ErrDot) {
+			return &ExecError{Name: c.Name, InTarget: p.Has(inspect.Mnt), Err: err}
+		}
+		if try {
+			return nil
+		}
+		attr := &os.ProcAttr{Env: c.environ(), Files: c.files(null)}
+		c.process, err = os.StartProcess(path, append([]string{c.Name}, c.Args...), attr)
+		if err != nil {
+			return &ExecError{Name: c.Name, InTarget: p.Has(inspect.Mnt), Err: err}
+		}
+		return nil
+	})
+}
