@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -59,7 +60,7 @@ func (b *binds) one(ns, path string) error {
 		return fmt.Errorf("keeping the namespace: %w", err)
 	}
 	var fs unix.Statfs_t
-	if err := unix.Statfs(path, &fs); err == nil && int64(fs.Type) == unix.NSFS_MAGIC {
+	if err := unix.Statfs(path, &fs); err == nil && fs.Type == unix.NSFS_MAGIC {
 		return explained("keeping the namespace at "+path, unix.EEXIST, "another namespace is kept there: umount it first, or choose another file")
 	}
 	if err := unix.Mount(ns, path, "", unix.MS_BIND, ""); err != nil {
@@ -78,8 +79,8 @@ func (b *binds) one(ns, path string) error {
 
 // rollBack undoes all of it, the last first.
 func (b *binds) rollBack() {
-	for i := len(b.undo) - 1; i >= 0; i-- {
-		b.undo[i]()
+	for _, v := range slices.Backward(b.undo) {
+		v()
 	}
 	b.undo = nil
 }

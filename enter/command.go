@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -143,7 +144,7 @@ func (c *Cmd) environ() []string {
 	if env == nil {
 		env = os.Environ()
 	}
-	return append(env[:len(env):len(env)], c.plan.env...)
+	return append(slices.Clip(env), c.plan.env...)
 }
 
 func (c *Cmd) files(null *os.File) []*os.File {

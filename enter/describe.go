@@ -73,9 +73,10 @@ func (r *rights) String() string {
 
 // String is the plan and the command, one step a line.
 func (c *Cmd) String() string {
-	text := c.plan.String()
+	var text strings.Builder
+	text.WriteString(c.plan.String())
 	for _, v := range c.plan.env {
-		text += "set " + v + "\n"
+		text.WriteString("set " + v + "\n")
 	}
-	return text + "run " + strings.Join(append([]string{c.Name}, c.Args...), " ") + "\n"
+	return text.String() + "run " + strings.Join(append([]string{c.Name}, c.Args...), " ") + "\n"
 }

@@ -121,7 +121,6 @@ type Plan struct {
 type process struct {
 	name   string
 	pid    int
-	pidfd  *os.File
 	status inspect.Status
 }
 
@@ -209,10 +208,7 @@ func (p *Plan) build(requests []Request) error {
 		}
 	}
 	if p.Has(inspect.Mnt) && !p.options.Privileged && p.of != nil {
-		var err error
-		if p.rights, err = rightsOf(of, p.of.status); err != nil {
-			return err
-		}
+		p.rights = rightsOf(of, p.of.status)
 	}
 	if p.options.Cgroup {
 		if of == nil {

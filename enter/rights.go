@@ -22,29 +22,25 @@ type label struct {
 }
 
 // rightsOf reads a process's rights.
-func rightsOf(t *inspect.Target, status inspect.Status) (*rights, error) {
-	l, err := labelOf(t)
-	if err != nil {
-		return nil, err
-	}
-	return &rights{t.Name(), status.Bounding, status.NoNewPrivs, l}, nil
+func rightsOf(t *inspect.Target, status inspect.Status) *rights {
+	return &rights{t.Name(), status.Bounding, status.NoNewPrivs, labelOf(t)}
 }
 
 // labelOf reads the label that AppArmor or SELinux gave the process; nil if
 // there is none. AppArmor's reads "docker-default (enforce)" and is set by
 // writing "exec docker-default"; SELinux's is a context, set as it is
 // (Documentation/userspace-api/lsm.rst, apparmor_parser(8)).
-func labelOf(t *inspect.Target) (*label, error) {
+func labelOf(t *inspect.Target) *label {
 	text, err := t.ReadFile("attr/apparmor/current")
 	path := "/proc/self/attr/apparmor/exec"
 	if err != nil {
 		// Before Linux 5.1, or another module's.
 		if text, err = t.ReadFile("attr/current"); err != nil {
-			return nil, nil //nolint:nilerr // EINVAL: no module has labels
+			return nil // EINVAL: no module has labels
 		}
 		path = "/proc/self/attr/exec"
 	}
-	return parseLabel(path, string(text)), nil
+	return parseLabel(path, string(text))
 }
 
 func parseLabel(path, text string) *label {

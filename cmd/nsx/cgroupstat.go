@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,7 @@ func flattenValue(dec *json.Decoder, path []string, rows *[]statRow) error {
 			}
 			name = fmt.Sprint(key)
 		}
-		if err := flattenValue(dec, append(path[:len(path):len(path)], name), rows); err != nil {
+		if err := flattenValue(dec, append(slices.Clip(path), name), rows); err != nil {
 			return err
 		}
 	}

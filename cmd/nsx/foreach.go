@@ -221,8 +221,7 @@ func (o *foreachOptions) runOne(s streams, j *job) {
 		return
 	}
 	j.Status = exitOwn
-	var with *statusError
-	if errors.As(err, &with) {
+	if with, ok := errors.AsType[*statusError](err); ok {
 		j.Status = with.status
 	}
 	if j.Error = err.Error(); j.Error != "" && !o.captures() {

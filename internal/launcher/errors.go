@@ -41,4 +41,5 @@ func (*UnsupportedError) Error() string {
 	return "not built for amd64 or arm64 but " + runtime.GOARCH + ": no single-threaded helper"
 }
 
+// Is makes it an errors.ErrUnsupported.
 func (*UnsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }

@@ -26,7 +26,7 @@ func TestArgvAndEnv(t *testing.T) {
 }
 
 // place puts a file below dir.
-func place(t *testing.T, dir, name, content string, mode os.FileMode) string {
+func place(t *testing.T, dir, name, content string, mode os.FileMode) {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -35,7 +35,6 @@ func place(t *testing.T, dir, name, content string, mode os.FileMode) string {
 	if err := os.WriteFile(path, []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 func TestSearchInPath(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ type Attr struct {
 // Way is how the helper is made.
 type Way int
 
+// The ways.
 const (
 	Auto  Way = iota // Memfd, or Clone if a memfd cannot be executed
 	Memfd            // a new program in a sealed memfd
@@ -71,7 +73,7 @@ func check(p *Program, a Attr) error {
 	if len(a.Argv) == 0 {
 		return errors.New("launcher: no argv[0]")
 	}
-	for _, s := range append(a.Argv[:len(a.Argv):len(a.Argv)], a.Env...) {
+	for _, s := range append(slices.Clip(a.Argv), a.Env...) {
 		if strings.IndexByte(s, 0) >= 0 {
 			return &StepError{Step: fmt.Sprintf("argument %q", s), Errno: unix.EINVAL}
 		}

@@ -23,7 +23,7 @@ func (p *Program) Exec(file, path string) {
 	candidates := []string{file}
 	if !strings.Contains(file, "/") && file != "" {
 		candidates = nil
-		for _, dir := range strings.Split(path, ":") {
+		for dir := range strings.SplitSeq(path, ":") {
 			if dir == "" {
 				dir = "." // as in every shell
 			}

@@ -126,7 +126,7 @@ func count([]string) int {
 // told.
 func echoRaw(args []string) int {
 	var n int64
-	fmt.Sscan(args[0], &n)
+	_, _ = fmt.Sscan(args[0], &n)
 	if _, err := term.MakeRaw(0); err != nil {
 		panic(err)
 	}
