@@ -118,6 +118,11 @@ func (c *Cmd) start(try bool) error {
 	attr := launcher.Attr{
 		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null),
 	}
+	if c.plan.Untrusted() {
+		// A copy of this process would run /proc/PID/exe, nsx itself, in sight
+		// of the target, which could write to it (CVE-2019-5736).
+		attr.Way = launcher.Memfd
+	}
 	prog := &launcher.Program{}
 	c.plan.groupSteps(prog, &attr)
 	kept := &binds{}
@@ -275,8 +280,11 @@ func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
 
 // explain makes the error of a step one that says why.
 func (c *Cmd) explain(err error) error {
-	var step *launcher.StepError
-	if !errors.As(err, &step) {
+	step, ok := errors.AsType[*launcher.StepError](err)
+	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
+		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
+	}
+	if !ok {
 		return err
 	}
 	p := c.plan
