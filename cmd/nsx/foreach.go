@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,8 @@ type job struct {
 	Error   string `json:"error,omitempty"`
 	Stdout  string `json:"stdout"`
 	Stderr  string `json:"stderr"`
+	found   bool   // by a scan, and not named by the user
+	gone    bool   // it is not there any more
 	resolve func() ([]enter.Request, *inspect.Target, error)
 }
 
@@ -97,7 +100,7 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		mu.Lock()
 		defer mu.Unlock()
 		worst = max(worst, j.Status)
-		if o.format == "json" || !o.captures() {
+		if o.format == "json" || !o.captures() || j.gone {
 			return nil
 		}
 		return o.print(s, j)
@@ -109,7 +112,7 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		document := struct {
 			Schema  string `json:"schema"`
 			Results []*job `json:"results"`
-		}{"nsx/foreach/1", jobs}
+		}{"nsx/foreach/1", slices.DeleteFunc(jobs, func(j *job) bool { return j.gone })}
 		if err := output.WriteJSON(s.out, document, output.IsTerminal(s.out)); err != nil {
 			return own(err)
 		}
@@ -157,7 +160,7 @@ func namespaceJobs(ctx context.Context, typ inspect.Type) ([]*job, error) {
 		if n.Type != typ {
 			continue
 		}
-		j := &job{Target: n.ID().String()}
+		j := &job{Target: n.ID().String(), found: true}
 		if n.Leader != nil {
 			j.PID, j.Comm = n.Leader.PID, n.Leader.Comm
 		} else if len(n.Names) > 0 {
@@ -210,13 +213,15 @@ func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) e
 
 // runOne runs one job and notes its status.
 func (o *foreachOptions) runOne(s streams, j *job) {
-	if !o.captures() && !o.noHeaders {
-		if _, err := io.WriteString(s.out, output.Escape(j.header())+"\n"); err != nil {
-			j.Status, j.Error = exitOwn, err.Error()
-			return
-		}
+	requests, target, err := j.resolve()
+	if j.gone = j.found && errors.Is(err, inspect.ErrNotFound); j.gone {
+		return
 	}
-	err := commandStatus(o.start(s, j))
+	if err == nil {
+		defer target.Close()
+		err = o.start(s, j, requests)
+	}
+	err = commandStatus(err)
 	if err == nil {
 		return
 	}
@@ -229,23 +234,23 @@ func (o *foreachOptions) runOne(s streams, j *job) {
 	}
 }
 
-func (o *foreachOptions) start(s streams, j *job) error {
-	requests, target, err := j.resolve()
-	if err != nil {
-		return err
-	}
-	defer target.Close()
+func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) error {
 	plan, err := enter.NewPlan(requests, enter.Options{})
 	if err != nil {
 		return err
 	}
 	defer plan.Close()
 	cmd := enter.Command(plan, o.command[0], o.command[1:]...)
-	if !o.captures() {
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
-		return cmd.Run()
+	if o.captures() {
+		return capture(cmd, &j.Stdout, &j.Stderr)
 	}
-	return capture(cmd, &j.Stdout, &j.Stderr)
+	if !o.noHeaders {
+		if _, err := io.WriteString(s.out, output.Escape(j.header())+"\n"); err != nil {
+			return err
+		}
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	return cmd.Run()
 }
 
 // capture runs a command and keeps what it prints.
