@@ -37,6 +37,9 @@ func place(t *testing.T, dir, name, content string, mode os.FileMode) {
 	}
 }
 
+// broken is a program whose interpreter is missing.
+type broken string
+
 func TestSearchInPath(t *testing.T) {
 	dir := t.TempDir()
 	script := `echo "script $0 $1"`
@@ -58,7 +61,9 @@ func TestSearchInPath(t *testing.T) {
 			{"tool", path(empty, file), unix.ENOENT},
 			{"tool", path(denied, empty), unix.EACCES},
 			{"tool", path(empty, denied), unix.EACCES},
-			{"tool", bad, unix.ENOENT},
+			{"tool", path(bad, empty), broken("tool")},
+			{bad + "/tool", "", broken(bad + "/tool")},
+			{"tool", path(bad, denied), unix.EACCES},
 			{"tool", strings.Repeat("x", 300), unix.ENAMETOOLONG},
 			{"no\\such\"tool", DefaultPath, unix.ENOENT},
 			{"", DefaultPath, unix.ENOENT},
@@ -70,9 +75,15 @@ func TestSearchInPath(t *testing.T) {
 		for _, c := range cases {
 			var p Program
 			p.Exec(c.name, c.path)
-			if errno, ok := c.want.(unix.Errno); ok {
-				failsAt(t, &p, a, "exec "+c.name, errno)
-			} else if text, _ := output(t, &p, a); text != c.want {
+			switch want := c.want.(type) {
+			case unix.Errno:
+				failsAt(t, &p, a, "exec "+c.name, want)
+				continue
+			case broken:
+				failsAt(t, &p, a, "load "+string(want), unix.ENOENT)
+				continue
+			}
+			if text, _ := output(t, &p, a); text != c.want {
 				t.Errorf("%s in %s: %q, want %q", c.name, c.path, text, c.want)
 			}
 		}

@@ -30,18 +30,21 @@ func (p *Program) Exec(file, path string) {
 			candidates = append(candidates, dir+"/"+file)
 		}
 	}
-	denied, notFound := p.Slot(0), p.Label()
+	denied, broken, notDenied, notFound := p.Slot(0), p.Slot(0), p.Label(), p.Label()
 	for _, c := range candidates {
-		p.tryExec(file, c, denied)
+		p.tryExec(file, c, denied, broken)
 	}
-	p.JumpIf(denied.Value(), 1, 0, notFound)
+	p.JumpIf(denied.Value(), 1, 0, notDenied)
 	p.FailWith("exec "+file, unix.EACCES)
+	p.Place(notDenied)
+	p.JumpIf(broken.Value(), 1, 0, notFound)
+	p.FailWith("load "+file, unix.ENOENT)
 	p.Place(notFound)
 	p.FailWith("exec "+file, unix.ENOENT)
 }
 
 // tryExec goes on with the next step if it was not the right candidate.
-func (p *Program) tryExec(name, file string, denied Slot) {
+func (p *Program) tryExec(name, file string, denied, broken Slot) {
 	failed, absent, script, access, next := p.Label(), p.Label(), p.Label(), p.Label(), p.Label()
 	path, exec := p.String(file), "exec "+name
 	p.Call(exec, unix.SYS_EXECVE, path, Argv, Envp).OrJump(failed)
@@ -56,7 +59,8 @@ func (p *Program) tryExec(name, file string, denied Slot) {
 	p.Place(absent)
 	cwd := int64(unix.AT_FDCWD)
 	p.Call("access "+name, unix.SYS_FACCESSAT, Int(cwd), path, Int(unix.F_OK)).OrJump(next)
-	p.FailWith("load "+name, unix.ENOENT)
+	p.Set(broken, Int(1), 0)
+	p.Jump(next)
 
 	// /bin/sh FILE argv[1]… The word before argv[0] is argc, of no use any more.
 	p.Place(script)
