@@ -10,6 +10,7 @@ import (
 // proc_pid_status(5). Users and groups are as seen from the reader's user
 // namespace.
 type Status struct {
+	PID      int    // of the process, whichever of its threads it is of
 	UID, GID uint32 // effective
 	// NSPID is its PID in its own PID namespace.
 	NSPID int
@@ -51,6 +52,9 @@ func parseStatus(text string) (Status, error) {
 			} else {
 				s.GID = uint32(n)
 			}
+		case name == "Tgid" && len(fields) == 1:
+			s.PID, err = strconv.Atoi(fields[0])
+			seen--
 		case name == "NSpid" && len(fields) > 0: // Linux 4.1
 			s.NSPID, err = strconv.Atoi(fields[len(fields)-1])
 			seen--

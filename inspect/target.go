@@ -86,6 +86,11 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
+	// procfs opens the directories of threads too, though it does not list them.
+	if leader, err := t.leader(); err == nil && r.TID == 0 && leader != pid {
+		t.Close()
+		return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, pid)
+	}
 	if own, err := proc.self(); err == nil && own == os.Getpid() {
 		t.pidfd, err = unix.PidfdOpen(pid, 0)
 		if errors.Is(err, unix.ESRCH) {
@@ -102,6 +107,16 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 		return nil, fmt.Errorf("reading /proc/%d/stat: %w", pid, err)
 	}
 	return t, nil
+}
+
+// leader is the PID of the process that a directory of /proc belongs to.
+func (t *Target) leader() (int, error) {
+	text, err := t.ReadFile("status")
+	if err != nil {
+		return 0, err
+	}
+	s, err := parseStatus(string(text))
+	return s.PID, err
 }
 
 func (t *Target) startTicks() (uint64, error) {
