@@ -25,7 +25,7 @@ var nsenterLetters = [inspect.NumTypes]string{
 }
 
 // ofTarget is the value of a switch that was given none of its own.
-const ofTarget = "\x00"
+const ofTarget = "the target's"
 
 type enterOptions struct {
 	target   string                   // -t, or the first word
@@ -93,8 +93,8 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 		flags.StringVar(&o.others[t], t.String(), "", fmt.Sprintf("join the %s namespace of `TARGET`", t))
 		complete(cmd, t.String(), completeTargets)
 	}
-	flags.StringVarP(&o.root, "root", "r", "", "make `DIR` the root directory (default: the target's)")
-	flags.StringVarP(&o.dir, "wd", "w", "", "make `DIR` the working directory (default: the target's)")
+	flags.StringVarP(&o.root, "root", "r", "", "make `DIR` the root directory")
+	flags.StringVarP(&o.dir, "wd", "w", "", "make `DIR` the working directory")
 	flags.Lookup("root").NoOptDefVal, flags.Lookup("wd").NoOptDefVal = ofTarget, ofTarget
 	flags.StringVarP(&o.options.DirInside, "wdns", "W", "", "make `DIR`, looked up inside, the working directory")
 	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`; follow: as the target's")

@@ -39,7 +39,7 @@ type runOptions struct {
 }
 
 // onlyNew is the value of a type's switch without a file.
-const onlyNew = "\x00"
+const onlyNew = "not kept"
 
 // runNames are the long forms of unshare(1), but for the cgroup namespace:
 // --cgroup is a group to start in.

@@ -70,7 +70,9 @@ func (p *Program) tryExec(name, file string, denied, broken Slot) {
 	p.copy(argv.Value(), shell)
 	p.Call(exec+" by /bin/sh", unix.SYS_EXECVE, shell, argv.Value(), Envp)
 
+	// Not one in a directory that may not even be searched.
 	p.Place(access)
+	p.Call("access "+name, unix.SYS_FACCESSAT, Int(cwd), path, Int(unix.F_OK)).OrJump(next)
 	p.Set(denied, Int(1), 0)
 	p.Place(next)
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ReadBlocks says whether reading a file, to its end, is not done after d. It
@@ -32,6 +34,9 @@ func RequireStuck(t testing.TB, c Config) *Proc {
 	c.Mode = Stuck
 	if c.Dir == "" {
 		c.Dir = t.TempDir()
+	}
+	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) == unix.EACCES {
+		RequireRoot(t)
 	}
 	p, err := start(c)
 	if err != nil {

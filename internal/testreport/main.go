@@ -150,18 +150,16 @@ func (r *reporter) print(t test) {
 var place = regexp.MustCompile(`^\S+\.go:\d+: `)
 
 func (r *reporter) skip(t test) {
-	var reason []string
-	for _, s := range r.said[t] {
-		s = strings.TrimSpace(s)
-		if !strings.HasPrefix(s, "--- SKIP: ") {
-			reason = append(reason, place.ReplaceAllString(s, ""))
+	why := "no reason given"
+	for _, line := range r.said[t] {
+		line = strings.TrimSpace(line)
+		// A script prints its whole log besides.
+		if reason := place.ReplaceAllString(line, ""); reason != line {
+			why = reason
+			break
 		}
 	}
 	delete(r.said, t)
-	why := strings.Join(reason, " ")
-	if why == "" {
-		why = "no reason given"
-	}
 	if r.skips[t.pkg] == nil {
 		r.skips[t.pkg] = map[string][]string{}
 	}
