@@ -79,3 +79,11 @@ func names(types []inspect.Type) []string {
 	}
 	return list
 }
+
+// withUser adds the user namespace that an ordinary user needs to make others.
+func withUser(types ...string) []string {
+	if os.Geteuid() != 0 {
+		types = append(types, "user")
+	}
+	return types
+}
