@@ -33,9 +33,15 @@ func TestIDMapEdges(t *testing.T) {
 		outside, want uint32
 		ok            bool
 	}{
-		{m, 1000, 0, true}, {m, 999, 0, false}, {m, 1001, 0, false},
-		{m, 2000, 10, true}, {m, 2004, 14, true}, {m, 2005, 0, false},
-		{all, 0, 0, true}, {all, math.MaxUint32 - 1, math.MaxUint32 - 1, true}, {all, math.MaxUint32, 0, false},
+		{m, 1000, 0, true},
+		{m, 999, 0, false},
+		{m, 1001, 0, false},
+		{m, 2000, 10, true},
+		{m, 2004, 14, true},
+		{m, 2005, 0, false},
+		{all, 0, 0, true},
+		{all, math.MaxUint32 - 1, math.MaxUint32 - 1, true},
+		{all, math.MaxUint32, 0, false},
 	} {
 		if got, ok := c.m.Inside(c.outside); got != c.want || ok != c.ok {
 			t.Errorf("%s: %d is %d, %v inside; want %d, %v", c.m, c.outside, got, ok, c.want, c.ok)
