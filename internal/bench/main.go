@@ -1,7 +1,7 @@
 // Bench compares whole runs of nsx with those of its peers on a machine full of
 // processes that it makes itself:
 //
-//	go run ./internal/bench [-sizes 1000,5000,10000] [-runs 5] [-nsx bin/nsx] [-o FILE]
+//	go run ./internal/bench [-sizes 1000,5000,10000] [-runs 5] [-nsx bin/nsx] [-only scan] [-o FILE]
 //
 // It prints a Markdown report and exits with status 1 if a bar is missed. Run
 // it as root on a machine with nothing else to do.
@@ -26,6 +26,7 @@ type options struct {
 	nsx    string
 	peer   string
 	output string
+	only   string
 }
 
 // bench is one group of measurements: it writes its part of the report and
@@ -33,7 +34,10 @@ type options struct {
 type bench func(w io.Writer, o options) (missed []string, err error)
 
 // benches is all of them, in the order of the report.
-var benches = []bench{scanBench}
+var benches = []struct {
+	name string
+	run  bench
+}{{"scan", scanBench}, {"enter", enterBench}, {"foreach", foreachBench}}
 
 func main() {
 	testkit.Hook()
@@ -71,6 +75,7 @@ func parseFlags(args []string) (options, error) {
 	flags.IntVar(&o.runs, "runs", 5, "how often each command is timed")
 	flags.StringVar(&o.nsx, "nsx", "bin/nsx", "the nsx to measure")
 	flags.StringVar(&o.peer, "lsns", "lsns", "the lsns to compare with")
+	flags.StringVar(&o.only, "only", "", "do only this: scan, enter or foreach")
 	flags.StringVar(&o.output, "o", "", "write the report to this file too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -88,7 +93,10 @@ func run(o options) (missed []string, err error) {
 	var report bytes.Buffer
 	header(&report, o)
 	for _, b := range benches {
-		bars, benchErr := b(&report, o)
+		if !o.selected(b.name) {
+			continue
+		}
+		bars, benchErr := b.run(&report, o)
 		missed = append(missed, bars...)
 		if err = benchErr; err != nil {
 			break
