@@ -24,6 +24,8 @@ type runOptions struct {
 	mapRoot    bool
 	mapCurrent bool
 	mapAuto    bool
+	mapUser    string
+	mapGroup   string
 	uidMaps    []string
 	gidMaps    []string
 	monotonic  string
@@ -105,6 +107,8 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.Lookup("mount-proc").NoOptDefVal = "/proc"
 	flags.BoolVarP(&o.mapRoot, "map-root-user", "r", false, "be root inside; implies -U")
 	flags.BoolVarP(&o.mapCurrent, "map-current-user", "c", false, "be yourself inside; implies -U")
+	flags.StringVar(&o.mapUser, "map-user", "", "be user `UID` inside; implies -U")
+	flags.StringVar(&o.mapGroup, "map-group", "", "be group `GID` inside; implies -U")
 	flags.StringArrayVar(&o.uidMaps, "map-users", nil, "map users `IN:OUT:COUNT`, or auto; implies -U")
 	flags.StringArrayVar(&o.gidMaps, "map-groups", nil, "map groups `IN:OUT:COUNT`, or auto; implies -U")
 	flags.BoolVar(&o.mapAuto, "map-auto", false, "map the subordinate ids granted to you; implies -U")
@@ -194,6 +198,19 @@ func (o *runOptions) settleMaps() error {
 	if o.mapCurrent {
 		o.making.UIDs = inspect.IDMap{{Inside: uid, Outside: uid, Count: 1}}
 		o.making.GIDs = inspect.IDMap{{Inside: gid, Outside: gid, Count: 1}}
+	}
+	for _, one := range []struct {
+		flag, word string
+		own        uint32
+		to         *inspect.IDMap
+	}{{"--map-user", o.mapUser, uid, &o.making.UIDs}, {"--map-group", o.mapGroup, gid, &o.making.GIDs}} {
+		inside, _, err := parseID(one.flag, one.word)
+		if err != nil {
+			return err
+		}
+		if inside != nil {
+			*one.to = inspect.IDMap{{Inside: *inside, Outside: one.own, Count: 1}}
+		}
 	}
 	if o.mapAuto {
 		o.uidMaps, o.gidMaps = append(o.uidMaps, "auto"), append(o.gidMaps, "auto")
