@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -39,8 +40,9 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 		timeout = 500 * time.Millisecond
 	}
 	details := make([]details, len(chosen))
+	readers := sync.Pool{New: func() any { return new(procfsReader) }}
 	stuck := guarded(ctx, len(chosen), o.workers(), timeout, func(i int) func() {
-		d := readDetails(fs, proc, chosen[i])
+		d := readDetails(fs, proc, &readers, chosen[i])
 		return func() { details[i] = d }
 	})
 	if err := ctx.Err(); err != nil {
@@ -94,7 +96,7 @@ type details struct {
 // readDetails reads one process in depth. The start time is read last: if it
 // is still the scan's, then all that was read before was the same process's.
 // The others keep what the scan has, without details.
-func readDetails(fs procfs.FS, dir Procfs, p *Process) details {
+func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process) details {
 	at, err := unix.Open(dir.join(strconv.Itoa(p.PID)), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return details{}
@@ -104,7 +106,8 @@ func readDetails(fs procfs.FS, dir Procfs, p *Process) details {
 	if err != nil {
 		return details{}
 	}
-	var r procfsReader // of its own: a stuck one may still write to its buffer
+	r := readers.Get().(*procfsReader)
+	defer readers.Put(r) // not before: a stuck one may still write to its buffer
 	var d details
 	if status, err := proc.NewStatus(); err == nil {
 		uid := uint32(status.UIDs[1])

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -62,51 +62,55 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 		return nil, nil, fmt.Errorf("reading the process table: %w", err)
 	}
 	defer dir.Close()
-	pids, err := numericNames(dir)
+	// Workers take chunks of the sorted PIDs while the next ones are still being
+	// listed, which takes the kernel as long as a worker takes to read them. The
+	// results stay in the order of the chunks, so that nothing is sorted again.
+	list := lister{dir: dir, live: p.isLive()}
+	pids, err := list.next()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
 	}
 	if len(pids) == 0 {
 		return nil, nil, fmt.Errorf("%s holds no processes: is a procfs mounted there?", p.Dir)
 	}
-
-	// Workers take chunks of the sorted PIDs and keep their results in
-	// chunk order, so that nothing needs sorting again.
-	const chunk = 64
-	processes := make([]Process, len(pids))
-	results := make([]procfsChunk, (len(pids)+chunk-1)/chunk)
 	var missing [NumTypes]bool
-	if p.isLive() {
+	if list.live {
 		missing = missingTypes(int(dir.Fd()), pids[0])
 	}
-	var next atomic.Int64
+	var results []*procfsChunk
+	work := make(chan *procfsChunk, 1024)
 	var wg sync.WaitGroup
-	for range min(o.workers(), len(results)) {
+	for range o.workers() {
 		wg.Go(func() {
 			r := procfsReader{proc: int(dir.Fd()), options: o, missing: missing}
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(results) {
-					return
-				}
-				begin, end := i*chunk, min((i+1)*chunk, len(pids))
-				results[i].processes = processes[begin:begin:end]
-				r.out = &results[i]
-				for _, pid := range pids[begin:end] {
+			for r.out = range work {
+				for _, pid := range r.out.pids {
 					if ctx.Err() != nil {
-						return
+						break
 					}
 					r.process(pid)
 				}
 			}
 		})
 	}
+	total := 0
+	for len(pids) > 0 && err == nil && ctx.Err() == nil {
+		c := &procfsChunk{pids: pids, processes: make([]Process, 0, len(pids))}
+		results = append(results, c)
+		total += len(pids)
+		work <- c
+		pids, err = list.next()
+	}
+	close(work)
 	wg.Wait()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
+	found := make([]Process, 0, total)
 	var unreadable []Unreadable
-	found := processes[:0] // the chunks move together: nothing is written over
 	for _, r := range results {
 		found = append(found, r.processes...)
 		unreadable = append(unreadable, r.unreadable...)
@@ -114,8 +118,49 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	return found, unreadable, nil
 }
 
+// lister lists the PIDs of a /proc, sorted, some at a time.
+type lister struct {
+	dir  *os.File
+	live bool
+	rest []int // of a captured copy
+	read bool
+}
+
+// chunkSize is how many processes a worker takes at a time.
+const chunkSize = 64
+
+// next is the next PIDs, none at the end.
+func (l *lister) next() ([]int, error) {
+	if l.live { // procfs lists in order; a captured copy need not
+		for {
+			names, err := l.dir.Readdirnames(chunkSize)
+			if pids := numbersOf(names); len(pids) > 0 {
+				return pids, nil
+			}
+			if err == io.EOF {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !l.read {
+		l.read = true
+		var err error
+		if l.rest, err = numericNames(l.dir); err != nil {
+			return nil, err
+		}
+	}
+	n := min(len(l.rest), chunkSize)
+	pids := l.rest[:n]
+	l.rest = l.rest[n:]
+	return pids, nil
+}
+
 // procfsChunk is what one chunk of PIDs yielded.
 type procfsChunk struct {
+	pids       []int
 	processes  []Process // with room for them all
 	unreadable []Unreadable
 }
@@ -143,14 +188,20 @@ func numericNames(dir *os.File) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
+	numbers := numbersOf(names)
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// numbersOf keeps the names that are numbers.
+func numbersOf(names []string) []int {
 	numbers := make([]int, 0, len(names))
 	for _, name := range names {
 		if n, ok := parseDecimal(name); ok && n > 0 && n < 1<<31 {
 			numbers = append(numbers, int(n))
 		}
 	}
-	slices.Sort(numbers) // procfs lists in order; a captured copy need not
-	return numbers, nil
+	return numbers
 }
 
 // procfsReader is one worker: its buffers serve every process it reads.

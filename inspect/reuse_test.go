@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/prometheus/procfs"
@@ -27,7 +28,7 @@ func TestNextOwnerOfAPID(t *testing.T) {
 		process *Process
 		shown   bool
 	}{{&same, true}, {&earlier, false}} {
-		if d := readDetails(fs, proc, c.process); (d.uid != nil) != c.shown || (d.cmdline != nil) != c.shown || (d.nsPIDs != nil) != c.shown {
+		if d := readDetails(fs, proc, &sync.Pool{New: func() any { return new(procfsReader) }}, c.process); (d.uid != nil) != c.shown || (d.cmdline != nil) != c.shown || (d.nsPIDs != nil) != c.shown {
 			t.Errorf("started at %d: details %+v", c.process.StartTicks, d)
 		}
 		s := holderSearch{proc: proc, nsfs: nsfsDevice(), known: newGrouping(nil)}
