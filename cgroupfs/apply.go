@@ -101,6 +101,10 @@ func (s Step) do() (Applied, error) {
 	return a, nil
 }
 
+// Undo puts back what was there before Apply, for a caller who fails with what
+// comes after it. What others have removed or filled meanwhile stays.
+func (r Report) Undo() error { return errors.Join(undo(r.Steps)...) }
+
 // undo puts back what was there before, the last step first.
 func undo(done []Applied) []error {
 	var errs []error

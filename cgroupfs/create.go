@@ -27,7 +27,8 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 	if g.path == "/" {
 		return nil, &Error{Op: op, Err: unix.EEXIST, Cause: "the root is always there"}
 	}
-	if err := g.guardCreate(op); err != nil {
+	limited := len(o.Limits.List())+len(o.Limits.Raw) > 0
+	if err := g.guardCreate(op, limited); err != nil {
 		return nil, err
 	}
 	controllers := slices.Concat(o.Controllers, o.Limits.Controllers())
@@ -43,7 +44,15 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 			g.planV1(p, h)
 		}
 	}
-	return p, g.planLimits(p, o.Limits, PlanOptions{Formula: o.Formula})
+	if err := g.planLimits(p, o.Limits, PlanOptions{Formula: o.Formula}); err != nil {
+		return nil, err
+	}
+	for _, s := range p.Steps {
+		if err := g.checkMemory(s); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // Create is PlanCreate and Apply.
@@ -55,8 +64,12 @@ func (g *Group) Create(o CreateOptions) (Report, error) {
 	return p.Apply()
 }
 
-// guardCreate minds the owner of the nearest group above that exists.
-func (g *Group) guardCreate(op string) error {
+// guardCreate minds the owner of the nearest group above that exists or, if it
+// is to be limited, of the group itself.
+func (g *Group) guardCreate(op string, limited bool) error {
+	if limited && g.Exists() {
+		return g.guard(op)
+	}
 	for _, at := range ancestors(g.path)[1:] {
 		up := &Group{fs: g.fs, path: at, force: g.force}
 		switch o := up.Owner(); {

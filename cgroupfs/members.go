@@ -33,11 +33,15 @@ type HierarchyMembers struct {
 
 // Members reads who is in the group.
 func (g *Group) Members() (Members, error) {
-	m := Members{Processes: []int{}, Threads: []int{}, Elsewhere: []int{}}
 	list, err := g.need("list the members of " + g.path)
 	if err != nil {
-		return m, err
+		return Members{Processes: []int{}, Threads: []int{}, Elsewhere: []int{}}, err
 	}
+	return g.membersIn(list)
+}
+
+func (g *Group) membersIn(list []*Hierarchy) (Members, error) {
+	m := Members{Processes: []int{}, Threads: []int{}, Elsewhere: []int{}}
 	count := map[int]int{}
 	for _, h := range list {
 		pids, tids, unnamed, err := g.fs.members(h, g.path)

@@ -39,17 +39,17 @@ func (o Owner) String() string {
 }
 
 // ownerPatterns find the runtimes by the names that they give; the first
-// submatch is the container. The order counts: a container's scope is one of
-// systemd's too.
-func ownerPatterns() []struct{ kind, pattern string } {
-	return []struct{ kind, pattern string }{
-		{"docker", `(?:^|/)docker[-/]([0-9a-f]{64})`},
-		{"podman", `(?:^|/)libpod(?:_pod)?[-_](?:conmon-)?([0-9a-f]{64})`},
-		{"cri-o", `(?:^|/)crio-(?:conmon-)?([0-9a-f]{64})`},
-		{"containerd", `(?:^|/|:)cri-containerd[-:]([0-9a-f]{64})`},
-		{"lxc", `^/lxc\.(?:payload|monitor)\.([^/]+)`},
-		{"lxc", `^/lxc/([^/]+)`},
-		{"kubernetes", `^(?:/[^/]+)*?/(kubepods[^/]*)`},
+// submatch is the container, word is in all that match. The order counts: a
+// container's scope is one of systemd's too.
+func ownerPatterns() []struct{ kind, word, pattern string } {
+	return []struct{ kind, word, pattern string }{
+		{"docker", "docker", `(?:^|/)docker[-/]([0-9a-f]{64})`},
+		{"podman", "libpod", `(?:^|/)libpod(?:_pod)?[-_](?:conmon-)?([0-9a-f]{64})`},
+		{"cri-o", "crio-", `(?:^|/)crio-(?:conmon-)?([0-9a-f]{64})`},
+		{"containerd", "cri-containerd", `(?:^|/|:)cri-containerd[-:]([0-9a-f]{64})`},
+		{"lxc", "/lxc", `^/lxc\.(?:payload|monitor)\.([^/]+)`},
+		{"lxc", "/lxc", `^/lxc/([^/]+)`},
+		{"kubernetes", "kubepods", `^(?:/[^/]+)*?/(kubepods[^/]*)`},
 	}
 }
 
@@ -60,6 +60,9 @@ func (g *Group) Owner() Owner {
 		return Owner{Kind: "root"}
 	}
 	for _, p := range ownerPatterns() {
+		if !strings.Contains(g.path, p.word) {
+			continue // to compile costs more than to look
+		}
 		if m := regexp.MustCompile(p.pattern).FindStringSubmatch(g.path); m != nil {
 			return containerOwner(p.kind, m[1])
 		}

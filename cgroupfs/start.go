@@ -160,6 +160,11 @@ func (e *Entrance) Admit(pid int) error {
 		if err := e.fs.checkMoved(d.h, d.group, pid, []int{pid}); err != nil {
 			return err
 		}
+		// The kernel minds the limit only when a process is born: on v2 this one
+		// would have been refused.
+		if cause := d.pidsBound(0); cause != "" {
+			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
+		}
 	}
 	return nil
 }
@@ -186,7 +191,7 @@ func (e *Entrance) Start(cmd *exec.Cmd) error {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(e.v2.Fd())
 	}
 	if len(e.doors) == 0 {
-		return e.explain(cmd.Start())
+		return e.Explain(cmd.Start())
 	}
 	// What Start would open by itself is opened outside, in case the group's
 	// devices do not allow /dev/null.
@@ -226,7 +231,7 @@ func (e *Entrance) startInside(cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	inside, err := e.enter()
 	if err == nil {
-		err = e.explain(cmd.Start())
+		err = e.Explain(cmd.Start())
 	}
 	back := undoMoves(inside)
 	if len(back) == 0 {
@@ -282,7 +287,7 @@ func (e *Entrance) Enter() error {
 			unix.Close(fd)
 		}
 		if err != nil {
-			return e.explain(err)
+			return e.Explain(err)
 		}
 	}
 	for _, d := range e.doors {
@@ -295,15 +300,16 @@ func (e *Entrance) Enter() error {
 	return nil
 }
 
-// explain is for a command that does not start.
-func (e *Entrance) explain(err error) error {
+// Explain says why a command does not start, if that is for the group: the kernel
+// refuses to have it born there, or to let it fork there. It returns an *Error
+// then, and any other error as it is.
+func (e *Entrance) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if len(e.doors) > 0 && errors.Is(err, unix.EAGAIN) {
-		at := e.doors[0].group
-		if cause := e.fs.pidsBound(at); cause != "" {
-			return &Error{Op: "start in " + at, Err: unix.EAGAIN, Cause: cause}
+	for _, d := range e.doors {
+		if cause := d.pidsBound(1); errors.Is(err, unix.EAGAIN) && cause != "" {
+			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
 		}
 	}
 	if h := e.fs.v2(); h != nil && e.v2 != nil {
@@ -328,7 +334,7 @@ func (fs *FS) explainStart(h *Hierarchy, group string, err error) error {
 	e := &Error{Op: "start in " + group, File: h.Dir(group), Err: bare(err)}
 	switch {
 	case e.errno() == unix.EAGAIN:
-		e.Cause = fs.pidsBound(group)
+		e.Cause = h.pidsBound(group, 1)
 	case !h.has(group, ""):
 		fs.common(e, h, group, "")
 	case e.errno() == unix.EOPNOTSUPP || e.errno() == unix.EBUSY:
@@ -351,18 +357,20 @@ func (fs *FS) foreign(h *Hierarchy, group string) bool {
 	return ok && unix.Access(path.Join(h.Dir(commonAncestor(m.Path, group)), "cgroup.procs"), unix.W_OK) != nil
 }
 
-// pidsBound finds the limit on processes that a fork ran into.
-func (fs *FS) pidsBound(group string) string {
-	h, err := fs.controller("pids")
-	if err != nil {
+// pidsBound finds the limit on processes that does not let the group have so
+// many more; empty if there is none.
+func (h *Hierarchy) pidsBound(group string, more int64) string {
+	if !slices.Contains(h.Controllers, "pids") {
 		return ""
 	}
 	for _, at := range ancestors(group) {
 		f := statFiles{h, at}
 		limit, now := f.limit("pids.max"), f.number("pids.current")
-		if limit != nil && now != nil && *now >= *limit {
-			return fmt.Sprintf("%s has %d of at most %d processes and threads (pids.max)", at, *now, *limit)
+		if limit != nil && now != nil && *now+more > *limit {
+			return fmt.Sprintf("%s has %d of at most %d processes and threads (pids.max)", at, *now+more-1, *limit)
 		}
 	}
 	return ""
 }
+
+func (d door) pidsBound(more int64) string { return d.h.pidsBound(d.group, more) }

@@ -280,14 +280,20 @@ func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
 
 // explain makes the error of a step one that says why.
 func (c *Cmd) explain(err error) error {
-	step, ok := errors.AsType[*launcher.StepError](err)
-	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
+	p := c.plan
+	step, isStep := errors.AsType[*launcher.StepError](err)
+	if in := p.entrance(); in != nil && (!isStep || step.Step == "fork") {
+		// It is born in a group, which may not let it.
+		if refused, ok := errors.AsType[*cgroupfs.Error](in.Explain(err)); ok {
+			return refused
+		}
+	}
+	if !isStep && p.Untrusted() && errors.Is(err, unix.EACCES) {
 		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
 	}
-	if !ok {
+	if !isStep {
 		return err
 	}
-	p := c.plan
 	switch {
 	case isJoin(step.Step):
 		return p.explainJoin(step.Step, step.Errno)

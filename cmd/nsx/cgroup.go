@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
+	"nsx/output"
 )
+
+// noDevices is what nsx leaves out.
+const noDevices = `On v1 devices are allowed and denied by devices.allow and devices.deny. On v2 that
+takes a BPF program, which nsx does not load`
 
 const groupHelp = `A group is a path from the root of the hierarchies (/demo/web), or one below
 a mount point (/sys/fs/cgroup/memory/demo/web): one name over all hierarchies.`
@@ -24,7 +30,9 @@ Values mean the same on v1 and v2: keys and flags are translated for the version
 that the controller is really on. Whatever is written is read back, and what the
 kernel rounded, clamped or ignored is reported; if a write fails, those before it
 are undone. Groups that belong to systemd, to a container runtime or to nsx's own
-caller are changed only with --force.`,
+caller are changed only with --force.
+
+` + noDevices + `.`,
 		Example: `  nsx cgroup info                                # what this machine has
   nsx cgroup create /demo --memory 512M --cpus 1.5
   nsx cgroup attach /demo 5151
@@ -51,11 +59,18 @@ type groupFlags struct {
 
 func (f *groupFlags) addForce(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	cmd.Flags().BoolVar(&f.force, "force", false, "change it though somebody else owns it, or though it kills")
+	cmd.Flags().BoolVar(&f.force, "force", false, "change a group of somebody else's, or though that kills")
 }
 
 func (f *groupFlags) addTimeout(cmd *cobra.Command, usual time.Duration) {
-	cmd.Flags().DurationVar(&f.timeout, "timeout", usual, "give up after this `TIME`")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", usual, "give up after this `TIME` (500ms, 1m)")
+}
+
+func (f *groupFlags) check() error {
+	if f.timeout < 0 {
+		return usagef("--timeout: %s is over before it begins", f.timeout)
+	}
+	return nil
 }
 
 // within bounds what a verb waits for.
@@ -94,36 +109,25 @@ func onePath(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// completeGroups offers the groups below the one that is typed.
-func completeGroups(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	above := word[:strings.LastIndex(word, "/")+1]
-	group, err := groupAt("/", "/"+strings.Trim(above, "/"))
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	children, err := group.Children()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	list := make([]cobra.Completion, 0, len(children))
-	for _, child := range children {
-		list = append(list, child.Path())
-	}
-	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-}
-
 // report says on stderr what the kernel did not take as it was written.
 func report(s streams, r cgroupfs.Report) {
 	for _, a := range r.Adjusted() {
-		fmt.Fprintln(s.err, a)
+		fmt.Fprintln(s.err, output.Escape(a.String()))
 	}
 }
 
 func notes(s streams, list []string) {
 	for _, note := range list {
-		fmt.Fprintln(s.err, "note:", note)
+		fmt.Fprintln(s.err, "note:", output.Escape(note))
 	}
+}
+
+// badValue makes wrong usage of an error about the words given. What the
+// machine refuses is a *cgroupfs.Error.
+func badValue(err error) error {
+	_, refused := errors.AsType[*cgroupfs.Error](err)
+	if !refused && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ERANGE)) {
+		return usage(err)
+	}
+	return err
 }

@@ -24,7 +24,7 @@ moved, those before it go back.
 			if len(args) == 0 {
 				return completeGroups(cmd, args, word)
 			}
-			return completeTargets(cmd, args, word)
+			return completePIDs(word)
 		},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {

@@ -56,7 +56,7 @@ is on, or without any, of all files that can be read.
   nsx cgroup get /demo memory.max
   nsx cgroup get /demo memory.limit_in_bytes cpu.max -o json`,
 		Args:              atLeastPath,
-		ValidArgsFunction: completeGroups,
+		ValidArgsFunction: completeKeys(""),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err

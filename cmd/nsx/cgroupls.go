@@ -50,10 +50,7 @@ that other hierarchies have in other groups are marked.
 			if err != nil {
 				return err
 			}
-			if !group.Exists() {
-				return fmt.Errorf("there is no cgroup %s in any hierarchy", group.Path())
-			}
-			tree, err := o.tree(group, true)
+			tree, err := o.tree(group)
 			if err != nil {
 				return err
 			}
@@ -91,68 +88,50 @@ type groupRow struct {
 	elsewhere bool
 }
 
-// tree reads a group and those below it. One that vanishes meanwhile is left
-// out, but for the first.
-func (o *cgroupLsOptions) tree(g *cgroupfs.Group, first bool) (*output.Node[groupRow], error) {
-	members, err := g.Members()
-	if err != nil {
-		return nil, err
-	}
-	stat, err := g.Stat()
-	if err != nil {
-		return nil, err
-	}
+// tree reads a group and those below it.
+func (o *cgroupLsOptions) tree(g *cgroupfs.Group) (*output.Node[groupRow], error) {
+	nodes := map[string]*output.Node[groupRow]{}
+	var root *output.Node[groupRow]
+	err := g.Walk(func(sum cgroupfs.Summary) error {
+		row := newGroupRow(sum)
+		node := &output.Node[groupRow]{Row: row}
+		if o.procs {
+			for _, pid := range row.PIDs {
+				node.Children = append(node.Children, &output.Node[groupRow]{Row: o.process(pid, row.Elsewhere)})
+			}
+		}
+		nodes[row.Path] = node
+		if root == nil {
+			root = node
+			root.Row.name = row.Path
+			return nil
+		}
+		parent := nodes[path.Dir(row.Path)]
+		parent.Children = append(parent.Children, node)
+		return nil
+	})
+	return root, err
+}
+
+func newGroupRow(sum cgroupfs.Summary) groupRow {
 	row := groupRow{
-		Path: g.Path(), PIDs: members.Processes, Processes: len(members.Processes),
-		Elsewhere: members.Elsewhere, Frozen: stat.Frozen, name: path.Base(g.Path()),
+		Path: sum.Group.Path(), name: path.Base(sum.Group.Path()),
+		PIDs: sum.Members.Processes, Processes: len(sum.Members.Processes), Elsewhere: sum.Members.Elsewhere,
+		MemoryBytes: sum.MemoryBytes, MemoryLimit: sum.MemoryLimit, PIDsLimit: sum.PIDsLimit, Frozen: sum.Frozen,
 	}
-	if first {
-		row.name = g.Path()
-	}
-	if row.PIDs == nil {
-		row.PIDs = []int{}
-	}
-	if row.Elsewhere == nil {
-		row.Elsewhere = []int{}
-	}
-	for _, h := range g.Hierarchies() {
+	for _, h := range sum.Hierarchies {
 		name := "v2"
 		if h.Version == 1 {
-			if name = strings.Join(h.Controllers, ","); h.Name != "" {
-				name = h.Name
+			if name = strings.Join(h.Controllers, ","); name == "" {
+				name = "name=" + h.Name
 			}
 		}
 		row.Hierarchies = append(row.Hierarchies, name)
 	}
-	if m := stat.Memory; m != nil {
-		row.MemoryBytes, row.MemoryLimit = &m.UsageBytes, m.LimitBytes
-	}
-	if p := stat.PIDs; p != nil {
-		row.PIDsLimit = p.Limit
-	}
-	if owner := g.Owner(); owner.Kind != "" && owner.Kind != "root" && owner.Kind != "self" {
+	if owner := sum.Group.Owner(); owner.Kind != "" && owner.Kind != "root" && owner.Kind != "self" {
 		row.Owner = owner.String()
 	}
-	node := &output.Node[groupRow]{Row: row}
-	if o.procs {
-		for _, pid := range row.PIDs {
-			node.Children = append(node.Children, &output.Node[groupRow]{Row: o.process(pid, row.Elsewhere)})
-		}
-	}
-	children, err := g.Children()
-	if err != nil {
-		return nil, err
-	}
-	for _, child := range children {
-		below, err := o.tree(child, false)
-		if err != nil && child.Exists() {
-			return nil, err
-		}
-		if err == nil {
-			node.Children = append(node.Children, below)
-		}
-	}
-	return node, nil
+	return row
 }
 
 func (o *cgroupLsOptions) process(pid int, elsewhere []int) groupRow {
@@ -179,7 +158,7 @@ var groupView = &output.View[groupRow]{
 			}
 			mark := ""
 			if r.elsewhere {
-				mark = " (elsewhere too)"
+				mark = " (elsewhere in others)"
 			}
 			return output.Text(fmt.Sprintf("%d %s%s", r.process, r.comm, mark)).With(output.Dim)
 		}},

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"nsx/cgroupfs"
@@ -26,12 +29,20 @@ Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD
 cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 		Example: `  nsx cgroup run /demo -- make -j
   nsx cgroup run /demo --memory 2G --cpus 1 -- make -j`,
-		Args:              atLeastPath,
-		ValidArgsFunction: completeGroups,
+		Args: atLeastPath,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return completeGroups(cmd, args, word)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// Flags go on after PATH; CMD begins at the next word that is none.
 			if err := cmd.Flags().Parse(args[1:]); err != nil {
 				return usage(err)
+			}
+			if help, _ := cmd.Flags().GetBool("help"); help {
+				return cmd.Help()
 			}
 			command := cmd.Flags().Args()
 			limits, err := o.limits(cmd, nil)
@@ -52,32 +63,70 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 }
 
 func runCgroupRun(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string, command []string) error {
-	inside, err := enterGroup(s, group, limits, formula)
+	in, err := enterGroup(s, group, limits, formula)
 	if err != nil {
 		return own(err)
 	}
-	defer inside.Close()
-	plan, err := enter.NewPlan(nil, enter.Options{Inside: inside})
+	defer in.Close()
+	plan, err := enter.NewPlan(nil, enter.Options{Inside: in.Entrance})
 	if err != nil {
-		return own(err)
+		return own(in.undo(err))
 	}
 	defer plan.Close()
-	return runCommand(s, plan, command, nil, false)
+	return in.undo(runCommand(s, plan, command, nil, false))
+}
+
+// entered is a group open for a command to be started in, and what was done to
+// it for that.
+type entered struct {
+	*cgroupfs.Entrance
+	done cgroupfs.Report
+}
+
+// undo takes back what was done to the group if the command did not start.
+func (e entered) undo(err error) error {
+	if status, ok := errors.AsType[*statusError](err); err == nil || ok && status.err == nil {
+		return err // it ran
+	}
+	if left := e.done.Undo(); left != nil {
+		return fmt.Errorf("%w; and not all was put back: %w", err, left)
+	}
+	return err
 }
 
 // enterGroup opens a group for a command to be started in. With limits it is
 // made first, if it is missing, and limited.
-func enterGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (*cgroupfs.Entrance, error) {
+func enterGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (entered, error) {
+	var e entered
+	plan, err := planGroup(s, group, limits, formula)
+	if err != nil {
+		return e, err
+	}
+	if plan != nil {
+		if e.done, err = plan.Apply(); err != nil {
+			return e, err
+		}
+		report(s, e.done)
+	}
+	if e.Entrance, err = group.Open(); err != nil {
+		return e, e.undo(err)
+	}
+	return e, nil
+}
+
+// planGroup is what makes and limits the group; nil without limits.
+func planGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (*cgroupfs.Plan, error) {
 	f, err := parseFormula(formula)
 	if err != nil {
 		return nil, usage(err)
 	}
-	if len(limits.List()) > 0 {
-		done, err := group.Create(cgroupfs.CreateOptions{Limits: limits, Formula: f})
-		report(s, done)
-		if err != nil {
-			return nil, err
-		}
+	if len(limits.List()) == 0 {
+		return nil, nil
 	}
-	return group.Open()
+	plan, err := makePlan(group, limits, f, nil, true)
+	if err != nil {
+		return nil, badValue(err)
+	}
+	notes(s, plan.Notes)
+	return plan, nil
 }

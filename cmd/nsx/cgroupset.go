@@ -38,6 +38,7 @@ pressure live there. If something fails, all of it is undone.
 	}
 	o.addForce(cmd)
 	cmd.Flags().StringSliceVar(&o.controllers, "controllers", nil, "controllers that it is to have, `LIST` (cpu,memory)")
+	complete(cmd, "controllers", completeControllers)
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
 	return cmd
@@ -54,7 +55,7 @@ controller is on; with --raw they are written as they are. Every value is read
 back, and what the kernel changed is reported. If a write fails, those before it
 are undone. A limit below the present use, which on v2 kills, needs --force.
 
-On v2 devices are allowed and denied by BPF programs, which nsx does not make.
+` + noDevices + `.
 
 ` + groupHelp,
 		Example: `  nsx cgroup set /demo --memory 1G --swap 0
@@ -62,7 +63,7 @@ On v2 devices are allowed and denied by BPF programs, which nsx does not make.
   nsx cgroup set /demo cpu.shares=512            # v1's spelling, whatever it is on
   nsx cgroup set /demo --io-max '/dev/vda rbps=10M' --dry-run`,
 		Args:              atLeastPath,
-		ValidArgsFunction: completeGroups,
+		ValidArgsFunction: completeKeys("="),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCgroupSet(s, &o, cmd, args, false)
 		},
@@ -99,7 +100,7 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 	}
 	plan, err := makePlan(group, limits, formula, o.controllers, create)
 	if err != nil {
-		return err
+		return badValue(err)
 	}
 	notes(s, plan.Notes)
 	if o.dryRun {

@@ -20,6 +20,9 @@ func newStateVerb(verb, short, long, example string, usual time.Duration, do fun
 		Args:              onePath,
 		ValidArgsFunction: completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			group, err := o.open(args[0])
 			if err != nil {
 				return err

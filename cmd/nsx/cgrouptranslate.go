@@ -40,7 +40,7 @@ else, is an error that explains the choice. No cgroup is touched.`,
 			}
 			t, err := cgroupfs.Translate(cgroupfs.TranslateOptions{To: to, Formula: f}, settings...)
 			if err != nil {
-				return err
+				return badValue(err)
 			}
 			notes(s, t.Notes)
 			for _, setting := range t.Settings {
@@ -53,5 +53,7 @@ else, is an error that explains the choice. No cgroup is touched.`,
 	}
 	cmd.Flags().IntVar(&to, "to", 0, "the `VERSION` to translate to, 1 or 2 (default: the other one)")
 	cmd.Flags().StringVar(&formula, "formula", "ratio", "shares to weights by `HOW`: ratio, oci, oci-old")
+	complete(cmd, "to", cobra.FixedCompletions([]string{"1", "2"}, cobra.ShellCompDirectiveNoFileComp))
+	complete(cmd, "formula", cobra.FixedCompletions([]string{"ratio", "oci", "oci-old"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -37,6 +37,7 @@ type runOptions struct {
 	making     enter.New
 	options    enter.Options
 	cgroup     string
+	group      groupFlags
 	limitFlags
 }
 
@@ -122,6 +123,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`")
 	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`")
 	flags.StringVar(&o.cgroup, "cgroup", "", "start in the group `PATH`; limits make it if needed")
+	o.group.addForce(cmd)
 	o.add(cmd)
 	complete(cmd, "cgroup", completeGroups)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
@@ -267,16 +269,6 @@ func parseRange(word, granted string, after bool) (inspect.IDRange, error) {
 }
 
 func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limits, command []string) error {
-	if o.cgroup != "" {
-		group, err := groupAt("/", o.cgroup)
-		if err != nil {
-			return own(err)
-		}
-		if o.options.Inside, err = enterGroup(s, group, limits, o.formula); err != nil {
-			return own(err)
-		}
-		defer o.options.Inside.Close()
-	}
 	resolver := newResolver()
 	defer resolver.close()
 	var requests []enter.Request
@@ -287,10 +279,48 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		}
 		requests = append(requests, more...)
 	}
-	plan, err := enter.NewPlan(requests, o.options)
+	// The group comes last, so that there is little to undo.
+	in, err := o.enterGroup(s, limits)
 	if err != nil {
 		return own(err)
 	}
+	if in.Entrance != nil {
+		defer in.Close()
+		o.options.Inside = in.Entrance
+	}
+	plan, err := enter.NewPlan(requests, o.options)
+	if err != nil {
+		return own(in.undo(err))
+	}
 	defer plan.Close()
-	return runCommand(s, plan, command, nil, o.dryRun)
+	return in.undo(runCommand(s, plan, command, nil, o.dryRun))
+}
+
+// enterGroup opens the group of --cgroup, if that is given; with --dry-run only
+// if it is there already.
+func (o *runOptions) enterGroup(s streams, limits cgroupfs.Limits) (entered, error) {
+	if o.cgroup == "" {
+		return entered{}, nil
+	}
+	group, err := o.group.open(o.cgroup)
+	if err != nil {
+		return entered{}, err
+	}
+	if !o.dryRun {
+		return enterGroup(s, group, limits, o.formula)
+	}
+	plan, err := planGroup(s, group, limits, o.formula)
+	if err != nil {
+		return entered{}, err
+	}
+	if plan != nil && len(plan.Steps) > 0 {
+		if _, err := fmt.Fprintln(s.out, plan); err != nil {
+			return entered{}, err
+		}
+	}
+	if plan != nil && !group.Exists() {
+		return entered{}, nil
+	}
+	inside, err := group.Open()
+	return entered{Entrance: inside}, err
 }

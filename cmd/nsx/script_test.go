@@ -14,11 +14,11 @@ import (
 	"nsx/internal/testkit"
 )
 
-// TestMain makes the test binary three programs: the tests, nsx itself for the
-// scripts, and the fixtures.
+// TestMain makes the test binary four programs: the tests, nsx itself for the
+// scripts, what uses things up there, and the fixtures.
 func TestMain(m *testing.M) {
 	testkit.Hook()
-	testscript.Main(leakChecked{m}, map[string]func(){"nsx": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"nsx": main, "workload": workload})
 }
 
 type leakChecked struct{ *testing.M }
@@ -62,7 +62,9 @@ func condition(word string) (bool, error) {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"copynsx": copyNSX,
 	"fixture": startFixture,
+	"group":   nameGroup,
 	"json":    checkJSON,
 	"keys":    checkKeys,
 	"require": require,
@@ -74,17 +76,23 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 //	require root|user
 //	require ns TYPES…
 //	require program NAME
+//	require cgroup1 CONTROLLER
+//	require cgroup2
 func require(ts *testscript.TestScript, neg bool, args []string) {
 	tb := ts.Value(tbKey{}).(testing.TB)
 	switch {
 	case neg || len(args) == 0:
-		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME")
+		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|cgroup1 CONTROLLER|cgroup2")
 	case args[0] == "root":
 		testkit.RequireRoot(tb)
 	case args[0] == "user":
 		testkit.RequireUser(tb)
 	case args[0] == "ns":
 		testkit.RequireNS(tb, args[1:]...)
+	case args[0] == "cgroup1" && len(args) == 2:
+		testkit.RequireCgroup1(tb, args[1])
+	case args[0] == "cgroup2":
+		testkit.RequireCgroup2(tb)
 	case args[0] == "program" && len(args) == 2:
 		testkit.RequireProgram(tb, args[1])
 	default:
