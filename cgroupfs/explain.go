@@ -89,11 +89,35 @@ func (fs *FS) explainMkdir(s Step, err error) error {
 	switch {
 	case e.errno() == unix.EAGAIN:
 		e.Cause, e.Next = s.h.treeBound(parent)
+	case e.errno() == unix.ENOMEM:
+		e.Cause, e.Next = s.h.memoryBound(parent)
 	case fs.common(e, s.h, parent, ""):
 	case e.errno() == unix.EINVAL:
 		e.Cause = "the kernel does not take that name"
 	}
 	return e
+}
+
+// memoryBound finds the limit on memory that has no room for a child's own.
+func (h *Hierarchy) memoryBound(parent string) (cause, next string) {
+	usage, limit := "memory.current", "memory.max"
+	if h.Version == 1 {
+		usage, limit = "memory.usage_in_bytes", "memory.limit_in_bytes"
+	}
+	var tightest, used, most int64
+	at := ""
+	for _, group := range ancestors(parent) {
+		f := statFiles{h, group}
+		u, m := f.number(usage), f.limit(limit)
+		if u != nil && m != nil && (at == "" || *m-*u < tightest) {
+			at, used, most, tightest = group, *u, *m, *m-*u
+		}
+	}
+	if at == "" {
+		return "", ""
+	}
+	cause = fmt.Sprintf("what the kernel needs for a new group counts in those above it: %s uses %s of at most %s", at, FormatSize(used), FormatSize(most))
+	return cause, "raise that limit: nsx cgroup set " + at + " memory.max=…"
 }
 
 // treeBound finds which ancestor's cgroup.max.* forbids a child of parent.

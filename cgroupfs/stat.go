@@ -47,7 +47,8 @@ type MemoryStat struct {
 	FileBytes      int64  `json:"file_bytes"`
 	KernelBytes    *int64 `json:"kernel_bytes"`
 	ShmemBytes     int64  `json:"shmem_bytes"`
-	// MaxEvents counts how often the limit was hit (v1: failcnt), OOMKills
+	// MaxEvents counts how often the limit was hit (v1: failcnt of
+	// memory and of memory+swap), OOMKills
 	// the processes that the OOM killer took.
 	MaxEvents  *int64 `json:"max_events"`
 	HighEvents *int64 `json:"high_events"`

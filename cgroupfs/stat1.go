@@ -66,6 +66,14 @@ func (f statFiles) fillMemory1(s *Stat) {
 		KernelBytes: f.number("memory.kmem.usage_in_bytes"), SwapBytes: stat.get("total_swap"),
 		MaxEvents: f.number("memory.failcnt"), OOMKills: oom.get("oom_kill"),
 	}
+	// A charge is tried against memory+swap first and fails at one of the two
+	// (try_charge_memcg in mm/memcontrol.c). Linux 6.18 counts those at
+	// memory+swap nowhere: then only oom_kill tells.
+	if m.MaxEvents != nil {
+		if both := f.number("memory.memsw.failcnt"); both != nil {
+			*m.MaxEvents += *both
+		}
+	}
 	if memsw := f.limit("memory.memsw.limit_in_bytes"); memsw != nil && m.LimitBytes != nil {
 		swap := *memsw - *m.LimitBytes
 		m.SwapLimitBytes = &swap

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +24,8 @@ func newCgroupLimits(s streams) *cobra.Command {
 		Long: `Show for each resource the limit that really binds: the smallest along the
 ancestors, with the ancestor that has it, what is used there, and what is left.
 
-A target is a process (5151), a group (cgroup:/demo, or /demo), or self.`,
+A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/demo,
+/demo, or a path below a mount point).`,
 		Example: `  nsx cgroup limits 5151
   nsx cgroup limits /demo
   nsx cgroup limits self -o json`,
@@ -30,7 +35,12 @@ A target is a process (5151), a group (cgroup:/demo, or /demo), or self.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: completeTargets,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if strings.HasPrefix(word, "/") || len(args) > 0 {
+				return completeGroups(cmd, args, word)
+			}
+			return completeTargets(cmd, args, word)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -55,39 +65,58 @@ A target is a process (5151), a group (cgroup:/demo, or /demo), or self.`,
 // binding finds what binds a process, wherever each hierarchy has it, or a
 // group.
 func binding(ctx context.Context, root, word string) ([]cgroupfs.Effective, error) {
-	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
-	if err != nil {
-		return nil, err
+	if word == "" {
+		return nil, usagef("the target is empty")
 	}
 	path := word
-	if word == "" || word[0] != '/' {
+	// A path is a group's, unless only a file has it.
+	if _, err := os.Lstat(filepath.Join(root, word)); word[0] != '/' || err == nil {
 		ref, err := inspect.ParseRef(word)
 		if err != nil {
 			return nil, usage(err)
 		}
-		if ref.Kind != inspect.RefCgroup {
-			t, err := ref.Resolve(ctx, inspect.Options{Root: root})
-			if err != nil {
-				return nil, err
+		switch ref.Kind {
+		case inspect.RefCgroup:
+			path = ref.Path
+		case inspect.RefFile:
+			if group, err := groupAt(root, word); err == nil && group.Exists() {
+				return group.Effective()
 			}
-			defer t.Close()
-			text, err := t.ReadFile("cgroup")
-			if err != nil {
-				return nil, err
-			}
-			memberships, err := cgroupfs.ParseMemberships(text)
-			if err != nil {
-				return nil, err
-			}
-			return fs.EffectiveOf(memberships)
+			fallthrough
+		default:
+			return bindingOf(ctx, root, ref)
 		}
-		path = ref.Path
 	}
 	group, err := groupAt(root, path)
 	if err != nil {
 		return nil, err
 	}
 	return group.Effective()
+}
+
+// bindingOf is for a process or thread.
+func bindingOf(ctx context.Context, root string, ref inspect.Ref) ([]cgroupfs.Effective, error) {
+	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
+	if err != nil {
+		return nil, err
+	}
+	t, err := ref.Resolve(ctx, inspect.Options{Root: root})
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	if t.PID == 0 {
+		return nil, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
+	}
+	text, err := t.ReadFile("cgroup")
+	if err != nil {
+		return nil, err
+	}
+	memberships, err := cgroupfs.ParseMemberships(text)
+	if err != nil {
+		return nil, err
+	}
+	return fs.EffectiveOf(memberships)
 }
 
 var limitView = &output.View[cgroupfs.Effective]{Columns: []output.Column[cgroupfs.Effective]{

@@ -67,7 +67,7 @@ is on, or without any, of all files that can be read.
 			}
 			values, err := group.Get(args[1:]...)
 			if err != nil {
-				return err
+				return badValue(err)
 			}
 			for _, v := range values {
 				notes(s, v.Notes)

@@ -42,12 +42,33 @@ the tree.`,
 				if _, err := fmt.Fprintf(s.out, "mode %s, managed by %s\n", info.Mode, manager); err != nil {
 					return err
 				}
-				return infoView.Print(s.out, info.Controllers, output.Options{Width: output.TerminalWidth(s.out)})
+				for _, h := range info.Hierarchies {
+					if h.Problem != "" {
+						fmt.Fprintln(s.err, output.Escape(h.Problem))
+					}
+				}
+				return infoView.Print(s.out, infoRows(info), output.Options{Width: output.TerminalWidth(s.out)})
 			})
 		},
 	}
 	o.add(cmd)
 	return cmd
+}
+
+// infoRows are the controllers, and the hierarchies that have none.
+func infoRows(info cgroupfs.Info) []cgroupfs.ControllerInfo {
+	rows := info.Controllers
+	for _, h := range info.Hierarchies {
+		if len(h.Controllers) > 0 {
+			continue
+		}
+		name := "-"
+		if h.Name != "" {
+			name = "name=" + h.Name
+		}
+		rows = append(rows, cgroupfs.ControllerInfo{Name: name, Version: h.Version, Mount: h.Mount})
+	}
+	return rows
 }
 
 var infoView = &output.View[cgroupfs.ControllerInfo]{Columns: []output.Column[cgroupfs.ControllerInfo]{

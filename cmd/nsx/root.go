@@ -74,7 +74,11 @@ func run(args []string, s streams) int {
 func withErrno(err error) string {
 	text := err.Error()
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
-		if name := unix.ErrnoName(errno); name != "" && !strings.Contains(text, name) {
+		name := unix.ErrnoName(errno)
+		if errno == unix.EOPNOTSUPP {
+			name = "EOPNOTSUPP" // the kernel's name; ENOTSUP is the same number
+		}
+		if name != "" && !strings.Contains(text, name) {
 			text += " (" + name + ")"
 		}
 	}

@@ -37,6 +37,7 @@ func nameGroup(ts *testscript.TestScript, neg bool, args []string) {
 	testkit.RequireRoot(ts.Value(tbKey{}).(testing.TB))
 	fs, err := cgroupfs.Open(cgroupfs.Options{})
 	ts.Check(err)
+	// Other scripts run at the same time.
 	name := fmt.Sprintf("/nsx-test-cli-%d-%d-%s", os.Getpid(), groupNumber.Add(1), args[0])
 	ts.Setenv(args[0], name)
 	before := enabledForAll(fs)
@@ -117,7 +118,7 @@ func workload() {
 	}
 	time.AfterFunc(time.Minute, func() { os.Exit(3) })
 	n := 0
-	fmt.Sscan(os.Args[2], &n)
+	_, _ = fmt.Sscan(os.Args[2], &n) // spin has a time there
 	switch os.Args[1] {
 	case "spin":
 		spin(os.Args[2])
