@@ -49,6 +49,11 @@ test-user: ## Run all tests as an ordinary user
 race: ## Run the short tests under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(TESTFLAGS) $$($(GO) list ./... | grep -v /testkit)
 
+# A module of its own: nsx depends on none of what it is compared with.
+.PHONY: oracle
+oracle: ## Compare cgroupfs with the container runtimes' libraries
+	cd internal/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 .PHONY: lint
 lint: $(GOLANGCI) ## Check style, likely mistakes and who imports whom
 	$(GOLANGCI) run ./...
