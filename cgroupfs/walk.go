@@ -80,7 +80,7 @@ func (s *Summary) read(f statFiles) {
 	if has("pids") && s.PIDsLimit == nil {
 		s.PIDsLimit = f.limit("pids.max")
 	}
-	if f.h.Version == 1 && !has("freezer") || f.group == "/" {
+	if f.h.Version == 1 && !has("freezer") {
 		return
 	}
 	// Either version's freezer stops it.
