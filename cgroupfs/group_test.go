@@ -3,6 +3,7 @@ package cgroupfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -405,5 +406,37 @@ func TestVanishedGroup(t *testing.T) {
 	err = e.Start(helperCommand(t, "sleep"))
 	if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
 		t.Errorf("started in a removed group: %v", err)
+	}
+}
+
+// A list of a thousand groups takes no second.
+func TestWalkOfManyGroups(t *testing.T) {
+	fs := openFS(t)
+	needs(t, fs, "pids")
+	g := made(t, fs, "pids")
+	const most = 1000
+	for i := range most {
+		for _, h := range g.Hierarchies() {
+			if err := h.mkdir(fmt.Sprintf("%s/%d", g.path, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var before, after unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
+	seen := 0
+	if err := g.Walk(func(Summary) error { seen++; return nil }); err != nil || seen != most+1 {
+		t.Errorf("%d groups, %v", seen, err)
+	}
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &after)
+	// Processor time: others may want the machine too.
+	used := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	t.Logf("%v", used)
+	if used > time.Second && !testing.Short() {
+		t.Errorf("it took %v", used)
+	}
+	stop := errors.New("stop")
+	if err := g.Walk(func(Summary) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
 	}
 }

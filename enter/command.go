@@ -134,6 +134,9 @@ func (c *Cmd) start(try bool) error {
 	process, err := launcher.Start(context.Background(), prog, attr)
 	if err != nil {
 		kept.rollBack()
+		if refused := c.plan.groupRefusal(err); refused != nil {
+			return refused
+		}
 		return c.explain(err)
 	}
 	if try {
@@ -218,6 +221,20 @@ func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
 	}
 }
 
+// groupRefusal explains why the helper was not born in its group of v2, or its
+// child in any; nil if that is not why it failed.
+func (p *Plan) groupRefusal(err error) error {
+	in := p.entrance()
+	step, isStep := errors.AsType[*launcher.StepError](err)
+	if in == nil || isStep && step.Step != "fork" {
+		return nil
+	}
+	if refused, ok := errors.AsType[*cgroupfs.Error](in.Explain(err)); ok {
+		return refused
+	}
+	return nil
+}
+
 // dirSteps changes the root and working directory, and looks up no name before
 // all that could lead outside is closed.
 func (p *Plan) dirSteps(prog *launcher.Program) {
@@ -280,20 +297,14 @@ func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
 
 // explain makes the error of a step one that says why.
 func (c *Cmd) explain(err error) error {
-	p := c.plan
-	step, isStep := errors.AsType[*launcher.StepError](err)
-	if in := p.entrance(); in != nil && (!isStep || step.Step == "fork") {
-		// It is born in a group, which may not let it.
-		if refused, ok := errors.AsType[*cgroupfs.Error](in.Explain(err)); ok {
-			return refused
-		}
-	}
-	if !isStep && p.Untrusted() && errors.Is(err, unix.EACCES) {
+	step, ok := errors.AsType[*launcher.StepError](err)
+	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
 		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
 	}
-	if !isStep {
+	if !ok {
 		return err
 	}
+	p := c.plan
 	switch {
 	case isJoin(step.Step):
 		return p.explainJoin(step.Step, step.Errno)
