@@ -44,10 +44,11 @@ test-user: ## Run all tests as an ordinary user
 	@.ci/test user $(TESTFLAGS)
 
 # Not of testkit: its storm and its crowds fork, which takes ten times as long
-# with the detector's memory to copy.
+# with the detector's memory to copy. Nor of the command: its scripts start it a
+# thousand times, and what it runs is in the other packages.
 .PHONY: race
 race: ## Run the short tests under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(TESTFLAGS) $$($(GO) list ./... | grep -v /testkit)
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(TESTFLAGS) $$($(GO) list ./... | grep -v -e /testkit -e /cmd/)
 
 # A module of its own: nsx depends on none of what it is compared with.
 .PHONY: oracle
