@@ -33,6 +33,7 @@ func (fs *FS) explainNoGroup(op, group string) error {
 	for _, h := range fs.hierarchies {
 		if h.Problem != "" {
 			e.Cause += " that can be looked at: " + h.Problem
+			e.Next = "run in the cgroup namespace of the mount, such as the host's"
 			break
 		}
 	}
