@@ -115,7 +115,7 @@ func TestEveryType(t *testing.T) {
 func TestProcessFields(t *testing.T) {
 	testkit.CheckLeaks(t)
 	comm, args := "a)\x1b[1m\n\xff (", []string{"weird\x1bname", "", "two\nlines", "\xff"}
-	p := startIn(t, testkit.Config{New: withUser("uts"), Comm: comm, Args: args})
+	p := startIn(t, testkit.Config{New: withUser("uts"), Comm: comm, Args: args, Mode: testkit.Stopped}) // so that it stays what it is
 	s := scan(t, Options{Details: AllDetails, Cgroups: true})
 	got := process(t, s, p)
 	if got.Comm != comm || !slices.Equal(got.Cmdline, args) {
