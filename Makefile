@@ -76,6 +76,18 @@ $(GOLANGCI):
 bench: build ## Time nsx beside its peers; writes docs/bench.md (run as root)
 	$(GO) run ./internal/bench -o docs/bench.md
 
+# One machine by hand: make lab KERNEL=7.2 LAYOUT=v2 RUN=TestName. Only a whole
+# matrix goes into the document.
+LAB = $(GO) run ./internal/lab $(if $(KERNEL),-kernel $(KERNEL)) $(if $(LAYOUT),-layout $(LAYOUT)) $(if $(RUN),-run '$(RUN)')
+
+.PHONY: lab
+lab: ## Run the tests on many kernels, in virtual machines (needs QEMU)
+	$(LAB) $(if $(KERNEL)$(LAYOUT)$(RUN),,-o docs/lab.md)
+
+.PHONY: lab-shell
+lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
+	$(LAB) -shell
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	for package in $$($(GO) list ./...); do \

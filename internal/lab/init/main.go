@@ -1,0 +1,180 @@
+// Init is PID 1 of the lab's virtual machines. It mounts what a system has,
+// with cgroups as the kernel's command line asks (nsx.layout=v2|hybrid|v1),
+// runs each test binary below /t as root, and switches the machine off.
+//
+// Tests write to the second serial port, apart from the kernel's messages. The
+// last line there is "NSX-EXIT N" with the number of binaries that failed.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	words := setUp()
+	out, err := os.OpenFile("/dev/ttyS1", os.O_RDWR, 0)
+	if err != nil {
+		fmt.Println("init:", err)
+		out = os.Stdout
+	}
+	raw(out)
+	if words["nsx.shell"] != "" {
+		run(exec.Command("/bin/setsid", "-c", "/bin/sh", "-l"), os.Stdout)
+	} else {
+		fmt.Fprintf(out, "NSX-EXIT %d\n", runTests(words, out))
+	}
+	_ = unix.IoctlSetInt(int(out.Fd()), unix.TCSBRK, 1) // drain
+	unix.Sync()
+	fmt.Println("init:", unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
+}
+
+// setUp makes a system of a bare kernel; what fails is told, and the tests
+// will find out.
+func setUp() map[string]string {
+	os.Setenv("PATH", "/bin")
+	os.Setenv("HOME", "/root")
+	mount("proc", "/proc", "proc", "")
+	mount("sysfs", "/sys", "sysfs", "")
+	mount("devtmpfs", "/dev", "devtmpfs", "")
+	mount("devpts", "/dev/pts", "devpts", "ptmxmode=0666")
+	mount("tmpfs", "/dev/shm", "tmpfs", "mode=1777")
+	mount("tmpfs", "/tmp", "tmpfs", "mode=1777")
+	mount("tmpfs", "/run", "tmpfs", "")
+	_ = os.Symlink("/proc/self/fd", "/dev/fd")
+	run(exec.Command("/bin/busybox", "--install", "-s", "/bin"), os.Stdout)
+	run(exec.Command("/bin/ip", "link", "set", "lo", "up"), os.Stdout)
+	for _, name := range []string{"ip", "unshare", "nsenter"} {
+		_ = os.Remove("/bin/" + name) // busybox's do less: the tests would mistake them
+	}
+	_ = unix.Sethostname([]byte("nsx-lab"))
+
+	words := map[string]string{}
+	line, err := os.ReadFile("/proc/cmdline")
+	report(err)
+	for word := range strings.FieldsSeq(string(line)) {
+		key, value, _ := strings.Cut(word, "=")
+		words[key] = value
+	}
+	mountCgroups(words["nsx.layout"])
+	return words
+}
+
+func mountCgroups(layout string) {
+	const top = "/sys/fs/cgroup"
+	if layout == "v2" {
+		mount("cgroup2", top, "cgroup2", "nsdelegate")
+		data, err := os.ReadFile(top + "/cgroup.controllers")
+		report(err)
+		for controller := range strings.FieldsSeq(string(data)) {
+			report(os.WriteFile(top+"/cgroup.subtree_control", []byte("+"+controller), 0))
+		}
+		return
+	}
+	mount("tmpfs", top, "tmpfs", "mode=755")
+	for _, controller := range v1Controllers() {
+		mount("cgroup", top+"/"+controller, "cgroup", controller)
+	}
+	mount("cgroup", top+"/systemd", "cgroup", "none,name=systemd")
+	if layout == "hybrid" {
+		mount("cgroup2", top+"/unified", "cgroup2", "nsdelegate")
+	}
+}
+
+// v1Controllers are those that /proc/cgroups has enabled. Newer kernels list
+// some that only v2 has; mounting those fails and is told.
+func v1Controllers() (names []string) {
+	data, err := os.ReadFile("/proc/cgroups")
+	report(err)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 4 && f[3] == "1" {
+			names = append(names, f[0])
+		}
+	}
+	return names
+}
+
+func mount(what, where, fstype, options string) {
+	report(os.MkdirAll(where, 0o755))
+	if err := unix.Mount(what, where, fstype, 0, options); err != nil {
+		fmt.Printf("init: mount %s at %s (%s): %v\n", fstype, where, options, err)
+	}
+}
+
+func report(err error) {
+	if err != nil {
+		fmt.Println("init:", err)
+	}
+}
+
+// raw keeps the terminal from adding carriage returns.
+func raw(f *os.File) {
+	t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	if err != nil {
+		return
+	}
+	t.Oflag &^= unix.OPOST
+	t.Lflag &^= unix.ECHO
+	_ = unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, t)
+}
+
+func runTests(words map[string]string, out *os.File) (failed int) {
+	binaries, err := filepath.Glob("/t/*/test")
+	report(err)
+	deeper, err := filepath.Glob("/t/*/*/test")
+	report(err)
+	all := slices.Sorted(slices.Values(append(binaries, deeper...)))
+	if len(all) == 0 {
+		fmt.Fprintln(out, "init: no test binary below /t")
+		return 1
+	}
+	for _, binary := range all {
+		dir := filepath.Dir(binary)
+		args := []string{"-test.v", "-test.short", "-test.timeout=150s"}
+		if pattern := words["nsx.run"]; pattern != "" {
+			args = append(args, "-test.run="+pattern)
+		}
+		fmt.Fprintf(out, "=== PACKAGE %s\n", strings.TrimPrefix(dir, "/t/"))
+		start := time.Now()
+		cmd := exec.Command(binary, args...)
+		cmd.Dir = dir
+		status := run(cmd, out)
+		fmt.Fprintf(out, "=== STATUS %d after %.1f s\n", status, time.Since(start).Seconds())
+		if status != 0 {
+			failed++
+		}
+	}
+	return failed
+}
+
+// run waits for the command, and for every orphan that dies meanwhile, as
+// PID 1 must.
+func run(cmd *exec.Cmd, out *os.File) (status int) {
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintln(out, "init:", err)
+		return 127
+	}
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			fmt.Fprintln(out, "init: wait:", err)
+			return 127
+		case pid == cmd.Process.Pid && ws.Signaled():
+			return 128 + int(ws.Signal())
+		case pid == cmd.Process.Pid:
+			return ws.ExitStatus()
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// packages have the tests that run in the lab.
+var packages = []string{"cgroupfs", "inspect", "enter", "internal/linux", "internal/launcher", "internal/testkit", "internal/tty", "cmd/nsx"}
+
+// buildTree makes the root file system in dir: our init, busybox for the tests'
+// shell commands, and a directory for each package with its test binary and
+// its testdata.
+func buildTree(dir string, packages []string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	for _, d := range []string{"bin", "etc", "proc", "sys", "dev", "run", "root"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := goTool("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "init"), "./internal/lab/init"); err != nil {
+		return err
+	}
+	for _, p := range packages {
+		to := filepath.Join(dir, "t", p)
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return err
+		}
+		if err := goTool("test", "-c", "-ldflags=-s -w", "-o", filepath.Join(to, "test"), "./"+p); err != nil {
+			return err
+		}
+		if data := filepath.Join(p, "testdata"); isDir(data) {
+			if err := os.CopyFS(filepath.Join(to, "testdata"), os.DirFS(data)); err != nil {
+				return err
+			}
+		}
+	}
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return fmt.Errorf("the tests need a shell: install the package busybox-static: %w", err)
+	}
+	data, err := os.ReadFile(busybox)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), data, 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+		"group":  "root:x:0:\nnogroup:x:65534:\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// goTool runs go for a static binary.
+func goTool(args ...string) error {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
+
+// writeCpio writes the tree as an initramfs, in the "newc" format of
+// Documentation/driver-api/early-userspace/buffer-format.rst. It is not
+// compressed: under emulation, unpacking takes longer than loading.
+func writeCpio(to, dir string) error {
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	inode := 0
+	entry := func(name string, mode uint32, data []byte) {
+		inode++
+		// Padded with zeros to four bytes after the header with the name, and
+		// after the data.
+		fmt.Fprintf(w, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+			inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0, name)
+		pad := func(n int) { _, _ = w.Write(make([]byte, (4-n%4)%4)) }
+		pad(110 + len(name) + 1)
+		_, _ = w.Write(data)
+		pad(len(data))
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || name == "." {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			entry(name, 0o040755, nil)
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		entry(name, 0o100000|uint32(info.Mode().Perm()), data)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	entry("TRAILER!!!", 0, nil)
+	if err := w.Flush(); err != nil { // which tells of every failed write before
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// lack is a feature that some cells do not have. A test that is skipped for it
+// is expected there, and is a failure everywhere else.
+type lack struct {
+	says    string   // how the skip's reason begins
+	since   string   // the first kernel that has it; "" if none has
+	until   string   // the first kernel that has it no more; "" if none
+	layouts []string // those that lack it; nil is all
+}
+
+// lacks is the table.
+var lacks = []lack{
+	// The machine's tests are root's, and its busybox has few programs.
+	{says: "needs an ordinary user"},
+	{says: "needs the program "},
+	{says: "needs a process whose memory cannot be read"}, // the fixture's FUSE is a module
+	{says: "needs a disk named vda"},
+	// Debian builds no kernel with these.
+	{says: "needs a kernel with RT_GROUP_SCHED"},
+	{says: "needs a blkio hierarchy with BFQ's weight alone"},
+	// The layouts.
+	{says: "needs hugetlb on v2", layouts: []string{"hybrid", "v1"}},
+	{says: "needs the cgroup v1 hierarchy of", layouts: []string{"v2"}},
+	{says: "needs a machine with cgroup v2 alone", layouts: []string{"hybrid"}},
+	{says: "needs a mounted cgroup v2 hierarchy", layouts: []string{"v1"}},
+	// Debian builds 6.12 without MEMCG_V1 and CPUSETS_V1.
+	{says: "needs the cgroup v1 hierarchy of memory", until: "6.12"},
+	{says: "needs the cgroup v1 hierarchy of cpuset", until: "6.12"},
+	{says: `needs a controller: controller "memory"`, until: "6.12", layouts: []string{"hybrid", "v1"}},
+	{says: `needs a controller: controller "cpuset"`, until: "6.12", layouts: []string{"hybrid", "v1"}},
+}
+
+// excused says whether a skip for that reason is expected in the cell.
+func excused(c cell, reason string) bool {
+	return slices.ContainsFunc(lacks, func(l lack) bool {
+		if !strings.HasPrefix(reason, l.says) || l.layouts != nil && !slices.Contains(l.layouts, c.layout) {
+			return false
+		}
+		switch {
+		case l.since != "" && older(c.kernel.version, l.since):
+			return true
+		case l.until != "" && !older(c.kernel.version, l.until):
+			return true
+		}
+		return l.since == "" && l.until == ""
+	})
+}
+
+// older compares versions such as 5.10 and 6.1.
+func older(a, b string) bool {
+	number := func(s string) (n int) {
+		var major, minor int
+		if _, err := fmt.Sscanf(s, "%d.%d", &major, &minor); err != nil {
+			panic(fmt.Sprintf("%q is no kernel version", s))
+		}
+		return major*1000 + minor
+	}
+	return number(a) < number(b)
+}
