@@ -48,7 +48,7 @@ func (b *binds) bind(pid int, wantPID bool) error {
 }
 
 func (b *binds) one(ns, path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := b.makeDirs(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("keeping the namespace: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
@@ -75,6 +75,21 @@ func (b *binds) one(ns, path string) error {
 	}
 	b.undo = append(b.undo, func() { _ = unix.Unmount(path, unix.MNT_DETACH) })
 	return nil
+}
+
+// makeDirs makes a directory, and those above it that are missing.
+func (b *binds) makeDirs(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := b.makeDirs(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	err := os.Mkdir(dir, 0o755)
+	if err == nil {
+		b.undo = append(b.undo, func() { os.Remove(dir) })
+	}
+	return err
 }
 
 // rollBack undoes all of it, the last first.

@@ -186,6 +186,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 		prog.Unshare("unshare(CLONE_NEWNS)", unix.CLONE_NEWNS)
 		prog.Mount("making our mounts private", "none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	}
+	p.insideSteps(prog)
 	// What takes rights is done before the fork, if it can be: the helper is not
 	// in the PID namespace and cannot be seen there, its child is.
 	late := p.options.MountProc || n != nil
@@ -235,16 +236,34 @@ func (p *Plan) groupRefusal(err error) error {
 	return nil
 }
 
-// dirSteps changes the root and working directory, and looks up no name before
-// all that could lead outside is closed.
+// dirSteps goes to the root and working directory, and closes all that could
+// lead outside.
+//
+// The propagation of mounts can be set from the root of a mount only (mount(2)),
+// which the new root need not be. So that becomes the root afterwards, unless a
+// working directory takes its place.
 func (p *Plan) dirSteps(prog *launcher.Program) {
 	if p.root != nil {
-		prog.Chroot("changing the root to "+p.rootOf, prog.File(p.root))
+		prog.Fchdir("going to "+p.rootOf, prog.File(p.root))
 	}
 	if p.dir != nil {
+		p.rootSteps(prog)
 		prog.Fchdir("going to the working directory", prog.File(p.dir))
 	}
 	prog.CloseFiles()
+}
+
+func (p *Plan) rootSteps(prog *launcher.Program) {
+	if p.root != nil {
+		prog.ChrootHere("changing the root to " + p.rootOf)
+	}
+}
+
+// insideSteps does what is left of dirSteps. From here on, names are looked up.
+func (p *Plan) insideSteps(prog *launcher.Program) {
+	if p.dir == nil {
+		p.rootSteps(prog)
+	}
 	if p.options.DirInside != "" {
 		prog.Chdir(p.options.DirInside)
 	}
@@ -273,8 +292,10 @@ func (p *Plan) forks() bool {
 
 // lastSteps becomes the command, or ends where that would begin.
 func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
+	if c.terminal != nil || c.plan.Untrusted() {
+		prog.Setsid() // else /dev/tty is our terminal, whatever its files are
+	}
 	if c.terminal != nil {
-		prog.Setsid()
 		prog.SetTerminal(launcher.Int(*c.terminal))
 	}
 	signal := unix.SIGKILL

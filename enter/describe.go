@@ -3,6 +3,8 @@ package enter
 import (
 	"fmt"
 	"strings"
+
+	"nsx/inspect"
 )
 
 // String is the plan for people, one step a line, in the order in which it is
@@ -34,8 +36,9 @@ func (p *Plan) String() string {
 	if p.options.DirInside != "" {
 		line("change the working directory to %s, looked up inside", p.options.DirInside)
 	}
+	p.options.New.describe(line)
 	if p.forks() {
-		line("fork, to be in the PID namespace")
+		line("fork, to be in the PID or time namespace")
 	}
 	if p.options.MountProc {
 		line("mount a new /proc, in a mount namespace of its own")
@@ -57,6 +60,39 @@ func (p *Plan) String() string {
 		line("become gid %d", *p.ids.gid)
 	}
 	return b.String()
+}
+
+// describe says which namespaces are made, and how.
+func (n *New) describe(line func(format string, args ...any)) {
+	if n == nil {
+		return
+	}
+	for _, t := range inspect.Types {
+		switch path := n.Bind[t]; {
+		case !n.has(t):
+		case path != "":
+			line("make a new %s namespace, kept by %s", t, path)
+		default:
+			line("make a new %s namespace", t)
+		}
+	}
+	for _, m := range []struct {
+		kind string
+		ids  inspect.IDMap
+	}{{"users", n.UIDs}, {"groups", n.GIDs}} {
+		if len(m.ids) > 0 {
+			line("map %s %s", m.kind, m.ids)
+		}
+	}
+	if n.Monotonic != nil {
+		line("set the monotonic clock %d s off", *n.Monotonic)
+	}
+	if n.Boottime != nil {
+		line("set the boottime clock %d s off", *n.Boottime)
+	}
+	if n.MountProc != "" {
+		line("mount a new /proc at %s", n.MountProc)
+	}
 }
 
 // String is the rights for people.

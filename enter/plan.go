@@ -56,9 +56,8 @@ func AllOf(t *inspect.Target) []Request {
 // Options say what a command gets besides namespaces. The zero value is what
 // one expects of entering a container.
 type Options struct {
-	// Of is the process that TargetRoot, TargetDir, the rights and the ids are
-	// of; nil: the one whose mount namespace, or else user namespace, is
-	// joined.
+	// Of is the process that TargetRoot, TargetDir and the ids are of; nil: the
+	// one whose mount namespace, or else user namespace, is joined.
 	Of *inspect.Target
 	// Root is a directory of ours that becomes the root directory. Without it,
 	// that is the root of the process whose mount namespace is joined, or, with
@@ -80,7 +79,10 @@ type Options struct {
 	KeepCredentials      bool
 	// Privileged leaves the command our rights when it is the target's own
 	// code, that is when the mount namespace is joined. By default it gets the
-	// target's bounding set, no_new_privs and security label.
+	// bounding set, no_new_privs and security label of the process whose mount
+	// namespace that is, or of one that is in it if a namespace is named: ours
+	// if there is none. It must not be run outside of that process's user
+	// namespace, where the bounding set means more.
 	Privileged bool
 	// Cgroup starts the command in the target's cgroups, Inside in others. That
 	// stays the caller's to close.
@@ -207,8 +209,8 @@ func (p *Plan) build(requests []Request) error {
 			return err
 		}
 	}
-	if p.Has(inspect.Mnt) && !p.options.Privileged && p.of != nil {
-		p.rights = rightsOf(of, p.of.status)
+	if err := p.chooseRights(mnt); err != nil {
+		return err
 	}
 	if p.options.Cgroup {
 		if of == nil {

@@ -1,7 +1,13 @@
 package enter
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
 	"nsx/internal/launcher"
@@ -21,9 +27,84 @@ type label struct {
 	path, text string
 }
 
-// rightsOf reads a process's rights.
-func rightsOf(t *inspect.Target, status inspect.Status) *rights {
-	return &rights{t.Name(), status.Bounding, status.NoNewPrivs, labelOf(t)}
+// chooseRights limits a command that is the target's own code to the rights of
+// the process whose mount namespace it is, whoever else is named: that process
+// had the files written that are run. mnt is nil if a namespace is named.
+func (p *Plan) chooseRights(mnt *inspect.Target) error {
+	i := slices.IndexFunc(p.Joins, func(j Join) bool { return j.ID.Type == inspect.Mnt })
+	if i < 0 || p.options.Privileged {
+		return nil
+	}
+	join := p.Joins[i]
+	if mnt == nil {
+		var err error
+		if mnt, err = resident(join.ID); err != nil {
+			return fmt.Errorf("looking for a process in %s, whose rights the command is to have: %w", join.ID, err)
+		}
+		if mnt != nil {
+			defer mnt.Close()
+		}
+	}
+	if err := p.checkHome(join, mnt); err != nil || mnt == nil {
+		return err
+	}
+	status, err := mnt.Status()
+	if err != nil {
+		return explainOpen("the status", mnt, err)
+	}
+	p.rights = &rights{mnt.Name(), status.Bounding, status.NoNewPrivs, labelOf(mnt)}
+	return nil
+}
+
+// resident is a process in the namespace, nil if there is none.
+func resident(id inspect.ID) (*inspect.Target, error) {
+	s, err := inspect.Scan(context.Background(), inspect.Options{})
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.Pin(id, inspect.Options{})
+	switch {
+	case errors.Is(err, inspect.ErrNotFound):
+		return nil, nil
+	case err == nil && t.PID == 0:
+		return nil, t.Close()
+	}
+	return t, err
+}
+
+// checkHome refuses to run code of another user namespace in ours. A process
+// has whatever bounding set it likes in one of its own (user_namespaces(7)), and
+// the same set is worth everything here. mnt is nil if no process is known.
+func (p *Plan) checkHome(join Join, mnt *inspect.Target) error {
+	var own unix.Stat_t
+	err := unix.Stat("/proc/thread-self/ns/user", &own)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil // a kernel without user namespaces
+	case err != nil:
+		return fmt.Errorf("looking at our own user namespace: %w", err)
+	}
+	var home inspect.ID
+	if mnt == nil {
+		o, err := ownerOf(join.file)
+		if err != nil {
+			return nil //nolint:nilerr // it is one above ours: joining will be refused
+		}
+		home = o.id
+	} else {
+		file, id, err := mnt.OpenNamespace(inspect.User)
+		if err != nil {
+			return explainOpen("the user namespace", mnt, err)
+		}
+		file.Close()
+		home = id
+	}
+	joined := slices.ContainsFunc(p.Joins, func(j Join) bool { return j.ID == home })
+	if home.Inode == own.Ino || joined {
+		return nil
+	}
+	return &Error{text: fmt.Sprintf("joining %s of %s without %s: its programs have rights only in that user namespace, and would have ours: join it too (-U, or --user with the same target), or give them our rights with --privileged",
+		join.ID, join.From, home)}
 }
 
 // labelOf reads the label that AppArmor or SELinux gave the process; nil if

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"nsx/enter"
 	"nsx/inspect"
@@ -36,7 +39,9 @@ func newForeach(s streams) *cobra.Command {
 ` + targetHelp + `
 
 A header says whose output follows; with --prefix each line says so itself. With
--P several run at a time, and the output of each comes when it has ended.
+-P several run at a time, and the output of each comes when it has ended. With
+one at a time and no --prefix, signals and the terminal are CMD's as in enter;
+^C ends the others too.
 
 Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
 		Example: `  nsx foreach net -- ip -br addr
@@ -100,12 +105,19 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		mu.Lock()
 		defer mu.Unlock()
 		worst = max(worst, j.Status)
-		if o.format == "json" || !o.captures() || j.gone {
+		switch {
+		case !o.captures() && j.Status == 128+int(unix.SIGINT):
+			return &interruptedError{unix.SIGINT}
+		case o.format == "json" || !o.captures() || j.gone:
 			return nil
 		}
 		return o.print(s, j)
 	}
-	if err := o.runAll(s, jobs, done); err != nil {
+	err = o.runAll(s, jobs, done)
+	if by, ok := errors.AsType[*interruptedError](err); ok {
+		return &statusError{status: max(worst, 128+int(by.signal))}
+	}
+	if err != nil {
 		return own(err)
 	}
 	if o.format == "json" {
@@ -121,6 +133,28 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		return &statusError{status: worst}
 	}
 	return nil
+}
+
+// interruptedError says that no more commands are to be run: the last one was
+// ended by ^C, or somebody sent us a signal, which that one got too.
+type interruptedError struct{ signal syscall.Signal }
+
+func (e *interruptedError) Error() string { return unix.SignalName(e.signal) }
+
+// interruptions are the signals that would end this program if they were not
+// handed on to the command. Nothing is handed on to several at once: the signal
+// ends us, and with us all of them.
+func (o *foreachOptions) interruptions() (signals <-chan os.Signal, stop func()) {
+	if o.captures() {
+		return nil, func() {}
+	}
+	c := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(c, sig)
+		}
+	}
+	return c, func() { signal.Stop(c) }
 }
 
 // jobs are what to run: in each namespace of the one type, or in each target.
@@ -168,7 +202,12 @@ func namespaceJobs(ctx context.Context, typ inspect.Type) ([]*job, error) {
 		}
 		j.resolve = func() ([]enter.Request, *inspect.Target, error) {
 			t, err := snapshot.Pin(n.ID(), options)
-			return []enter.Request{{Type: typ, Target: t}}, t, err
+			requests := []enter.Request{{Type: typ, Target: t}}
+			if err == nil && typ == inspect.Mnt && t.PID != 0 {
+				// What is run is the target's, and has rights there only.
+				requests = append(requests, enter.Request{Type: inspect.User, Target: t})
+			}
+			return requests, t, err
 		}
 		jobs = append(jobs, j)
 	}
@@ -197,17 +236,24 @@ func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) e
 			}
 		})
 	}
+	signals, stop := o.interruptions()
+	defer stop()
 	var failure error
 	for _, j := range jobs {
 		select {
 		case queue <- j:
 			continue
 		case failure = <-errs:
+		case sig := <-signals:
+			failure = &interruptedError{sig.(syscall.Signal)}
 		}
 		break
 	}
 	close(queue)
 	wg.Wait()
+	if failure == nil && len(errs) > 0 {
+		failure = <-errs // of the last one
+	}
 	return failure
 }
 
@@ -250,7 +296,7 @@ func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) erro
 		}
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
-	return cmd.Run()
+	return cmd.Accompany()
 }
 
 // capture runs a command and keeps what it prints.

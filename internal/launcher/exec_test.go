@@ -108,7 +108,8 @@ func TestScriptWithoutShell(t *testing.T) {
 		defer dir.Close()
 		var p Program
 		p.Unshare("unshare(user)", unix.CLONE_NEWUSER)
-		p.Chroot("chroot", p.File(dir))
+		p.Fchdir("chroot", p.File(dir))
+		p.ChrootHere("chroot")
 		p.Exec("/tool", "")
 		failsAt(t, &p, Attr{Way: way}, "exec /tool by /bin/sh", unix.ENOENT)
 	})

@@ -189,7 +189,8 @@ func TestCheckDir(t *testing.T) {
 		var p Program
 		p.Unshare("unshare(user)", unix.CLONE_NEWUSER)
 		p.CheckDir("the first")
-		p.Chroot("chroot", p.File(dirs[0]))
+		p.Fchdir("chroot", p.File(dirs[0]))
+		p.ChrootHere("chroot")
 		p.CheckDir("inside")
 		p.Fchdir("fchdir", p.File(dirs[1]))
 		p.CheckDir("outside")

@@ -126,10 +126,9 @@ func (p *Program) Fchdir(name string, dir Arg) Step {
 	return p.Call(name, unix.SYS_FCHDIR, dir)
 }
 
-// Chroot changes root and working directory to an open directory.
-func (p *Program) Chroot(name string, dir Arg) {
-	p.Fchdir(name, dir)
-	p.Call(name, unix.SYS_CHROOT, p.String("."))
+// ChrootHere makes the working directory the root directory.
+func (p *Program) ChrootHere(name string) Step {
+	return p.Call(name, unix.SYS_CHROOT, p.String("."))
 }
 
 // CheckDir fails with ENOENT if the working directory is not below the root:

@@ -12,7 +12,8 @@ import (
 //
 //   - SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are handed on;
 //   - so are SIGINT, SIGQUIT and SIGTSTP, unless they are the terminal's, which
-//     sent them to the command as well;
+//     sent them to the command as well; but SIGTSTP stops this program alone
+//     if the command is in a session of its own;
 //   - when the command stops, so does this program, for the shell to see, and
 //     when this program is continued so is the command. What ^Z and a read in
 //     the background mean is left to the command.
@@ -30,6 +31,14 @@ func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
 			}
 		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP:
 			if hearsKeyboard(p.Pid) {
+				return
+			}
+			// Nobody could continue it in a session of its own, where the kernel
+			// does not let a keyboard stop it either.
+			if sig == unix.SIGTSTP && !inOurSession(p.Pid) {
+				if isJob() {
+					stopSelf()
+				}
 				return
 			}
 		}

@@ -58,6 +58,13 @@ func isJob() bool {
 	return err == nil && parent == own && foreground() != 0
 }
 
+// inOurSession says whether a process is in the same session as this one.
+func inOurSession(pid int) bool {
+	theirs, err := unix.Getsid(pid)
+	own, ownErr := unix.Getsid(0)
+	return err == nil && ownErr == nil && theirs == own
+}
+
 // control calls fn with a file's descriptor. Unlike Fd, it leaves the file's
 // blocking mode alone.
 func control(f *os.File, fn func(fd int) error) error {
