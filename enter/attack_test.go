@@ -267,14 +267,17 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
-// Ten thousand entries of all eight types while the garbage collector runs, with
-// descriptor 0 closed for a part of them.
+// Thousands of entries of all eight types while the garbage collector runs, with
+// descriptor 0 closed for a part of them. NSX_ENTRIES is how many.
 func TestManyEntries(t *testing.T) {
 	types := slices.Clone(testkit.AllNS)
 	testkit.RequireNS(t, types...)
-	runs := 10_000
+	runs := 2_000
 	if testing.Short() || os.Geteuid() != 0 {
 		runs = 500
+	}
+	if n, err := strconv.Atoi(os.Getenv("NSX_ENTRIES")); err == nil {
+		runs = n
 	}
 	p := testkit.Start(t, testkit.Config{New: types})
 	plan := planFor(t, strconv.Itoa(p.PID))
@@ -311,5 +314,49 @@ func TestManyEntries(t *testing.T) {
 		if err := do(); err != nil {
 			t.Fatalf("entry %d: %v", i, err)
 		}
+	}
+}
+
+// With input from a file there is no terminal to take the place of ours, but
+// /dev/tty would still be it, if the command were in our session.
+func TestSessionOfItsOwn(t *testing.T) {
+	pid := boxed(t)
+	plan := planFor(t, strconv.Itoa(pid))
+	got, err := output(t, Command(plan, "sh", "-c", "cut -d' ' -f6 /proc/$$/stat; echo $$"))
+	session, self, _ := strings.Cut(strings.TrimSpace(got), "\n")
+	if err != nil || session != self {
+		t.Errorf("in session %q as process %q, %v", session, self, err)
+	}
+}
+
+// Code of a user namespace has rights there, and must not run outside of it.
+func TestCodeStaysInItsUserNamespace(t *testing.T) {
+	testkit.RequireRoot(t)
+	testkit.RequireNS(t, "user", "mnt")
+	p := testkit.Start(t, testkit.Config{New: []string{"user", "mnt"}, UID: 1000})
+	target, err := inspect.Resolve(t.Context(), strconv.Itoa(p.PID), inspect.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	alone := []Request{{inspect.Mnt, target}}
+	if _, err := NewPlan(alone, Options{}); err == nil || !strings.Contains(err.Error(), "--privileged") {
+		t.Errorf("its mount namespace alone: %v", err)
+	}
+	for _, c := range []struct {
+		requests []Request
+		options  Options
+	}{
+		{append(alone, Request{inspect.User, target}), Options{}},
+		{alone, Options{Privileged: true}},
+	} {
+		plan, err := NewPlan(c.requests, c.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Command(plan, "true").Run(); err != nil {
+			t.Error(err)
+		}
+		plan.Close()
 	}
 }

@@ -24,12 +24,12 @@ func TestMany(t *testing.T) {
 	testkit.RequireNS(t, testkit.AllNS...)
 	target := testkit.Start(t, testkit.Config{New: testkit.AllNS})
 	bothWays(t, func(t *testing.T, way Way) {
-		runs := 2_000
+		runs := 1_000
 		switch {
 		case testing.Short():
 			runs = 300
 		case way == Clone:
-			runs = 500 // each copies the page tables of all this garbage
+			runs = 200 // each copies the page tables of all this garbage
 		}
 		defer makeGarbage(64)()
 		process := pidfd(t, target.PID)
