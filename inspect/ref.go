@@ -51,7 +51,7 @@ func ParseRef(word string) (Ref, error) {
 	switch {
 	case word == "":
 		return r, fmt.Errorf("the target is empty: name a process (5151) or a namespace (net:[4026531840])")
-	case strings.HasPrefix(word, "/"), strings.HasPrefix(word, "./"), strings.HasPrefix(word, "../"):
+	case strings.HasPrefix(word, "/"), strings.HasPrefix(word, "./"), strings.HasPrefix(word, "../"), word == ".", word == "..":
 		r.Kind, r.Path = RefFile, word
 		return r, nil
 	case word == "self":
@@ -76,7 +76,7 @@ func ParseRef(word string) (Ref, error) {
 		if err != nil {
 			return r, fmt.Errorf("target %q: %w", word, err)
 		}
-		if id.Inode < minInode {
+		if id.Inode <= minInode {
 			return r, fmt.Errorf("target %q: inode numbers of namespaces are all above %d", word, minInode)
 		}
 		r.Kind, r.ID = RefNamespace, id
@@ -99,7 +99,7 @@ func (r Ref) number(s string) (Ref, error) {
 		return r, fmt.Errorf("target %q: %q is no PID: want a decimal number", r.Word, pid)
 	case n <= maxPID:
 		r.Kind, r.PID = RefProcess, int(n)
-	case n >= minInode && !thread:
+	case n > minInode && !thread:
 		r.Kind, r.ID.Inode, r.AnyType = RefNamespace, n, true
 		if strings.HasPrefix(r.Word, "pid:") {
 			r.ID.Type, r.AnyType = PID, false
