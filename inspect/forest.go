@@ -29,7 +29,8 @@ func (s *Snapshot) PIDForest() []*Node {
 
 // forest hangs each wanted namespace below the one that above names. User
 // namespaces come after what their owner owns otherwise, so that a subtree
-// does not part siblings.
+// does not part siblings. There is no ring in the kernel, but an inode number
+// that was used again while the scan ran may look like one: it is cut open.
 func (s *Snapshot) forest(above func(*Namespace) (ID, bool), want func(*Namespace) bool) []*Node {
 	nodes := make(map[ID]*Node, len(s.Namespaces))
 	for i := range s.Namespaces {
@@ -38,6 +39,13 @@ func (s *Snapshot) forest(above func(*Namespace) (ID, bool), want func(*Namespac
 		}
 	}
 	var roots []*Node
+	parents := map[*Node]*Node{}
+	isBelow := func(n, top *Node) bool {
+		for n != nil && n != top {
+			n = parents[n]
+		}
+		return n == top
+	}
 	for _, users := range []bool{false, true} {
 		for i := range s.Namespaces {
 			n := &s.Namespaces[i]
@@ -46,7 +54,8 @@ func (s *Snapshot) forest(above func(*Namespace) (ID, bool), want func(*Namespac
 			}
 			node := nodes[n.ID()]
 			id, known := above(n)
-			if parent := nodes[id]; known && parent != nil && parent != node {
+			if parent := nodes[id]; known && parent != nil && !isBelow(parent, node) {
+				parents[node] = parent
 				parent.Children = append(parent.Children, node)
 			} else {
 				roots = append(roots, node)

@@ -2,8 +2,12 @@ package inspect
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+
+	"nsx/internal/testkit"
 )
 
 // draw writes a forest as indented lines.
@@ -42,26 +46,98 @@ user:[1]
 	}
 }
 
-func TestSets(t *testing.T) {
-	other := boot
-	other[Net] = 77
-	g := newGrouping([]Process{
-		{PID: 1, NS: boot, State: 'S'},
-		{PID: 2, NS: boot, State: 'S', KernelThread: true},
-		{PID: 5, PPID: 1, NS: other, State: 'S', StartTicks: 9},
-		{PID: 6, PPID: 5, NS: other, State: 'S', StartTicks: 10},
-		{PID: 7, PPID: 1, NS: other, State: 'S', StartTicks: 11},
-		{PID: 8, PPID: 1, NS: NSSet{User: boot[User], PID: boot[PID]}, State: Zombie},
-		{PID: 9, PPID: 1, State: 'S'}, // unreadable
-	})
-	_, sets := g.finish(true)
-	if len(sets) != 2 {
-		t.Fatalf("%+v", sets)
+// ids lists a forest's namespaces from the top, and checks its order: sorted
+// below each node, user namespaces last.
+func ids(t *testing.T, nodes []*Node) (list []ID) {
+	t.Helper()
+	if !slices.IsSortedFunc(nodes, func(a, b *Node) int {
+		if users := a.ID.Type == User; users != (b.ID.Type == User) {
+			if users {
+				return 1
+			}
+			return -1
+		}
+		return compareIDs(a.ID, b.ID)
+	}) {
+		t.Errorf("not in order:\n%s", draw(nodes, 0))
 	}
-	if s := sets[0]; s.NS != other || s.NProcs != 3 || s.Leader.PID != 5 || len(s.Apart) != 1 || s.Apart[0] != Net {
-		t.Errorf("%+v, led by %+v", s, s.Leader)
+	for _, n := range nodes {
+		list = append(append(list, n.ID), ids(t, n.Children)...)
 	}
-	if s := sets[1]; s.NS != boot || s.NProcs != 2 || s.Leader.PID != 1 || s.Apart == nil || len(s.Apart) != 0 {
-		t.Errorf("%+v, led by %+v", s, s.Leader)
+	return list
+}
+
+// checkForests fails unless each namespace is at exactly one place.
+func checkForests(t *testing.T, s *Snapshot) {
+	t.Helper()
+	var all, pids []ID
+	for _, n := range s.Namespaces {
+		all = append(all, n.ID())
+		if n.Type == PID {
+			pids = append(pids, n.ID())
+		}
 	}
+	for _, c := range []struct {
+		forest []*Node
+		want   []ID
+	}{{s.OwnerForest(), all}, {s.PIDForest(), pids}} {
+		got := ids(t, c.forest)
+		slices.SortFunc(got, compareIDs)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("got %v\nwant %v", got, c.want)
+		}
+	}
+}
+
+// TestForestsOfAnything: no namespace is lost or shown twice, whatever the
+// scan thought to see. A namespace above itself, rings and owners that are not
+// there included.
+func TestForestsOfAnything(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		s := &Snapshot{}
+		pick := func() *uint64 {
+			n := random.Uint64N(12)
+			if n == 0 {
+				return nil
+			}
+			return &n
+		}
+		for _, typ := range []Type{Net, PID, User} {
+			for inode := range uint64(8) {
+				s.Namespaces = append(s.Namespaces, Namespace{Type: typ, Inode: inode + 1, Owner: pick(), Parent: pick()})
+			}
+		}
+		checkForests(t, s)
+		if t.Failed() {
+			t.Fatalf("%s", draw(s.OwnerForest(), 0))
+		}
+	}
+}
+
+func TestForestsOfTheMachine(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := startIn(t, testkit.Config{New: []string{"user", "pid", "net"}, Depth: 3})
+	s := scan(t, Options{Relations: true})
+	checkForests(t, s)
+	// Each level hangs below the one before.
+	checkPath := func(forest []*Node, typ Type) {
+		var want []ID
+		for _, pid := range p.Levels {
+			want = append(want, s.Process(pid).NS.ID(typ))
+		}
+		var at []ID
+		for depth := 0; len(at) < len(want); depth++ {
+			i := slices.IndexFunc(forest, func(n *Node) bool { return slices.Contains(ids(t, []*Node{n}), want[len(at)]) })
+			if i < 0 {
+				t.Fatalf("%s is not below %v", want[len(at)], at)
+			}
+			if forest[i].ID == want[len(at)] {
+				at = append(at, forest[i].ID)
+			}
+			forest = forest[i].Children
+		}
+	}
+	checkPath(s.PIDForest(), PID)
+	checkPath(s.OwnerForest(), User)
 }
