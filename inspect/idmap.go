@@ -7,10 +7,14 @@ import (
 )
 
 // IDRange is one line of /proc/PID/uid_map or gid_map (user_namespaces(7)):
-// Count ids from Inside on, in the user namespace, are those from Outside on.
+// Count ids from Inside on, in the user namespace, are those from Outside on,
+// which is 4294967295 if that one does not exist in the reader's.
 type IDRange struct {
 	Inside, Outside, Count uint32
 }
+
+// noID is (uid_t)-1, which is nobody's id.
+const noID = 1<<32 - 1
 
 // IDMap is the whole file.
 type IDMap []IDRange
@@ -31,6 +35,10 @@ func ParseIDMap(text string) (IDMap, error) {
 			}
 			n[i] = uint32(v)
 		}
+		// The kernel takes no such map (map_write in kernel/user_namespace.c).
+		if uint64(n[0])+uint64(n[2]) > noID || n[2] == 0 {
+			return nil, fmt.Errorf("%q is no line of an id map: it maps nothing, or ids above %d", strings.TrimSpace(line), uint32(noID-1))
+		}
 		m = append(m, IDRange{n[0], n[1], n[2]})
 	}
 	return m, nil
@@ -40,7 +48,7 @@ func ParseIDMap(text string) (IDMap, error) {
 // one.
 func (m IDMap) Inside(outside uint32) (uint32, bool) {
 	for _, r := range m {
-		if outside >= r.Outside && outside-r.Outside < r.Count {
+		if r.Outside != noID && outside >= r.Outside && outside-r.Outside < r.Count {
 			return r.Inside + (outside - r.Outside), true
 		}
 	}

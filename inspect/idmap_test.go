@@ -2,8 +2,12 @@ package inspect
 
 import (
 	"math"
+	"os"
 	"reflect"
+	"strconv"
 	"testing"
+
+	"nsx/internal/testkit"
 )
 
 func TestParseIDMap(t *testing.T) {
@@ -18,7 +22,10 @@ func TestParseIDMap(t *testing.T) {
 	if got, err := ParseIDMap(""); err != nil || got != nil || got.String() != "nothing" {
 		t.Errorf("an empty map: %v, %v", got, err)
 	}
-	for _, text := range []string{"0 0\n", "0 0 1 1\n", "a 0 1\n", "0 0 4294967296\n", "-1 0 1\n"} {
+	for _, text := range []string{
+		"0 0\n", "0 0 1 1\n", "a 0 1\n", "0 0 4294967296\n", "-1 0 1\n", "\n",
+		"0 0 0\n", "4294967295 0 1\n", "1 0 4294967295\n",
+	} {
 		if got, err := ParseIDMap(text); err == nil {
 			t.Errorf("%q: %v, want an error", text, got)
 		}
@@ -28,6 +35,8 @@ func TestParseIDMap(t *testing.T) {
 func TestIDMapEdges(t *testing.T) {
 	m := IDMap{{0, 1000, 1}, {10, 2000, 5}}
 	all := IDMap{{0, 0, math.MaxUint32}}
+	last := IDMap{{math.MaxUint32 - 1, 7, 1}}
+	hidden := IDMap{{0, math.MaxUint32, math.MaxUint32}} // as read in another user namespace
 	for _, c := range []struct {
 		m             IDMap
 		outside, want uint32
@@ -42,6 +51,11 @@ func TestIDMapEdges(t *testing.T) {
 		{all, 0, 0, true},
 		{all, math.MaxUint32 - 1, math.MaxUint32 - 1, true},
 		{all, math.MaxUint32, 0, false},
+		{last, 7, math.MaxUint32 - 1, true},
+		{last, 8, 0, false},
+		{hidden, math.MaxUint32, 0, false},
+		{hidden, 0, 0, false},
+		{nil, 0, 0, false},
 	} {
 		if got, ok := c.m.Inside(c.outside); got != c.want || ok != c.ok {
 			t.Errorf("%s: %d is %d, %v inside; want %d, %v", c.m, c.outside, got, ok, c.want, c.ok)
@@ -52,18 +66,44 @@ func TestIDMapEdges(t *testing.T) {
 			t.Errorf("%s: Has(%d) is %v", m, id, !want)
 		}
 	}
+	if !all.Has(0) || !all.Has(math.MaxUint32-1) || all.Has(math.MaxUint32) || !last.Has(math.MaxUint32-1) || last.Has(math.MaxUint32) || !hidden.Has(0) {
+		t.Errorf("%s, %s, %s", all, last, hidden)
+	}
+	if got := IDMap.String(all); got != "0-4294967294 from 0" {
+		t.Error(got)
+	}
+}
+
+func TestIDMapOfAProcess(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := startIn(t, testkit.Config{New: []string{"user"}})
+	target := resolve(t, strconv.Itoa(p.PID))
+	for name, own := range map[string]int{"uid_map": os.Geteuid(), "gid_map": os.Getegid()} {
+		m, err := target.IDMap(name)
+		if inside, ok := m.Inside(uint32(own)); err != nil || inside != 0 || !ok || !m.Has(0) || m.Has(math.MaxUint32) {
+			t.Errorf("%s: %s, %v; %d is %d, %v", name, m, err, own, inside, ok)
+		}
+	}
+	p.Kill()
+	if m, err := target.IDMap("uid_map"); !IsGone(err) {
+		t.Errorf("of a dead process: %s, %v", m, err)
+	}
 }
 
 func FuzzParseIDMap(f *testing.F) {
 	f.Add("0 1000 1\n")
+	f.Add("0 4294967295 4294967295\n1 2\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := ParseIDMap(text)
 		if err != nil {
 			return
 		}
 		for _, r := range m {
-			if r.Count > 0 && !m.Has(r.Inside) {
-				t.Errorf("%q: %v has no %d", text, m, r.Inside)
+			if r.Count == 0 || !m.Has(r.Inside) || !m.Has(r.Inside+r.Count-1) || m.Has(math.MaxUint32) {
+				t.Errorf("%q: %s", text, m)
+			}
+			if inside, ok := m.Inside(r.Outside); ok && !m.Has(inside) {
+				t.Errorf("%q: %d is %d, which is not in %s", text, r.Outside, inside, m)
 			}
 		}
 	})

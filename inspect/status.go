@@ -38,7 +38,7 @@ func (t *Target) Status() (Status, error) {
 //	CapBnd:	000001ffffffffff
 func parseStatus(text string) (Status, error) {
 	var s Status
-	var seen int
+	missing := map[string]bool{"Uid": true, "Gid": true, "CapBnd": true} // older kernels lack the others
 	for line := range strings.Lines(text) {
 		name, rest, _ := strings.Cut(line, ":")
 		fields := strings.Fields(rest)
@@ -54,10 +54,8 @@ func parseStatus(text string) (Status, error) {
 			}
 		case name == "Tgid" && len(fields) == 1:
 			s.PID, err = strconv.Atoi(fields[0])
-			seen--
 		case name == "NSpid" && len(fields) > 0: // Linux 4.1
 			s.NSPID, err = strconv.Atoi(fields[len(fields)-1])
-			seen--
 		case name == "CapBnd" && len(fields) == 1:
 			s.Bounding, err = strconv.ParseUint(fields[0], 16, 64)
 		case name == "NoNewPrivs" && len(fields) == 1: // Linux 4.10
@@ -65,16 +63,15 @@ func parseStatus(text string) (Status, error) {
 			continue
 		case name == "Seccomp" && len(fields) == 1:
 			s.Seccomp, err = strconv.Atoi(fields[0])
-			seen--
 		default:
 			continue
 		}
 		if err != nil {
 			return Status{}, fmt.Errorf("status: %q: %w", strings.TrimSpace(line), err)
 		}
-		seen++
+		delete(missing, name)
 	}
-	if seen < 3 {
+	if len(missing) > 0 {
 		return Status{}, fmt.Errorf("status: no Uid, Gid or CapBnd line in %d bytes", len(text))
 	}
 	return s, nil

@@ -1,8 +1,16 @@
 package inspect
 
 import (
+	"errors"
 	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/testkit"
 )
 
 func TestParseStatus(t *testing.T) {
@@ -11,7 +19,12 @@ func TestParseStatus(t *testing.T) {
 	if got, err := parseStatus(text); err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	for _, text := range []string{"", "Uid:\t1\t2\t3\t4\n", "Uid:\tx\tx\tx\tx\nGid:\t1\t1\t1\t1\nCapBnd:\t0\n", "Uid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\nCapBnd:\tz\n"} {
+	// Linux 4.0 had less to say.
+	want = Status{UID: 2, GID: 6, Bounding: 1}
+	if got, err := parseStatus("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nCapBnd:\t0000000000000001\n"); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	for _, text := range []string{"Tgid:\t5\nNSpid:\t5\nSeccomp:\t0\n", strings.Repeat("Uid:\t1\t1\t1\t1\n", 3), strings.Replace(text, "\t70", "\tx", 1), strings.Replace(text, "\t2\n", "\t99999999999999999999\n", 1), "", "Uid:\t1\t2\t3\t4\n", "Uid:\tx\tx\tx\tx\nGid:\t1\t1\t1\t1\nCapBnd:\t0\n", "Uid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\nCapBnd:\tz\n"} {
 		if got, err := parseStatus(text); err == nil {
 			t.Errorf("%q: %+v, want an error", text, got)
 		}
@@ -25,7 +38,84 @@ func TestStatusOfSelf(t *testing.T) {
 	}
 }
 
+// TestStatusOfAProcess has names that look like lines of status.
+func TestStatusOfAProcess(t *testing.T) {
+	testkit.CheckLeaks(t)
+	for _, comm := range []string{"a\nUid:\t7 7 7 7", "a\nNSpid:\t77", "Tgid:\t7\nGid: 7"} {
+		p := startIn(t, testkit.Config{New: withUser("pid"), Comm: comm})
+		target := resolve(t, strconv.Itoa(p.PID))
+		got, err := target.Status()
+		if err != nil || got.PID != p.PID || got.NSPID != 1 || got.UID != uint32(os.Geteuid()) || got.GID != uint32(os.Getegid()) || got.NoNewPrivs || got.Bounding == 0 {
+			t.Errorf("%q: %+v, %v", comm, got, err)
+		}
+		p.Kill()
+		if got, err := target.Status(); !IsGone(err) {
+			t.Errorf("of a dead process: %+v, %v", got, err)
+		}
+	}
+	p := startIn(t, testkit.Config{Mode: testkit.ThreadElsewhere, New: withUser("uts")})
+	thread := resolve(t, strconv.Itoa(p.PID)+"/"+strconv.Itoa(p.Thread))
+	if got, err := thread.Status(); err != nil || got.PID != p.PID {
+		t.Errorf("of a thread: %+v, %v", got, err)
+	}
+	if got, err := (&Target{ID: ID{Net, 1}}).Status(); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("of a namespace: %+v, %v", got, err)
+	}
+}
+
+func TestStatusOfTheLimited(t *testing.T) {
+	testkit.CheckLeaks(t)
+	setpriv := testkit.RequireProgram(t, "setpriv")
+	args := []string{"--no-new-privs", "sh", "-c", "echo; exec sleep 30"}
+	if os.Geteuid() == 0 {
+		args = append([]string{"--bounding-set=-sys_admin"}, args...)
+	}
+	cmd := exec.Command(setpriv, args...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	var ready [1]byte
+	if _, err := out.Read(ready[:]); err != nil {
+		t.Fatal(err)
+	}
+	own, err := resolve(t, "self").Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := own.Bounding
+	if os.Geteuid() == 0 {
+		want &^= 1 << unix.CAP_SYS_ADMIN
+	}
+	got, err := resolve(t, strconv.Itoa(cmd.Process.Pid)).Status()
+	if err != nil || !got.NoNewPrivs || got.Bounding != want {
+		t.Errorf("%+v, %v; want the bounding set %x", got, err, want)
+	}
+}
+
 func FuzzParseStatus(f *testing.F) {
 	f.Add("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nCapBnd:\t0\n")
-	f.Fuzz(func(_ *testing.T, text string) { _, _ = parseStatus(text) })
+	f.Add("Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nNSpid:\t5\t70\nCapBnd:\t1\nNoNewPrivs:\t1\nSeccomp:\t2\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := parseStatus(text)
+		if err != nil {
+			if s != (Status{}) {
+				t.Errorf("%q: %+v besides an error", text, s)
+			}
+			return
+		}
+		for _, name := range []string{"Uid:", "Gid:", "CapBnd:"} {
+			if !strings.HasPrefix(text, name) && !strings.Contains(text, "\n"+name) {
+				t.Errorf("%q: %+v without %s", text, s, name)
+			}
+		}
+	})
 }
