@@ -87,6 +87,13 @@ func scanHidden(t *testing.T, root, option string) {
 		if s.Hidden != "" || s.UnreadableProcesses() < 2 || s.Unreadable[0] != (Unreadable{1, "namespaces", "EPERM"}) {
 			t.Errorf("%s: hidden %q, unreadable %+v", option, s.Hidden, s.Unreadable)
 		}
+		// Neither answer may be that there is no such process.
+		if m, err := s.Match(Ref{Kind: RefProcess, PID: 1}, root); err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "EPERM") {
+			t.Errorf("%s: process 1: %+v, %v", option, m, err)
+		}
+		if target, err := Resolve(t.Context(), "1", Options{Root: root}); !errors.Is(err, unix.EPERM) || errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: process 1: %+v, %v", option, target, err)
+		}
 		if want := fmt.Sprintf("%d of %d processes", s.UnreadableProcesses(), len(s.Processes)+s.UnreadableProcesses()); !strings.Contains(gaps, want) {
 			t.Errorf("%s: %s, want %s", option, gaps, want)
 		}

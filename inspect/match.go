@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +57,7 @@ func (s *Snapshot) Match(r Ref, root string) (Match, error) {
 		}
 		return Match{}, s.noNamespace(r)
 	}
-	fd, id, err := openRefFile(r, root)
+	fd, id, err := openRefFile(r, o.root())
 	if err != nil {
 		return Match{}, err
 	}
@@ -71,6 +72,9 @@ func (s *Snapshot) Match(r Ref, root string) (Match, error) {
 func (s *Snapshot) matchProcess(r Ref) (Match, error) {
 	p := s.Process(r.PID)
 	if p == nil {
+		if err := s.refusal(r.PID); err != nil { // hidepid=1 shows a PID and nothing else
+			return Match{}, err
+		}
 		return Match{}, noProcess(r.PID)
 	}
 	m := Match{PIDs: []int{p.PID}}
@@ -84,34 +88,44 @@ func (s *Snapshot) matchProcess(r Ref) (Match, error) {
 			add(Type(t), inode)
 		}
 	}
-	if r.TID != 0 && r.TID != r.PID {
-		i := slices.IndexFunc(p.Threads, func(t Thread) bool { return t.TID == r.TID })
-		if i < 0 {
-			return Match{}, notFoundf("process %d has no thread %d", r.PID, r.TID)
+	if r.TID == 0 || r.TID == r.PID {
+		addSet(p.NS)
+	}
+	for _, thread := range p.Threads {
+		if r.TID == 0 || r.TID == thread.TID {
+			addSet(thread.NS)
 		}
-		addSet(p.Threads[i].NS)
+	}
+	if r.TID == 0 {
+		add(PID, p.PIDForChildren)
+		add(Time, p.TimeForChildren)
+	}
+	if len(m.Namespaces) > 0 {
 		return m, nil
 	}
-	addSet(p.NS)
-	for _, thread := range p.Threads {
-		addSet(thread.NS)
+	if err := s.refusal(p.PID); err != nil {
+		return Match{}, err
 	}
-	add(PID, p.PIDForChildren)
-	add(Time, p.TimeForChildren)
-	if len(m.Namespaces) == 0 {
-		return Match{}, s.whyUnreadable(p)
+	if r.TID != 0 && r.TID != r.PID {
+		return Match{}, notFoundf("process %d has no thread %d", r.PID, r.TID)
 	}
-	return m, nil
+	return Match{}, fmt.Errorf("the namespaces of process %d (%s, state %s) are not known", p.PID, p.Comm, p.State)
 }
 
-// whyUnreadable says why the namespaces of a process are not known.
-func (s *Snapshot) whyUnreadable(p *Process) error {
+// refusal says why the namespaces of a process or of its threads could not be
+// read: nil if nothing was refused.
+func (s *Snapshot) refusal(pid int) error {
 	for _, u := range s.Unreadable {
-		if u.PID == p.PID && u.What == "namespaces" {
-			return fmt.Errorf("the namespaces of process %d (%s) may not be read: %s", p.PID, p.Comm, u.Error)
+		if u.PID != pid || u.What != "namespaces" && u.What != "threads" {
+			continue
 		}
+		name := strconv.Itoa(pid)
+		if p := s.Process(pid); p != nil {
+			name += " (" + p.Comm + ")"
+		}
+		return fmt.Errorf("the %s of process %s may not be read: %s", u.What, name, u.Error)
 	}
-	return fmt.Errorf("the namespaces of process %d (%s, state %s) are not known", p.PID, p.Comm, p.State)
+	return nil
 }
 
 func (s *Snapshot) matchCgroup(path string) (Match, error) {
@@ -163,6 +177,26 @@ func (p Procfs) self() (int, error) {
 		return 0, fmt.Errorf("%s: %q is no PID", p.join("self"), link)
 	}
 	return int(pid), nil
+}
+
+// samePIDs says that this procfs numbers processes as pidfd_open(2) does for
+// us. That nsx has the same number in both does not show it: NSpid has one for
+// each PID namespace from the procfs's down to our own (Linux 4.1).
+func (p Procfs) samePIDs() bool {
+	pid, err := p.self()
+	if err != nil || pid != os.Getpid() || !p.isLive() {
+		return false
+	}
+	text, err := os.ReadFile(p.join("self/status"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if pids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			return len(strings.Fields(pids)) == 1
+		}
+	}
+	return true
 }
 
 // openRefFile opens the namespace that a word names by its file. The caller
@@ -225,7 +259,7 @@ func whatItIs(fd int, path string) string {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		kind = "a regular file"
-		if _, netns := netnsName("/", path); netns {
+		if strings.HasSuffix(filepath.Dir(path), "/run/netns") {
 			kind = "a regular file, whose bind mount was undone or was made in another mount namespace"
 		}
 	case unix.S_IFDIR:

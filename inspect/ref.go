@@ -117,7 +117,10 @@ func (r Ref) number(s string) (Ref, error) {
 	return r, nil
 }
 
-// Needs adds to o what a scan must read for the Ref to be found in it.
+// Needs adds to o what a scan must read for the Ref to be found in it. That
+// does not go as far as Options.Holders, without which a namespace may be
+// missing that no process or thread is in: if Match does not find it, scan
+// again with that.
 func (r Ref) Needs(o *Options) {
 	o.ForChildren = o.ForChildren || r.Kind == RefProcess || r.Kind == RefSelf
 	switch {

@@ -5,14 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"nsx/cgroupfs"
 	"nsx/internal/testkit"
 )
 
@@ -256,53 +254,6 @@ func TestResolveUnderOtherProc(t *testing.T) {
 	}
 	if _, err := Resolve(t.Context(), "self", Options{Root: root}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("self in a /proc without us: %v", err)
-	}
-}
-
-// Match finds in a snapshot what Resolve would pin.
-func TestMatch(t *testing.T) {
-	testkit.CheckLeaks(t)
-	p := startIn(t, testkit.Config{New: withUser("uts", "net"), Mode: testkit.ThreadElsewhere, Apart: []string{"net"}})
-	word := strconv.Itoa(p.PID)
-	for _, c := range []struct {
-		word string
-		pids []int
-		has  ID
-	}{
-		{word, []int{p.PID}, ID{UTS, p.NS("uts")}},
-		{word, []int{p.PID}, held(t, p, Net)}, // its thread's
-		{word + "/" + strconv.Itoa(p.Thread), []int{p.PID}, held(t, p, Net)},
-		{ID{UTS, p.NS("uts")}.String(), []int{p.PID}, ID{UTS, p.NS("uts")}},
-		{p.Path("ns", "net"), []int{p.PID}, ID{Net, p.NS("net")}},
-	} {
-		ref, err := ParseRef(c.word)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var o Options
-		ref.Needs(&o)
-		m, err := scan(t, o).Match(ref, "/")
-		if err != nil || !slices.Equal(m.PIDs, c.pids) || !slices.Contains(m.Namespaces, c.has) {
-			t.Errorf("%s: %+v, %v; want %v and %s", c.word, m, err, c.pids, c.has)
-		}
-	}
-}
-
-func TestMatchCgroup(t *testing.T) {
-	s := &Snapshot{Processes: []Process{
-		{PID: 1, NS: boot}, {PID: 5, NS: boot},
-	}}
-	list, err := cgroupfs.ParseMemberships([]byte("4:memory:/demo\n0::/\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Processes[1].Cgroups = list
-	m, err := s.Match(Ref{Kind: RefCgroup, Path: "/demo"}, "/")
-	if err != nil || !slices.Equal(m.PIDs, []int{5}) || len(m.Namespaces) != NumTypes {
-		t.Errorf("%+v, %v", m, err)
-	}
-	if _, err := s.Match(Ref{Kind: RefCgroup, Path: "/dem"}, "/"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a group without processes: %v", err)
 	}
 }
 
