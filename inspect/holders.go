@@ -128,11 +128,17 @@ func openBind(root int, path string, id ID) int {
 		return -1
 	}
 	defer unix.Close(at)
+	return reopen(at, id.Inode)
+}
+
+// reopen opens for reading what an O_PATH descriptor is of, if that is the
+// namespace with this inode number, or returns -1.
+func reopen(at int, inode uint64) int {
 	var fs unix.Statfs_t
 	if unix.Fstatfs(at, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
 		return -1
 	}
-	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), id.Inode)
+	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), inode)
 	if !ok {
 		return -1
 	}
@@ -154,8 +160,8 @@ func (s *holderSearch) search(ctx context.Context, workers int) []found {
 	}
 	processes := s.known.processes
 	finds := make([][]found, len(processes))
-	self, err := s.proc.self()
-	s.samePIDs = err == nil && self == os.Getpid()
+	self, _ := s.proc.self()
+	s.samePIDs = s.proc.samePIDs()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {

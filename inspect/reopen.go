@@ -22,7 +22,7 @@ func (s *Snapshot) open(proc int, n *Namespace) (int, bool) {
 		case HeldByBind:
 			fd = s.openBindOf(proc, h, n.ID())
 		case HeldByFD:
-			fd, _ = openExactly(proc, strconv.Itoa(h.PID)+"/fd/"+strconv.Itoa(*h.FD), n.Inode)
+			fd = openDescriptor(proc, h.PID, *h.FD, n.Inode)
 		case HeldBySocket:
 			fd = openBySocket(h.PID, *h.FD)
 		case HeldByChild:
@@ -47,15 +47,27 @@ func (s *Snapshot) openBindOf(proc int, h Holder, id ID) int {
 		return openBind(unix.AT_FDCWD, h.Path, id)
 	}
 	n := s.Namespace(ID{Mnt, h.Mnt})
-	if n == nil || len(n.PIDs) == 0 {
+	if n == nil || n.Leader == nil {
 		return -1
 	}
-	root, err := unix.Openat(proc, strconv.Itoa(n.PIDs[0])+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	// The path is as the leader sees it, whose mount table was read.
+	root, err := unix.Openat(proc, strconv.Itoa(n.Leader.PID)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1
 	}
 	defer unix.Close(root)
 	return openBind(root, h.Path, id)
+}
+
+// openDescriptor opens what a process has open, if it is the namespace with
+// this inode number: by now it may be something else, which could block.
+func openDescriptor(proc, pid, fd int, inode uint64) int {
+	at, err := unix.Openat(proc, strconv.Itoa(pid)+"/fd/"+strconv.Itoa(fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(at)
+	return reopen(at, inode)
 }
 
 // openBySocket opens the network namespace of another process's socket.

@@ -3,7 +3,6 @@ package inspect
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,23 +69,7 @@ func TestStatusOfTheLimited(t *testing.T) {
 	if os.Geteuid() == 0 {
 		args = append([]string{"--bounding-set=-sys_admin"}, args...)
 	}
-	cmd := exec.Command(setpriv, args...)
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	var ready [1]byte
-	if _, err := out.Read(ready[:]); err != nil {
-		t.Fatal(err)
-	}
+	pid, _ := startProgram(t, setpriv, args...)
 	own, err := resolve(t, "self").Status()
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +78,7 @@ func TestStatusOfTheLimited(t *testing.T) {
 	if os.Geteuid() == 0 {
 		want &^= 1 << unix.CAP_SYS_ADMIN
 	}
-	got, err := resolve(t, strconv.Itoa(cmd.Process.Pid)).Status()
+	got, err := resolve(t, strconv.Itoa(pid)).Status()
 	if err != nil || !got.NoNewPrivs || got.Bounding != want {
 		t.Errorf("%+v, %v; want the bounding set %x", got, err, want)
 	}

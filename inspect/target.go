@@ -27,7 +27,7 @@ type Target struct {
 	ID ID
 
 	dir   int // descriptor of /proc/PID or /proc/PID/task/TID, -1 if none
-	pidfd int // of the process, -1 if /proc is another PID namespace's
+	pidfd int // of the process, -1 if there is none: see PIDFD
 	ns    int // of the namespace, -1 if none
 }
 
@@ -76,37 +76,47 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 		path = filepath.Join(path, "task", strconv.Itoa(r.TID))
 	}
 	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if vanished(err) && r.TID != 0 {
-		return nil, notFoundf("process %d has no thread %d, or is gone", pid, r.TID)
+	gone, tid := noProcess(pid), pid
+	if r.TID != 0 {
+		gone, tid = notFoundf("process %d has no thread %d, or is gone", pid, r.TID), r.TID
 	}
 	if vanished(err) {
-		return nil, noProcess(pid)
+		return nil, gone
 	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
 	// procfs opens the directories of threads too, though it does not list them.
-	if leader, err := t.leader(); err == nil && r.TID == 0 && leader != pid {
+	if leader, err := t.leader(); err == nil && leader != pid {
 		t.Close()
-		return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, pid)
+		return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, tid)
 	}
-	if own, err := proc.self(); err == nil && own == os.Getpid() {
-		t.pidfd, err = unix.PidfdOpen(pid, 0)
-		if errors.Is(err, unix.ESRCH) {
-			t.Close()
-			return nil, noProcess(pid)
-		}
+	if proc.samePIDs() {
+		t.pidfd, err = openPIDFD(pid)
 	}
-	t.StartTicks, err = t.startTicks()
+	if err == nil {
+		t.StartTicks, err = t.startTicks()
+	}
 	if err != nil {
 		t.Close()
 		if vanished(err) {
-			return nil, noProcess(pid)
+			return nil, gone
 		}
-		return nil, fmt.Errorf("reading /proc/%d/stat: %w", pid, err)
+		return nil, fmt.Errorf("pinning %s: %w", t.Name(), err)
 	}
 	return t, nil
+}
+
+// openPIDFD is pidfd_open(2), and -1 without an error where there is no such
+// thing: before Linux 5.3, or in a sandbox that refuses it. The directory pins
+// the process as well, so that only some conveniences are lost.
+func openPIDFD(pid int) (int, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
+		return -1, nil
+	}
+	return fd, os.NewSyscallError("pidfd_open", err)
 }
 
 // leader is the PID of the process that a directory of /proc belongs to.
@@ -123,7 +133,7 @@ func (t *Target) startTicks() (uint64, error) {
 	var r procfsReader
 	text, err := r.readFile(t.dir, "stat")
 	if err != nil {
-		return 0, err
+		return 0, &os.PathError{Op: "read", Path: "stat", Err: err}
 	}
 	st, err := parseStat(text)
 	return st.startTicks, err
@@ -211,7 +221,8 @@ func (t *Target) Name() string {
 }
 
 // PIDFD is a descriptor of the process (pidfd_open(2)), which stays the
-// target's, or -1 if there is none.
+// target's, or -1 if there is none: the kernel or a sandbox has no pidfd_open,
+// or Options.Root's /proc is another PID namespace's.
 func (t *Target) PIDFD() int { return t.pidfd }
 
 // OpenNamespace opens the target's namespace of a type. The caller closes the

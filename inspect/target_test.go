@@ -1,16 +1,24 @@
 package inspect
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
 
@@ -64,10 +72,58 @@ func TestResolveThread(t *testing.T) {
 	if _, err := Resolve(t.Context(), strconv.Itoa(p.PID)+"/4194304", Options{}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a thread that is not there: %v", err)
 	}
-	// Its own number is no process's.
-	_, err := Resolve(t.Context(), strconv.Itoa(p.Thread), Options{})
-	if want := strconv.Itoa(p.PID) + "/" + strconv.Itoa(p.Thread); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("a thread by its number: %v; want an error that says %s", err, want)
+	// Its own number is no process's, alone or before a slash, though /proc
+	// has such a directory.
+	for _, word := range []string{strconv.Itoa(p.Thread), strconv.Itoa(p.Thread) + "/" + strconv.Itoa(p.Thread)} {
+		_, err := Resolve(t.Context(), word, Options{})
+		if want := strconv.Itoa(p.PID) + "/" + strconv.Itoa(p.Thread); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a thread by %s: %v; want an error that says %s", word, err, want)
+		}
+	}
+	if want := "thread " + strconv.Itoa(p.Thread) + " of process " + strconv.Itoa(p.PID); thread.Name() != want {
+		t.Errorf("it is called %q, want %q", thread.Name(), want)
+	}
+	p.Kill()
+	if _, _, err := thread.OpenNamespace(Net); !IsGone(err) || thread.Alive() {
+		t.Errorf("a dead thread's: %v, alive %v", err, thread.Alive())
+	}
+}
+
+// TestResolveThreadOfADeadLeader: what is left of the process is in its threads.
+func TestResolveThreadOfADeadLeader(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := startIn(t, testkit.Config{New: withUser("ipc"), Mode: testkit.DeadLeader})
+	leader := resolve(t, strconv.Itoa(p.PID))
+	if _, _, err := leader.OpenNamespace(UTS); !errors.Is(err, unix.ENOENT) || !leader.Alive() {
+		t.Errorf("the leader's: %v, alive %v", err, leader.Alive())
+	}
+	opens(t, leader, ID{User, p.NS("user")})
+	opens(t, resolve(t, strconv.Itoa(p.PID)+"/"+strconv.Itoa(p.Thread)), held(t, p, UTS))
+}
+
+// TestResolveInit: process 1 can be pinned by everybody, but its namespaces
+// may be refused even to root.
+func TestResolveInit(t *testing.T) {
+	testkit.CheckLeaks(t)
+	target := resolve(t, "init")
+	if target.PID != 1 || !target.Alive() || target.Name() != "process 1" {
+		t.Errorf("%+v", target)
+	}
+	for _, typ := range Types {
+		direct, want := unix.Open("/proc/1/ns/"+typ.String(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if want == nil {
+			unix.Close(direct)
+		}
+		file, id, err := target.OpenNamespace(typ)
+		if err == nil {
+			file.Close()
+		}
+		if !errors.Is(err, want) || (err == nil) != (id.Type == typ && id.Inode != 0) {
+			t.Errorf("%s: %s, %v; the kernel says %v", typ, id, err, want)
+		}
+		if os.Geteuid() != 0 && !errors.Is(err, unix.EACCES) {
+			t.Errorf("%s: %v; want EACCES", typ, err)
+		}
 	}
 }
 
@@ -127,6 +183,36 @@ func TestResolveNamespace(t *testing.T) {
 	}
 }
 
+// TestResolveUserNamespaceOfNobody: a user namespace that only its child keeps.
+func TestResolveUserNamespaceOfNobody(t *testing.T) {
+	testkit.CheckLeaks(t)
+	testkit.RequireNS(t, "user")
+	unshare := testkit.RequireProgram(t, "unshare")
+	// It executes itself, so that nobody stays in the namespace between.
+	pid, _ := startProgram(t, unshare, "-Ur", unshare, "-Ur", "sh", "-c", "echo; exec sleep 30")
+	inner, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	fd, err := linux.NSParent(int(inner.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode, err := inodeOf(fd)
+	unix.Close(fd)
+	if own, _ := testkit.OwnNS("user"); err != nil || inode == own {
+		t.Fatalf("there is no namespace between: %d, %v", inode, err)
+	}
+	id := ID{User, inode}
+	namespace(t, scan(t, Options{Relations: true}), id)
+	target := resolve(t, id.String())
+	opens(t, target, id)
+	if target.PID != 0 || target.Name() != id.String() {
+		t.Errorf("%+v", target)
+	}
+}
+
 func TestResolveNamespaceOfNobody(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for _, word := range []string{"net:[4294967290]", "4294967290"} {
@@ -149,6 +235,23 @@ func TestResolveFile(t *testing.T) {
 	}
 
 	dir := t.TempDir()
+	for _, link := range [][2]string{{p.Path("ns", "net"), "link"}, {"nothing", "dangling"}, {"loop", "loop"}} {
+		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opens(t, resolve(t, filepath.Join(dir, "link")), ID{Net, p.NS("net")})
+	if err := os.MkdirAll(filepath.Join(dir, "run/netns"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "run/netns/undone"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
 	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +262,14 @@ func TestResolveFile(t *testing.T) {
 		"/dev/null":                "a device",
 		"/proc/self/stat":          "a regular file",
 		dir + "/nothing":           "no such file",
+		dir + "/dangling":          "no such file",
+		dir + "/loop":              "symbolic links",
+		dir + "/socket":            "a socket",
+		dir + "/run/netns/undone":  "bind mount was undone",
+		dir + "/\x00":              "invalid argument",
+		".":                        "a directory",
+		p.Path("ns"):               "a directory",
+		p.Path("ns", "nothing"):    "no such file",
 	} {
 		if _, err := Resolve(t.Context(), path, Options{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v; want an error that says %q", path, err, says)
@@ -166,11 +277,227 @@ func TestResolveFile(t *testing.T) {
 	}
 }
 
+// TestResolveNetns has ip-netns(8)'s file, on a thread whose mounts nobody else
+// sees.
+func TestResolveNetns(t *testing.T) {
+	testkit.CheckLeaks(t)
+	testkit.RequireRoot(t)
+	p := startIn(t, testkit.Config{New: []string{"net"}})
+	for _, dir := range []string{"run", "var/run"} {
+		root := t.TempDir()
+		file := filepath.Join(root, dir, "netns/blue")
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		apartFromMachine(t, func() error {
+			if err := unix.Mount(p.Path("ns", "net"), file, "", unix.MS_BIND, ""); err != nil {
+				return err
+			}
+			for _, word := range []string{"netns:blue", "blue", file} {
+				target, err := Resolve(t.Context(), word, Options{Root: root})
+				if err != nil {
+					return err
+				}
+				opens(t, target, ID{Net, p.NS("net")})
+				target.Close()
+			}
+			return nil
+		})
+	}
+}
+
+// TestResolveCgroup: the oldest process of a group stands for it.
+func TestResolveCgroup(t *testing.T) {
+	testkit.CheckLeaks(t)
+	testkit.RequireRoot(t)
+	group := "/nsx-test-target-" + strconv.Itoa(os.Getpid())
+	dir := testkit.RequireCgroup2(t) + group
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after the fixtures' end
+		if err := os.Remove(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	word := "cgroup:" + group
+	if _, err := Resolve(t.Context(), word, Options{}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an empty group: %v", err)
+	}
+	oldest := startIn(t, testkit.Config{New: []string{"uts"}})
+	time.Sleep(20 * time.Millisecond) // start times are counted in hundredths of a second
+	second := startIn(t, testkit.Config{})
+	for _, p := range []*testkit.Proc{second, oldest} { // not in the order in which they came
+		if err := os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(p.PID)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := resolve(t, word)
+	if target.PID != oldest.PID || target.Word != word || target.PIDFD() < 0 {
+		t.Errorf("%+v, want process %d", target, oldest.PID)
+	}
+	opens(t, target, ID{UTS, oldest.NS("uts")})
+	oldest.Kill()
+	if target := resolve(t, word); target.PID != second.PID {
+		t.Errorf("%+v, want process %d", target, second.PID)
+	}
+}
+
+func TestResolveInATree(t *testing.T) {
+	testkit.CheckLeaks(t)
+	root := filepath.Dir(testkit.ProcTree(t,
+		testkit.FakeProcess{PID: 5, Cgroup: "0::/dead\n", State: 'Z'},
+		testkit.FakeProcess{PID: 7, Cgroup: "0::/two\n", StartTicks: 900},
+		testkit.FakeProcess{PID: 8, Cgroup: "0::/two\n", StartTicks: 800, NS: map[string]uint64{"net": 4026532999}},
+		testkit.FakeProcess{PID: 9, Extra: map[string]string{"stat": "9 (garbage) S\n"}},
+		testkit.FakeProcess{PID: os.Getpid(), Cgroup: "0::/own\n"},
+	))
+	// As a copy of a /proc has it, and by chance with our number.
+	if err := os.Symlink(strconv.Itoa(os.Getpid()), filepath.Join(root, "proc/self")); err != nil {
+		t.Fatal(err)
+	}
+	for word, pid := range map[string]int{"7": 7, "cgroup:/two": 8, "self": os.Getpid()} {
+		target, err := Resolve(t.Context(), word, Options{Root: root})
+		if err != nil {
+			t.Errorf("%s: %v", word, err)
+			continue
+		}
+		if target.PID != pid || target.PIDFD() >= 0 || target.StartTicks == 0 {
+			t.Errorf("%s: %+v", word, target)
+		}
+		if _, _, err := target.OpenNamespace(Net); !errors.Is(err, unix.ENOENT) {
+			t.Errorf("%s: %v", word, err)
+		}
+		target.Close()
+	}
+	for word, says := range map[string]string{
+		"6":                "no process 6",
+		"7/8":              "no thread 8",
+		"9":                "pinning process 9",
+		"cgroup:/dead":     "no living process",
+		"cgroup:/own":      "no living process but this one",
+		"net:[4026532999]": "no way to open it",
+		"netns:blue":       "no network namespace \"blue\"",
+	} {
+		if target, err := Resolve(t.Context(), word, Options{Root: root}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %+v, %v; want an error that says %q", word, target, err, says)
+		}
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, word := range []string{"cgroup:/two", "net:[4026532999]"} {
+		if _, err := Resolve(canceled, word, Options{Root: root}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", word, err)
+		}
+		if _, err := Resolve(t.Context(), word, Options{Root: t.TempDir()}); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s without a /proc: %v", word, err)
+		}
+	}
+}
+
+// TestResolveWithoutPIDFD: where there are no pidfds, the directory pins. What
+// else may go wrong is not passed over.
+func TestResolveWithoutPIDFD(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := startIn(t, testkit.Config{New: withUser("uts")})
+	for errno, want := range map[unix.Errno]error{
+		unix.ENOSYS: nil,
+		unix.EPERM:  nil, // an old seccomp profile of containers
+		unix.ESRCH:  ErrNotFound,
+		unix.EMFILE: unix.EMFILE,
+		unix.EINVAL: unix.EINVAL,
+	} {
+		withoutPIDFD(t, errno, func() {
+			target, err := Resolve(t.Context(), strconv.Itoa(p.PID), Options{})
+			if !errors.Is(err, want) || (err == nil) != (want == nil) {
+				t.Errorf("%s: %v, want %v", unix.ErrnoName(errno), err, want)
+			}
+			if err != nil {
+				return
+			}
+			defer target.Close()
+			if target.PIDFD() != -1 || !target.Alive() {
+				t.Errorf("%s: %+v", unix.ErrnoName(errno), target)
+			}
+			opens(t, target, ID{UTS, p.NS("uts")})
+		})
+	}
+}
+
+// withoutPIDFD runs f on a thread for which pidfd_open(2) fails.
+func withoutPIDFD(t *testing.T, errno unix.Errno, f func()) {
+	t.Helper()
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_PIDFD_OPEN, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- func() error {
+			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+				return os.NewSyscallError("prctl", err)
+			}
+			program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+			_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))
+			if errno != 0 {
+				return os.NewSyscallError("seccomp", errno)
+			}
+			f()
+			return nil
+		}()
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestResolveNobody(t *testing.T) {
 	testkit.CheckLeaks(t)
-	for _, word := range []string{"4194304", "netns:nsx-test-none", "nsx-test-none", "cgroup:/nsx-test-none"} {
+	p := startIn(t, testkit.Config{})
+	p.Kill()
+	dead := strconv.Itoa(p.PID)
+	for _, word := range []string{"4194304", dead, dead + "/" + dead, "netns:nsx-test-none", "nsx-test-none", "cgroup:/nsx-test-none"} {
 		if _, err := Resolve(t.Context(), word, Options{}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
+
+// TestDeadTarget: whatever is asked of a process that has died is refused.
+func TestDeadTarget(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := startIn(t, testkit.Config{New: withUser("uts")})
+	target := resolve(t, strconv.Itoa(p.PID))
+	if env, err := target.Environ(); err != nil || len(env) == 0 {
+		t.Errorf("%q, %v", env, err)
+	}
+	if got := scan(t, Options{}).Process(p.PID).StartTicks; got != target.StartTicks {
+		t.Errorf("started at %d, a scan says %d", target.StartTicks, got)
+	}
+	p.Kill()
+	for _, typ := range Types {
+		if _, id, err := target.OpenNamespace(typ); !IsGone(err) {
+			t.Errorf("%s: %s, %v", typ, id, err)
+		}
+	}
+	if env, err := target.Environ(); !IsGone(err) {
+		t.Errorf("%q, %v", env, err)
+	}
+	if dir, err := target.Open("root", unix.O_PATH); !IsGone(err) {
+		t.Errorf("%v, %v", dir, err)
+	}
+	if target.Alive() {
+		t.Error("it is alive")
+	}
+	for range 2 { // a second Close does nothing
+		if err := target.Close(); err != nil || target.PIDFD() != -1 {
+			t.Errorf("closed: %v, %+v", err, target)
 		}
 	}
 }
@@ -182,6 +509,34 @@ func TestResolveZombie(t *testing.T) {
 	if _, _, err := target.OpenNamespace(UTS); !errors.Is(err, unix.ENOENT) || !target.Alive() {
 		t.Errorf("a zombie's UTS namespace: %v, alive %v", err, target.Alive())
 	}
+}
+
+// startProgram starts a program that writes a line when it is ready, and ends
+// it with the test.
+func startProgram(t *testing.T, path string, args ...string) (pid int, stdin io.Writer) {
+	t.Helper()
+	cmd := exec.Command(path, args...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	var line [64]byte
+	if n, err := out.Read(line[:]); err != nil {
+		t.Fatalf("%s: %q, %v", path, line[:n], err)
+	}
+	return cmd.Process.Pid, in
 }
 
 // A target whose process has died answers for nobody else, not even when its
@@ -246,6 +601,58 @@ func TestTargetIsNotReused(t *testing.T) {
 	}
 }
 
+// sameNumberEnv is set for TestSameNumberInTwoPIDNamespaces's second half.
+const sameNumberEnv = "NSX_TEST_SAME_NUMBER"
+
+// TestSameNumberInTwoPIDNamespaces has a process that is 400 in its own PID
+// namespace and 400 in the one of its /proc. The numbers of others still mean
+// different processes, so that pidfd_open must not be asked.
+func TestSameNumberInTwoPIDNamespaces(t *testing.T) {
+	if os.Getenv(sameNumberEnv) != "" {
+		if self, err := (Options{}).procfs().self(); err != nil || self != os.Getpid() || self != 400 {
+			t.Fatalf("other numbers: %d and %d, %v", self, os.Getpid(), err)
+		}
+		if target := resolve(t, "self"); target.PIDFD() != -1 || target.PID != 400 {
+			t.Errorf("%+v", target)
+		}
+		return
+	}
+	testkit.CheckLeaks(t)
+	testkit.RequireRoot(t)
+	testkit.RequireNS(t, "mnt", "pid")
+	nsenter := testkit.RequireProgram(t, "nsenter")
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := testkit.Start(t, testkit.Config{New: []string{"pid", "mnt"}, Depth: 2})
+	outer, inner := "/proc/"+strconv.Itoa(p.Levels[0])+"/ns/", "/proc/"+strconv.Itoa(p.Levels[1])+"/ns/"
+	run := func(args ...string) string {
+		cmd := exec.Command(nsenter, args...)
+		cmd.Env = append(os.Environ(), sameNumberEnv+"=1")
+		out, err := cmd.CombinedOutput()
+		return string(out) + fmt.Sprint(err)
+	}
+	if out := run("--pid="+outer+"pid", "--mount="+outer+"mnt", "mount", "-t", "proc", "proc", "/proc"); out != "<nil>" {
+		t.Fatal(out)
+	}
+	out := ""
+	for range 10 { // until no thread of the fixture takes the number
+		if out := run("--pid="+outer+"pid", "sh", "-c", "echo 398 > /proc/sys/kernel/ns_last_pid"); out != "<nil>" {
+			t.Fatal(out)
+		}
+		// The shell is 399 in the outer namespace; its child 400 in both.
+		out = run("--pid="+inner+"pid", "--mount="+outer+"mnt", "sh", "-c",
+			`echo 399 > /proc/sys/kernel/ns_last_pid && "$0" -test.run='^TestSameNumberInTwoPIDNamespaces$' -test.v; exit $?`, program)
+		if !strings.Contains(out, "other numbers") {
+			break
+		}
+	}
+	if !strings.Contains(out, "--- PASS: TestSameNumber") || !strings.HasSuffix(out, "<nil>") {
+		t.Error(out)
+	}
+}
+
 func TestResolveUnderOtherProc(t *testing.T) {
 	testkit.CheckLeaks(t)
 	root := t.TempDir()
@@ -254,31 +661,5 @@ func TestResolveUnderOtherProc(t *testing.T) {
 	}
 	if _, err := Resolve(t.Context(), "self", Options{Root: root}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("self in a /proc without us: %v", err)
-	}
-}
-
-// Pin takes the leader, unless that has moved on.
-func TestPin(t *testing.T) {
-	testkit.CheckLeaks(t)
-	p := startIn(t, testkit.Config{New: withUser("uts"), Mode: testkit.FDHolder, Apart: []string{"net"}})
-	s := scan(t, Options{Relations: true, Holders: true})
-	led, bare := ID{UTS, p.NS("uts")}, held(t, p, Net)
-	target, err := s.Pin(led, Options{})
-	if err != nil || target.PID != p.PID {
-		t.Fatalf("%+v, %v", target, err)
-	}
-	opens(t, target, led)
-	target.Close()
-	if target, err = s.Pin(bare, Options{}); err != nil || target.PID != 0 {
-		t.Fatalf("%+v, %v", target, err)
-	}
-	opens(t, target, bare)
-	target.Close()
-	p.Kill()
-	if _, err := s.Pin(led, Options{}); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a namespace that is gone: %v", err)
-	}
-	if _, err := s.Pin(ID{Net, 1}, Options{}); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a namespace that never was: %v", err)
 	}
 }
