@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,9 @@ func TestCrowd(t *testing.T) {
 		}
 		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) != "crowded\n" {
 			t.Errorf("comm %q, %v", comm, err)
+		}
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); !strings.HasPrefix(exe, "/memfd:sleeper") {
+			t.Errorf("%d shares our memory: exe %q, %v", pid, exe, err)
 		}
 	}
 	if len(perNS) != 13*len(AllNS) {

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,10 @@ import (
 type crowdPlan struct {
 	flags    uintptr
 	members  int
-	up, down [2]int32 // leader → helper, helper → leader
+	up, down [2]int32   // leader → helper, helper → leader
+	sleeper  int32      // what leaders and members become: see asleep
+	argv     [2]uintptr // its arguments: only comm
+	empty    [1]uintptr // no environment; as a string, the path of what is no path
 	comm     [16]byte
 	timeout  unix.Timespec
 	timeNS   [32]byte // path of our time_for_children, NUL-terminated
@@ -83,7 +87,13 @@ func waitControl() {
 
 func (o crowdOrder) start() (leaders []int, err error) {
 	p := &crowdPlan{flags: o.Flags, timeout: unix.NsecToTimespec(int64(Lifetime))}
-	copy(p.comm[:15], o.Comm)
+	fd, err := newSleeper()
+	if err != nil {
+		return nil, err
+	}
+	p.sleeper = int32(fd)
+	copy(p.comm[:15], cmp.Or(string(o.Comm), "crowd"))
+	p.argv[0] = uintptr(unsafe.Pointer(&p.comm))
 	copy(p.timeNS[:], "/proc/self/ns/time_for_children")
 	maps := userMap()
 	for made := 0; made < o.N; made += o.Every {
@@ -99,7 +109,7 @@ func (o crowdOrder) start() (leaders []int, err error) {
 	return leaders, nil
 }
 
-// startSet makes one leader and waits until it has made its members.
+// startSet makes one leader and waits until it and its members are asleep.
 func (p *crowdPlan) startSet(maps idMaps) (pid int, err error) {
 	var up, down [2]int
 	if err := unix.Pipe2(up[:], unix.O_CLOEXEC); err != nil {
@@ -135,6 +145,10 @@ func (p *crowdPlan) startSet(maps idMaps) (pid int, err error) {
 	}
 	if n != len(out) {
 		return pid, fmt.Errorf("leader ended early (%d bytes)", n)
+	}
+	// End of file: all of them sleep under their name, or have ended.
+	if _, err := unix.Read(up[0], make([]byte, 1)); err != nil {
+		return pid, fmt.Errorf("leader: %w", err)
 	}
 	made := binary.NativeEndian.Uint32(out[0:])
 	step, reason := binary.NativeEndian.Uint32(out[4:]), binary.NativeEndian.Uint32(out[8:])
@@ -184,9 +198,6 @@ func leaderMain(p *crowdPlan) {
 	if p.flags&unix.CLONE_NEWTIME != 0 {
 		leaderTime(p)
 	}
-	if p.comm[0] != 0 {
-		syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&p.comm)), 0)
-	}
 	self, _, _ := syscall.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
 	for range p.members {
 		pid, errno := rawClone(0)
@@ -195,12 +206,32 @@ func leaderMain(p *crowdPlan) {
 		}
 		if pid == 0 {
 			rawDieWithParent(self)
-			rawCloseFrom(controlFD)
-			rawPause(&p.timeout)
+			asleep(p)
 		}
 		p.out[0]++
 	}
 	leaderReport(p)
+	asleep(p)
+}
+
+// asleep is how leaders and members end: as a program of a single page, like
+// any process that has executed something. As mere forks they would all share
+// the helper's pages, and a kernel that watches its memory (DAMON) goes through
+// every process that maps a page: with 10,000 of them that keeps a core busy.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func asleep(p *crowdPlan) {
+	if p.sleeper >= 0 {
+		syscall.RawSyscall(unix.SYS_DUP3, uintptr(p.sleeper), controlFD, unix.O_CLOEXEC)
+		syscall.RawSyscall(unix.SYS_DUP3, uintptr(p.up[1]), sleeperFD, 0)
+		rawCloseFrom(sleeperFD + 1)
+		_, _, _ = syscall.RawSyscall6(unix.SYS_EXECVEAT, controlFD, uintptr(unsafe.Pointer(&p.empty)),
+			uintptr(unsafe.Pointer(&p.argv)), uintptr(unsafe.Pointer(&p.empty)), unix.AT_EMPTY_PATH, 0)
+	}
+	// No such program, or it may not be executed here: vm.memfd_noexec.
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&p.comm)), 0)
 	rawCloseFrom(controlFD)
 	rawPause(&p.timeout)
 }

@@ -26,6 +26,7 @@ const readyTimeout = 30 * time.Second
 const (
 	controlFD = 3 // its orders, then silence; end of file means: go away
 	statusFD  = 4 // its one answer
+	sleeperFD = 4 // what a crowd's process closes when it sleeps
 	extraFD   = 5 // what a role may need besides
 )
 
