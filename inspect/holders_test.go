@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -84,8 +83,7 @@ func apartFromMachine(t *testing.T, f func() error) {
 	t.Helper()
 	testkit.RequireRoot(t)
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked
+	testkit.OnThread(func() {
 		done <- func() error {
 			if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 				return os.NewSyscallError("unshare", err)
@@ -95,7 +93,7 @@ func apartFromMachine(t *testing.T, f func() error) {
 			}
 			return f()
 		}()
-	}()
+	})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

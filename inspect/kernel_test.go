@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -417,8 +416,7 @@ func TestHiddenOwner(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{Mode: testkit.FDHolder, Apart: []string{"user", "net"}})
 	net, user := held(t, p, Net), held(t, p, User)
 	joined, done := make(chan error), make(chan bool)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	testkit.OnThread(func() {
 		fd, err := unix.Open(p.Path("fd", strconv.Itoa(p.HeldFD["net"])), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err == nil {
 			err = unix.Setns(fd, unix.CLONE_NEWNET)
@@ -426,7 +424,7 @@ func TestHiddenOwner(t *testing.T) {
 		}
 		joined <- err
 		<-done
-	}()
+	})
 	defer close(done)
 	if err := <-joined; err != nil {
 		t.Fatal(err)

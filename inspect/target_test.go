@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -437,8 +436,7 @@ func withoutPIDFD(t *testing.T, errno unix.Errno, f func()) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	testkit.OnThread(func() {
 		done <- func() error {
 			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 				return os.NewSyscallError("prctl", err)
@@ -451,7 +449,7 @@ func withoutPIDFD(t *testing.T, errno unix.Errno, f func()) {
 			f()
 			return nil
 		}()
-	}()
+	})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
