@@ -118,16 +118,12 @@ func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process) detai
 	}
 	if p.KernelThread || p.State == Zombie {
 		d.cmdline = []string{}
-	} else if text, err := r.readFile(at, "cmdline"); err == nil {
+	} else if text, err := r.readFile(false, at, cmdlinePath); err == nil {
 		d.cmdline = parseCmdline(text)
 	} else if !vanished(err) {
 		d.refused = errorName(err)
 	}
-	text, err := r.readFile(at, "stat")
-	if err != nil {
-		return details{}
-	}
-	if st, err := parseStat(text); err != nil || st.startTicks != p.StartTicks {
+	if st, err := r.stat(taskDir{at, filesFromTask}); err != nil || st.startTicks != p.StartTicks {
 		return details{}
 	}
 	return d

@@ -9,24 +9,42 @@ import (
 // walked for each of another list's entries.
 type grouping struct {
 	processes []Process
-	place     map[int]int // PID → place in processes
+	parents   []*Process // of each of them; nil where it was not found
 	list      []Namespace
 	index     [NumTypes]map[uint64]int // inode number → place in list
 }
 
 func newGrouping(processes []Process) *grouping {
-	g := &grouping{processes: processes, place: make(map[int]int, len(processes))}
-	for i := range processes {
-		g.place[processes[i].PID] = i
-	}
+	g := &grouping{processes: processes}
 	for t := range g.index {
 		g.index[t] = map[uint64]int{}
 	}
+	g.findParents()
+	// Most processes share all their namespaces with another, so that a look-up
+	// of all eight at once serves most of them.
+	type places [NumTypes]int32
+	var rows []places
+	known := map[NSSet]int32{}           // place in rows
+	row := make([]int32, len(processes)) // of each process
 	total := 0
 	for i := range processes {
-		for t, inode := range processes[i].NS {
+		set := processes[i].NS
+		at, found := known[set]
+		if !found {
+			at = int32(len(rows))
+			known[set] = at
+			var r places
+			for t, inode := range set {
+				if inode != 0 {
+					r[t] = int32(g.add(ID{Type(t), inode}))
+				}
+			}
+			rows = append(rows, r)
+		}
+		row[i] = at
+		for t, inode := range set {
 			if inode != 0 {
-				g.add(ID{Type(t), inode}).NProcs++
+				g.list[rows[at][t]].NProcs++
 				total++
 			}
 		}
@@ -38,29 +56,74 @@ func newGrouping(processes []Process) *grouping {
 		n := g.list[i].NProcs
 		g.list[i].PIDs, slab = slab[:0:n], slab[n:]
 	}
+	leads := make([]lead, len(g.list))
 	for i := range processes {
-		p := &processes[i]
+		p, parent := &processes[i], g.parents[i]
 		for t, inode := range p.NS {
 			if inode != 0 {
-				n := g.add(ID{Type(t), inode})
+				at := rows[row[i]][t]
+				n := &g.list[at]
 				n.PIDs = append(n.PIDs, p.PID)
+				leads[at].consider(p, parent == nil || parent.NS[t] != inode)
 			}
 		}
+	}
+	for i := range leads {
+		g.list[i].Leader = leads[i].leader()
 	}
 	g.addThreads()
 	return g
 }
 
-// add finds a namespace, or makes a place for it. The pointer is good until
-// the next call.
-func (g *grouping) add(id ID) *Namespace {
+// findParents finds each process's parent among the others.
+func (g *grouping) findParents() {
+	g.parents = make([]*Process, len(g.processes))
+	for i := range g.processes {
+		if at, found := searchPID(g.processes, g.processes[i].PPID); found {
+			g.parents[i] = &g.processes[at]
+		}
+	}
+}
+
+// lead is the choice, so far, of the process to name a group of processes by.
+type lead struct {
+	process *Process
+	rank    int
+}
+
+// consider takes a member into account. One is topmost if its parent is no
+// member; several may be (two containers that share a namespace, orphans), so
+// the oldest of them leads. Kernel threads and zombies come last: they say
+// nothing about what the group is for.
+func (l *lead) consider(p *Process, topmost bool) {
+	rank := 1
+	if topmost {
+		rank = 2
+	}
+	if !p.KernelThread && p.State != Zombie {
+		rank += 2
+	}
+	if l.process == nil || rank > l.rank || rank == l.rank && p.StartTicks < l.process.StartTicks {
+		*l = lead{p, rank}
+	}
+}
+
+func (l *lead) leader() *Leader {
+	if l.process == nil {
+		return nil
+	}
+	return &Leader{PID: l.process.PID, PPID: l.process.PPID, Comm: l.process.Comm}
+}
+
+// add finds a namespace's place in the list, or makes one.
+func (g *grouping) add(id ID) int {
 	i, known := g.index[id.Type][id.Inode]
 	if !known {
 		i = len(g.list)
 		g.index[id.Type][id.Inode] = i
 		g.list = append(g.list, Namespace{Type: id.Type, Inode: id.Inode, PIDs: []int{}, Names: []string{}, HeldBy: []Holder{}})
 	}
-	return &g.list[i]
+	return i
 }
 
 func (g *grouping) has(id ID) bool {
@@ -69,7 +132,7 @@ func (g *grouping) has(id ID) bool {
 }
 
 func (g *grouping) hold(id ID, h Holder) {
-	n := g.add(id)
+	n := &g.list[g.add(id)]
 	n.HeldBy = append(n.HeldBy, h)
 }
 
@@ -103,9 +166,6 @@ func (g *grouping) finish(sets bool) ([]Namespace, []Set) {
 	g.markInitial()
 	g.copyOwnerUIDs()
 	g.holdByChildren()
-	for i := range g.list {
-		g.list[i].Leader = g.leaderOf(&g.list[i])
-	}
 	var groups []Set
 	if sets {
 		groups = g.sets()
@@ -145,36 +205,6 @@ func (g *grouping) holdByChildren() {
 			hold(User, n.Owner)
 		}
 	}
-}
-
-// leader chooses the process to name a group of processes by. One is topmost
-// if its parent is not a member; several may be (two containers that share a
-// namespace, orphans), so the oldest of them leads. Kernel threads and zombies
-// come last: they say nothing about what the group is for.
-func (g *grouping) leader(pids []int, member func(*Process) bool) *Leader {
-	var best *Process
-	bestRank := 0
-	for _, pid := range pids {
-		p := &g.processes[g.place[pid]]
-		rank := 1
-		if parent, found := g.place[p.PPID]; !found || !member(&g.processes[parent]) {
-			rank = 2
-		}
-		if !p.KernelThread && p.State != Zombie {
-			rank += 2
-		}
-		if best == nil || rank > bestRank || rank == bestRank && p.StartTicks < best.StartTicks {
-			best, bestRank = p, rank
-		}
-	}
-	if best == nil {
-		return nil
-	}
-	return &Leader{PID: best.PID, PPID: best.PPID, Comm: best.Comm}
-}
-
-func (g *grouping) leaderOf(n *Namespace) *Leader {
-	return g.leader(n.PIDs, func(p *Process) bool { return p.NS[n.Type] == n.Inode })
 }
 
 // markInitial marks the namespaces of the boot by comparison with those who

@@ -188,7 +188,7 @@ func TestInitial(t *testing.T) {
 
 // related adds a namespace with relations.
 func related(g *grouping, id ID, parent, owner uint64, uid int) {
-	n := g.add(id)
+	n := &g.list[g.add(id)]
 	if parent != 0 {
 		n.Parent = &parent
 	}

@@ -74,7 +74,7 @@ func (g *grouping) findHolders(ctx context.Context, o Options) error {
 		}
 		g.hold(f.id, f.holder)
 		if f.name != "" {
-			n := g.add(f.id)
+			n := &g.list[g.add(f.id)]
 			n.Names = append(n.Names, f.name)
 		}
 	}
@@ -155,7 +155,7 @@ func (s *holderSearch) search(ctx context.Context, workers int) []found {
 	mountReader := map[int]bool{}
 	for i := range s.known.list {
 		if n := &s.known.list[i]; n.Type == Mnt && n.Inode != own.Ino && len(n.PIDs) > 0 {
-			mountReader[s.known.leaderOf(n).PID] = true
+			mountReader[n.Leader.PID] = true
 		}
 	}
 	processes := s.known.processes
@@ -257,11 +257,8 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 // has says whether p is still there, and no other process has its PID.
 func (p Procfs) has(process *Process) bool {
 	var r procfsReader
-	text, err := r.readFile(unix.AT_FDCWD, p.join(strconv.Itoa(process.PID), "stat"))
-	if err != nil {
-		return false
-	}
-	st, err := parseStat(text)
+	path := linux.CString(p.join(strconv.Itoa(process.PID), "stat"))
+	st, err := r.stat(taskDir{unix.AT_FDCWD, &taskFiles{stat: path}})
 	return err == nil && st.startTicks == process.StartTicks
 }
 

@@ -43,16 +43,34 @@ var linkNames = func() (names [NumTypes]string) {
 	return names
 }()
 
-// The same as the kernel takes them, and the two links that are besides.
+// taskFiles are the files of a process or thread that are read, as the kernel
+// takes their names.
+type taskFiles struct {
+	stat, task, cgroup              *byte
+	links                           [NumTypes]*byte
+	pidForChildren, timeForChildren *byte
+}
+
+func newTaskFiles(above, ns string) *taskFiles {
+	f := &taskFiles{
+		stat: linux.CString(above + "stat"), task: linux.CString(above + "task"), cgroup: linux.CString(above + "cgroup"),
+		pidForChildren: linux.CString(ns + "pid_for_children"), timeForChildren: linux.CString(ns + "time_for_children"),
+	}
+	for t := range f.links {
+		f.links[t] = linux.CString(ns + types[t].name)
+	}
+	return f
+}
+
+// A worker opens one directory of each process: /proc/PID/ns where the kernel
+// answers, for each name that a walk passes through costs procfs a look at the
+// process (pid_revalidate in fs/proc/base.c), and ten links are read for one
+// file beside them. In a captured tree it may be missing, or closed to us.
 var (
-	linkPaths = func() (paths [NumTypes]*byte) {
-		for t, name := range linkNames {
-			paths[t] = linux.CString(name)
-		}
-		return paths
-	}()
-	pidForChildrenPath  = linux.CString("ns/pid_for_children")
-	timeForChildrenPath = linux.CString("ns/time_for_children")
+	filesFromNS   = newTaskFiles("../", "")
+	filesFromTask = newTaskFiles("", "ns/")
+
+	cmdlinePath = linux.CString("cmdline")
 )
 
 // Processes implements Source.
@@ -82,7 +100,7 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	var wg sync.WaitGroup
 	for range o.workers() {
 		wg.Go(func() {
-			r := procfsReader{proc: int(dir.Fd()), options: o, missing: missing}
+			r := procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(list.live)}
 			for r.out = range work {
 				for _, pid := range r.out.pids {
 					if ctx.Err() != nil {
@@ -93,11 +111,15 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 			}
 		})
 	}
-	total := 0
+	slab := make([]Process, list.atMost())
+	room := slab
 	for len(pids) > 0 && err == nil && ctx.Err() == nil {
-		c := &procfsChunk{pids: pids, processes: make([]Process, 0, len(pids))}
+		if len(pids) > len(room) { // more have been born since
+			room = make([]Process, len(pids)+chunkSize)
+		}
+		c := &procfsChunk{pids: pids, processes: room[:0:len(pids)]}
+		room = room[len(pids):]
 		results = append(results, c)
-		total += len(pids)
 		work <- c
 		pids, err = list.next()
 	}
@@ -109,7 +131,9 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	found := make([]Process, 0, total)
+	// The chunks lie in the slab one after the other: this moves only what comes
+	// after one with processes that vanished.
+	found := slab[:0]
 	var unreadable []Unreadable
 	for _, r := range results {
 		found = append(found, r.processes...)
@@ -124,6 +148,17 @@ type lister struct {
 	live bool
 	rest []int // of a captured copy
 	read bool
+}
+
+// atMost is about how many processes there are: procfs counts them among the
+// links of its root (proc_root_getattr in fs/proc/root.c), as other file systems
+// count directories.
+func (l *lister) atMost() int {
+	var st unix.Stat_t
+	if unix.Fstat(int(l.dir.Fd()), &st) != nil || st.Nlink > 1<<22 {
+		return 0
+	}
+	return int(st.Nlink)
 }
 
 // chunkSize is how many processes a worker takes at a time.
@@ -209,24 +244,26 @@ type procfsReader struct {
 	proc    int // descriptor of /proc
 	options Options
 	missing [NumTypes]bool
+	quick   linux.Quick // and so from ns/
 	out     *procfsChunk
 	buf     [4096]byte
+	name    [32]byte
 	cgroups map[string][]cgroupfs.Membership // by the file's text, which many processes share
 }
 
 // readFile reads a small file of procfs whole, into the worker's buffer: the
 // kernel makes such a file's text in one go, and a read that fills less than
 // the buffer has got all of it.
-func (r *procfsReader) readFile(dir int, name string) ([]byte, error) {
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+func (r *procfsReader) readFile(quick linux.Quick, dir int, path *byte) ([]byte, error) {
+	fd, err := quick.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer quick.Close(fd)
 	buf := r.buf[:]
 	for n := 0; ; {
-		got, err := unix.Read(fd, buf[n:])
-		if err == unix.EINTR {
+		got, err := quick.Read(fd, buf[n:])
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
@@ -240,9 +277,17 @@ func (r *procfsReader) readFile(dir int, name string) ([]byte, error) {
 	}
 }
 
+func (r *procfsReader) stat(dir taskDir) (stat, error) {
+	text, err := r.readFile(r.quick, dir.fd, dir.stat)
+	if err != nil {
+		return stat{}, err
+	}
+	return parseStat(text)
+}
+
 // link reads one namespace link.
 func (r *procfsReader) link(dir int, path *byte, t Type) (uint64, error) {
-	n, err := linux.Readlinkat(dir, path, r.buf[:64])
+	n, err := r.quick.Readlinkat(dir, path, r.buf[:64])
 	if err != nil {
 		return 0, err
 	}
@@ -257,23 +302,38 @@ func (r *procfsReader) refuse(pid int, what string, err error) {
 	r.out.unreadable = append(r.out.unreadable, Unreadable{pid, what, errorName(err)})
 }
 
+// taskDir is an open directory of a process or thread.
+type taskDir struct {
+	fd int
+	*taskFiles
+}
+
+func (r *procfsReader) openTask(dir, number int) (taskDir, error) {
+	name, files := strconv.AppendInt(r.name[:0], int64(number), 10), filesFromTask
+	if r.quick {
+		name, files = append(name, "/ns"...), filesFromNS
+	}
+	name = append(name, 0)
+	fd, err := r.quick.Openat(dir, &name[0], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	return taskDir{fd, files}, err
+}
+
 // process reads one process. One that vanishes on the way is simply gone.
 func (r *procfsReader) process(pid int) {
-	dir, err := unix.Openat(r.proc, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := r.openTask(r.proc, pid)
 	if err != nil {
 		if !vanished(err) {
 			r.refuse(pid, "namespaces", err)
 		}
 		return
 	}
-	defer unix.Close(dir)
+	defer r.quick.Close(dir.fd)
 
-	text, err := r.readFile(dir, "stat")
+	st, err := r.stat(dir)
 	if vanished(err) {
 		return
 	}
-	st, parseErr := parseStat(text)
-	if err = errors.Join(err, parseErr); err != nil {
+	if err != nil {
 		r.refuse(pid, "namespaces", err)
 		return
 	}
@@ -300,13 +360,13 @@ func (r *procfsReader) process(pid int) {
 }
 
 // namespaces reads the links of p, whose directory is dir. ESRCH: p is gone.
-func (r *procfsReader) namespaces(dir int, p *Process) error {
+func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 	reread := false
 	for _, t := range Types {
 		if r.missing[t] {
 			continue
 		}
-		inode, err := r.link(dir, linkPaths[t], t)
+		inode, err := r.link(dir.fd, dir.links[t], t)
 		switch {
 		case err == nil:
 			p.NS[t] = inode
@@ -315,19 +375,17 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		case errors.Is(err, unix.ENOENT) && !reread:
 			// It has died since its stat was read, or only its leader has.
 			reread = true
-			text, err := r.readFile(dir, "stat")
+			st, err := r.stat(dir)
 			if err != nil {
 				return unix.ESRCH
 			}
-			if st, err := parseStat(text); err == nil {
-				p.State, p.NumThreads = st.state, st.numThreads
-			}
+			p.State, p.NumThreads = st.state, st.numThreads
 		case errors.Is(err, unix.ENOENT):
 			// Missing in a captured tree, or a leader in the act of exiting.
 		case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
 			// The same check (ptrace_may_access) guards all eight links. A
 			// task that is being torn down is refused as well.
-			if _, gone := r.readFile(dir, "stat"); gone != nil {
+			if _, gone := r.stat(dir); gone != nil {
 				return unix.ESRCH
 			}
 			return err
@@ -347,13 +405,13 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 		return nil // kernel threads have no children of their own
 	}
 	// An ENOENT here is no error: unshare(CLONE_NEWPID) without a child yet.
-	if inode, err := r.link(dir, pidForChildrenPath, PID); err == nil && inode != p.NS[PID] {
+	if inode, err := r.link(dir.fd, dir.pidForChildren, PID); err == nil && inode != p.NS[PID] {
 		p.PIDForChildren = inode
 	}
 	if r.missing[Time] {
 		return nil
 	}
-	if inode, err := r.link(dir, timeForChildrenPath, Time); err == nil && inode != p.NS[Time] {
+	if inode, err := r.link(dir.fd, dir.timeForChildren, Time); err == nil && inode != p.NS[Time] {
 		p.TimeForChildren = inode
 	}
 	return nil
@@ -361,8 +419,8 @@ func (r *procfsReader) namespaces(dir int, p *Process) error {
 
 // threads reads the threads of p that matter: those whose namespaces differ
 // from the leader's, or all.
-func (r *procfsReader) threads(dir int, p *Process) {
-	fd, err := unix.Openat(dir, "task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (r *procfsReader) threads(dir taskDir, p *Process) {
+	fd, err := r.quick.Openat(dir.fd, dir.task, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	if err != nil {
 		if !vanished(err) {
 			r.refuse(p.PID, "threads", err)
@@ -394,11 +452,11 @@ func (r *procfsReader) threads(dir int, p *Process) {
 }
 
 func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
-	dir, err := unix.Openat(task, strconv.Itoa(tid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := r.openTask(task, tid)
 	if err != nil {
 		return Thread{}, err
 	}
-	defer unix.Close(dir)
+	defer r.quick.Close(dir.fd)
 	thread := Thread{TID: tid, NS: p.NS}
 	for _, t := range Types {
 		// Threads of one process cannot differ in these (copy_process and
@@ -406,7 +464,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 		if t == User || t == PID || r.missing[t] {
 			continue
 		}
-		thread.NS[t], err = r.link(dir, linkPaths[t], t)
+		thread.NS[t], err = r.link(dir.fd, dir.links[t], t)
 		if errors.Is(err, unix.ENOENT) && p.NS[t] == 0 && p.State != Zombie {
 			continue // the leader has none either: a captured tree
 		}
@@ -417,17 +475,16 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 	if !r.options.Threads && thread.NS == p.NS {
 		return thread, nil
 	}
-	text, err := r.readFile(dir, "stat")
+	st, err := r.stat(dir)
 	if err != nil {
 		return Thread{}, err
 	}
-	st, err := parseStat(text)
 	thread.Comm, thread.State = string(st.comm), st.state
 	return thread, err
 }
 
-func (r *procfsReader) memberships(dir int, p *Process) {
-	text, err := r.readFile(dir, "cgroup")
+func (r *procfsReader) memberships(dir taskDir, p *Process) {
+	text, err := r.readFile(false, dir.fd, dir.cgroup)
 	if err == nil {
 		if list, known := r.cgroups[string(text)]; known {
 			p.Cgroups = list

@@ -58,7 +58,7 @@ func (g *grouping) relate(ctx context.Context, proc Procfs, workers int) error {
 // addTo enters what was found out, and the namespaces found only in that way.
 func (r *relations) addTo(g *grouping) {
 	for id, rel := range r.known {
-		n := g.add(id)
+		n := &g.list[g.add(id)]
 		n.KernelID, n.OwnerUID = rel.kernelID, rel.ownerUID
 		if rel.parent != 0 {
 			n.Parent = &rel.parent

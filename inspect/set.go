@@ -20,6 +20,7 @@ type Set struct {
 func (g *grouping) sets() []Set {
 	index := map[NSSet]int{}
 	list := []Set{}
+	leads := []lead{}
 	for i := range g.processes {
 		p := &g.processes[i]
 		if p.State == Zombie || p.NS == (NSSet{}) {
@@ -30,13 +31,13 @@ func (g *grouping) sets() []Set {
 			at = len(list)
 			index[p.NS] = at
 			list = append(list, Set{NS: p.NS, Apart: g.apart(p.NS)})
+			leads = append(leads, lead{})
 		}
 		list[at].PIDs = append(list[at].PIDs, p.PID)
+		leads[at].consider(p, g.parents[i] == nil || g.parents[i].NS != p.NS)
 	}
 	for i := range list {
-		s := &list[i]
-		s.NProcs = len(s.PIDs)
-		s.Leader = g.leader(s.PIDs, func(p *Process) bool { return p.NS == s.NS })
+		list[i].NProcs, list[i].Leader = len(list[i].PIDs), leads[i].leader()
 	}
 	slices.SortStableFunc(list, func(a, b Set) int { return b.NProcs - a.NProcs })
 	return list

@@ -131,12 +131,11 @@ func (t *Target) leader() (int, error) {
 
 func (t *Target) startTicks() (uint64, error) {
 	var r procfsReader
-	text, err := r.readFile(t.dir, "stat")
+	st, err := r.stat(taskDir{t.dir, filesFromTask})
 	if err != nil {
 		return 0, &os.PathError{Op: "read", Path: "stat", Err: err}
 	}
-	st, err := parseStat(text)
-	return st.startTicks, err
+	return st.startTicks, nil
 }
 
 func (r Ref) pinOldest(ctx context.Context, o Options) (*Target, error) {
