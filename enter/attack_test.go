@@ -116,8 +116,8 @@ func TestTargetsRights(t *testing.T) {
 // CVE-2016-9962: before its execve the helper, which still has our environment
 // and rights, must not be open to others in the target.
 func TestHelperIsNotDumpable(t *testing.T) {
-	testkit.RequireNS(t, withUser("uts")...)
-	p := testkit.Start(t, testkit.Config{New: withUser("uts")})
+	testkit.RequireNS(t, withUser("pid")...)
+	p := testkit.Start(t, testkit.Config{New: withUser("pid")})
 	plan := planFor(t, strconv.Itoa(p.PID))
 	var prog launcher.Program
 	plan.steps(&prog, &binds{})

@@ -29,6 +29,8 @@ type Cmd struct {
 	// Stdin, Stdout and Stderr are its standard files; nil means the caller's
 	// /dev/null. It gets no other descriptors.
 	Stdin, Stdout, Stderr *os.File
+	// Signals are for Accompany; nil: it catches them itself.
+	Signals *Signals
 
 	plan    *Plan
 	process *os.Process
@@ -122,6 +124,8 @@ func (c *Cmd) start(try bool) error {
 		// A copy of this process would run /proc/PID/exe, nsx itself, in sight
 		// of the target, which could write to it (CVE-2019-5736).
 		attr.Way = launcher.Memfd
+	} else if c.plan.plain() {
+		attr.Way = launcher.Vfork
 	}
 	prog := &launcher.Program{}
 	c.plan.groupSteps(prog, &attr)
@@ -170,7 +174,7 @@ func (c *Cmd) files(null *os.File) []*os.File {
 func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	n := p.options.New
 	p.rights.before(prog)
-	if n == nil {
+	if n == nil && !p.plain() {
 		prog.NotDumpable()
 	}
 	p.joinSteps(prog)
@@ -203,6 +207,20 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	if late {
 		p.giveUp(prog)
 	}
+}
+
+// plain says that the command is our own program, in our own file systems, with
+// our own rights, and that all it takes is to join namespaces in which nobody
+// sees its process who did not see ours.
+func (p *Plan) plain() bool {
+	o := &p.options
+	if o.New != nil || o.MountProc || p.Untrusted() || p.root != nil || p.dir != nil || p.entrance() != nil ||
+		p.rights != nil || p.ids.any() {
+		return false
+	}
+	return !slices.ContainsFunc(p.Joins, func(j Join) bool {
+		return !slices.Contains([]inspect.Type{inspect.Net, inspect.UTS, inspect.IPC, inspect.Cgroup}, j.ID.Type)
+	})
 }
 
 // entrance is the cgroups that the command starts in, nil if they are ours.

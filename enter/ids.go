@@ -108,6 +108,9 @@ func insideID(m inspect.IDMap, target uint32, follow bool) uint32 {
 	return 0
 }
 
+// any says that there are steps.
+func (i ids) any() bool { return i.dropGroups || i.gid != nil || i.uid != nil }
+
 // steps changes the ids. The group comes first, while we may still.
 func (i ids) steps(p *launcher.Program) {
 	if i.dropGroups {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
 	"syscall"
@@ -27,6 +26,7 @@ type foreachOptions struct {
 	format    string
 	targets   []string
 	command   []string
+	signals   *enter.Signals // what all commands share; nil where output is captured
 }
 
 func newForeach(s streams) *cobra.Command {
@@ -141,22 +141,6 @@ type interruptedError struct{ signal syscall.Signal }
 
 func (e *interruptedError) Error() string { return unix.SignalName(e.signal) }
 
-// interruptions are the signals that would end this program if they were not
-// handed on to the command. Nothing is handed on to several at once: the signal
-// ends us, and with us all of them.
-func (o *foreachOptions) interruptions() (signals <-chan os.Signal, stop func()) {
-	if o.captures() {
-		return nil, func() {}
-	}
-	c := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT} {
-		if !signal.Ignored(sig) {
-			signal.Notify(c, sig)
-		}
-	}
-	return c, func() { signal.Stop(c) }
-}
-
 // jobs are what to run: in each namespace of the one type, or in each target.
 func (o *foreachOptions) jobs(ctx context.Context) ([]*job, error) {
 	if typ, err := inspect.ParseType(o.targets[0]); err == nil {
@@ -219,9 +203,24 @@ func (o *foreachOptions) captures() bool {
 	return o.prefix || o.parallel > 1 || o.format == "json"
 }
 
+// interrupted says that a signal came that ends us as well as the command.
+func (o *foreachOptions) interrupted() error {
+	if o.signals != nil {
+		if sig := o.signals.Ended(); sig != 0 {
+			return &interruptedError{sig}
+		}
+	}
+	return nil
+}
+
 // runAll runs the jobs, some at a time, and calls done after each. It stops at
-// an error of done, which is one of our own output.
+// an error of done, which is one of our own output, and at a signal. Nothing is
+// handed on to several commands at once: the signal ends us, and with us them.
 func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) error {
+	if !o.captures() {
+		o.signals = enter.CatchSignals()
+		defer o.signals.Stop()
+	}
 	queue := make(chan *job)
 	errs := make(chan error, o.parallel)
 	var wg sync.WaitGroup
@@ -229,23 +228,23 @@ func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) e
 		wg.Go(func() {
 			for j := range queue {
 				o.runOne(s, j)
-				if err := done(j); err != nil {
+				err := done(j)
+				if err == nil {
+					err = o.interrupted()
+				}
+				if err != nil {
 					errs <- err
 					return
 				}
 			}
 		})
 	}
-	signals, stop := o.interruptions()
-	defer stop()
 	var failure error
 	for _, j := range jobs {
 		select {
 		case queue <- j:
 			continue
 		case failure = <-errs:
-		case sig := <-signals:
-			failure = &interruptedError{sig.(syscall.Signal)}
 		}
 		break
 	}
@@ -295,7 +294,7 @@ func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) erro
 			return err
 		}
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Signals = s.in, s.out, s.err, o.signals
 	return cmd.Accompany()
 }
 

@@ -3,6 +3,7 @@ package launcher
 import (
 	"encoding/binary"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -16,20 +17,18 @@ type cloneArgs struct {
 	cgroup                                        uint64
 }
 
-// startClone makes the helper a copy of this process. Its data is in a mapping
-// of its own, argv and envp included, because the garbage collector of this
-// process goes on while the child, whose memory is copied when either side
-// writes, reads them. Linux 5.7.
+// startClone makes the helper a copy of this process, or a process in the same
+// memory. Linux 5.7.
 func (r *run) startClone() error {
 	fds := r.fds()
 	l := layout{firstFile: r.firstFile, report: int(fds[r.report])}
 	im := newImage(l, r.prelude(fds), r.p)
 	size := int(im.size) + len(initialStack(0, r.attr.Argv, r.attr.Env))
-	mapping, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	mapping, err := r.memory(size)
 	if err != nil {
-		return os.NewSyscallError("mmap", err)
+		return err
 	}
-	defer func() { _ = unix.Munmap(mapping) }()
+	defer r.free(mapping)
 	im.base = uint64(uintptr(unsafe.Pointer(&mapping[0])))
 	stack := im.base + im.size
 	copy(mapping, im.bytes())
@@ -39,6 +38,11 @@ func (r *run) startClone() error {
 	r.im = im
 
 	args := cloneArgs{flags: unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
+	if r.attr.Way == Vfork {
+		// The interpreter uses no stack and writes to the mapping only, so the
+		// other threads need not be stopped; this one is, until the execve.
+		args.flags |= unix.CLONE_VM | unix.CLONE_VFORK
+	}
 	if r.attr.Cgroup != nil {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(r.attr.Cgroup.Fd())
@@ -52,6 +56,26 @@ func (r *run) startClone() error {
 	}
 	r.add(pid)
 	return nil
+}
+
+// memory is for the helper's data, argv and envp included. That of a copy is a
+// mapping of its own, because the garbage collector of this process goes on
+// while the child, whose memory is copied when either side writes, reads it.
+// Vfork's is seen to be in use: this thread waits with it.
+func (r *run) memory(size int) ([]byte, error) {
+	if r.attr.Way == Vfork {
+		return make([]byte, size), nil
+	}
+	mapping, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	return mapping, os.NewSyscallError("mmap", err)
+}
+
+func (r *run) free(memory []byte) {
+	if r.attr.Way == Vfork {
+		runtime.KeepAlive(memory)
+		return
+	}
+	_ = unix.Munmap(memory)
 }
 
 // initialStack is what the kernel puts on the stack of a new process, for the

@@ -64,21 +64,25 @@ func (r *run) close() {
 
 // start makes the helper.
 func (r *run) start() error {
-	err := error(unix.ENOEXEC)
-	if r.attr.Way != Clone {
-		err = r.startMemfd()
-	}
-	if r.attr.Way == Clone || r.attr.Way == Auto && cannotExecute(err) {
-		err = r.startClone()
+	ways := map[Way][]func() error{
+		Auto:  {r.startMemfd, r.startClone},
+		Memfd: {r.startMemfd},
+		Clone: {r.startClone},
+		Vfork: {r.startClone, r.startMemfd},
+	}[r.attr.Way]
+	err := ways[0]()
+	if len(ways) > 1 && notThisWay(err) {
+		err = ways[1]()
 	}
 	runtime.KeepAlive(r.files)
 	r.files[r.report].Close() // else there is no end of it
 	return err
 }
 
-// cannotExecute says that a policy forbids to make or to execute a memfd, or
-// that there is no /proc to reach it by.
-func cannotExecute(err error) bool {
+// notThisWay says that a policy forbids to make or to execute a memfd, that
+// there is no /proc to reach it by, or that clone3(2) is refused, as by the
+// seccomp filters of older container runtimes, or too old.
+func notThisWay(err error) bool {
 	for _, errno := range []unix.Errno{unix.EACCES, unix.EPERM, unix.ENOENT, unix.ENOSYS, unix.ENOEXEC, unix.EINVAL} {
 		if errors.Is(err, errno) {
 			return true

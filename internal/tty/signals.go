@@ -22,14 +22,18 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Signals are those that were meant for the command, since Catch.
+// Signals are those that were meant for the command, since Catch. They serve
+// several commands one after the other: to begin and to end catching a signal
+// takes Go a tenth of a millisecond each time, and there are ten.
 type Signals struct {
-	c chan os.Signal
+	c     chan os.Signal
+	ended atomic.Int32 // see Ended
 }
 
 // Catch begins to catch the signals that would end this program and are meant
@@ -37,7 +41,7 @@ type Signals struct {
 // in between. A signal that is ignored (nohup(1)) stays so, for the command as
 // well.
 func Catch() *Signals {
-	s := &Signals{make(chan os.Signal, 64)}
+	s := &Signals{c: make(chan os.Signal, 64)}
 	s.also(unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	return s
 }
@@ -45,6 +49,31 @@ func Catch() *Signals {
 // Stop gives the signals the effects back that they had before Catch. It may be
 // called again.
 func (s *Signals) Stop() { signal.Stop(s.c) }
+
+// Ended is for between two commands: it says which signal came, before or now,
+// that would have ended this program if it had not been caught, and does what
+// the others ask for; 0 if none came.
+func (s *Signals) Ended() syscall.Signal {
+	for {
+		select {
+		case sig := <-s.c:
+			s.note(sig)
+			if sig == unix.SIGTSTP && isJob() {
+				stopSelf()
+			}
+		default:
+			return syscall.Signal(s.ended.Load())
+		}
+	}
+}
+
+// note keeps in mind what would have ended this program.
+func (s *Signals) note(sig os.Signal) {
+	switch sig {
+	case unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT:
+		s.ended.CompareAndSwap(0, int32(sig.(syscall.Signal)))
+	}
+}
 
 // also catches more signals, but for those that are ignored.
 func (s *Signals) also(more ...os.Signal) {
@@ -64,6 +93,7 @@ func (s *Signals) handle(fn func(syscall.Signal)) (end func()) {
 		for {
 			select {
 			case sig := <-s.c:
+				s.note(sig)
 				fn(sig.(syscall.Signal))
 			case <-done:
 				return
