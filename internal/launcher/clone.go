@@ -17,65 +17,66 @@ type cloneArgs struct {
 	cgroup                                        uint64
 }
 
-// startClone makes the helper a copy of this process, or a process in the same
-// memory. Linux 5.7.
+// startClone makes the helper a copy of this process, or one in the same memory.
 func (r *run) startClone() error {
 	fds := r.fds()
 	l := layout{firstFile: r.firstFile, report: int(fds[r.report])}
-	im := newImage(l, r.prelude(fds), r.p)
-	size := int(im.size) + len(initialStack(0, r.attr.Argv, r.attr.Env))
-	mapping, err := r.memory(size)
+	r.im = newImage(l, r.prelude(fds, ownHandler()), r.p)
+	pid, _, err := r.clone(r.im, r.attr.Way == Vfork)
 	if err != nil {
 		return err
 	}
-	defer r.free(mapping)
-	im.base = uint64(uintptr(unsafe.Pointer(&mapping[0])))
-	stack := im.base + im.size
-	copy(mapping, im.bytes())
-	copy(mapping[im.size:], initialStack(stack, r.attr.Argv, r.attr.Env))
-	binary.NativeEndian.PutUint64(mapping[headArgv:], stack+8)
-	binary.NativeEndian.PutUint64(mapping[headEnvp:], stack+8*uint64(len(r.attr.Argv)+2))
-	r.im = im
+	r.add(pid)
+	return nil
+}
 
+// signalStack is for the frame of a signal's handler, which is 11 KiB on
+// processors with AMX (AT_MINSIGSTKSZ in getauxval(3)).
+const signalStack = 32 << 10
+
+// clone makes a process that carries the image out: a copy of this one or, if
+// vfork says so, one that shares our memory, and then returns when it has
+// executed a program or ended; failed is then the errno of a failed step.
+//
+// The interpreter uses no stack, and writes to the memory given to it only. So
+// our other threads need not be stopped; this one is. Linux 5.7.
+func (r *run) clone(im *image, vfork bool) (pid int, failed unix.Errno, err error) {
+	size := int(im.size) + len(initialStack(0, r.attr.Argv, r.attr.Env)) + signalStack
+	memory := make([]byte, size)
 	args := cloneArgs{flags: unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
-	if r.attr.Way == Vfork {
-		// The interpreter uses no stack and writes to the mapping only, so the
-		// other threads need not be stopped; this one is, until the execve.
+	if vfork {
 		args.flags |= unix.CLONE_VM | unix.CLONE_VFORK
+	} else {
+		// The garbage collector of this process goes on while the child, whose
+		// memory is copied when either side writes, reads.
+		if memory, err = unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS); err != nil {
+			return 0, 0, os.NewSyscallError("mmap", err)
+		}
+		defer func() { _ = unix.Munmap(memory) }()
 	}
+	im.base = uint64(uintptr(unsafe.Pointer(&memory[0])))
+	words := im.base + im.size
+	copy(memory, im.bytes())
+	copy(memory[im.size:], initialStack(words, r.attr.Argv, r.attr.Env))
+	binary.NativeEndian.PutUint64(memory[headArgv:], words+8)
+	binary.NativeEndian.PutUint64(memory[headEnvp:], words+8*uint64(len(r.attr.Argv)+2))
+
+	args.stackSize = signalStack - 16
+	args.stack = (im.base + uint64(size) - args.stackSize) &^ 15
 	if r.attr.Cgroup != nil {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(r.attr.Cgroup.Fd())
 	}
 	// The lock that keeps others from making descriptors without CLOEXEC.
 	syscall.ForkLock.Lock()
-	pid := clone3(&args, unsafe.Sizeof(args), unsafe.Pointer(&mapping[0]))
+	pid = clone3(&args, unsafe.Sizeof(args), unsafe.Pointer(&memory[0]))
 	syscall.ForkLock.Unlock()
 	if pid < 0 {
-		return os.NewSyscallError("clone3", unix.Errno(-pid))
+		return 0, 0, os.NewSyscallError("clone3", unix.Errno(-pid))
 	}
-	r.add(pid)
-	return nil
-}
-
-// memory is for the helper's data, argv and envp included. That of a copy is a
-// mapping of its own, because the garbage collector of this process goes on
-// while the child, whose memory is copied when either side writes, reads it.
-// Vfork's is seen to be in use: this thread waits with it.
-func (r *run) memory(size int) ([]byte, error) {
-	if r.attr.Way == Vfork {
-		return make([]byte, size), nil
-	}
-	mapping, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-	return mapping, os.NewSyscallError("mmap", err)
-}
-
-func (r *run) free(memory []byte) {
-	if r.attr.Way == Vfork {
-		runtime.KeepAlive(memory)
-		return
-	}
-	_ = unix.Munmap(memory)
+	failed = unix.Errno(binary.NativeEndian.Uint64(memory[headValue:]))
+	runtime.KeepAlive(memory)
+	return pid, failed, nil
 }
 
 // initialStack is what the kernel puts on the stack of a new process, for the

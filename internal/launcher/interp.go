@@ -12,15 +12,19 @@ import (
 
 // Constants that only the assembler needs.
 const (
-	codeMark  = 0x6b72614d2078736e // "nsx Mark", behind each of the two functions
-	sysClone3 = unix.SYS_CLONE3
+	codeMark     = 0x6b72614d2078736e // "nsx Mark", behind each of the three functions
+	sysClone3    = unix.SYS_CLONE3
+	sysSigreturn = unix.SYS_RT_SIGRETURN
 )
+
+// restorerOff is where, in handler, its return is.
+const restorerOff = 8
 
 // maxCode bounds the search for the mark.
 const maxCode = 1024
 
-// code is where the two assembler functions are in the text segment.
-func code() (entry, interp unsafe.Pointer)
+// code is where the assembler functions are in the text segment.
+func code() (handler, entry, interp unsafe.Pointer)
 
 // clone3 is clone3(2) whose child carries out the instructions at data. It
 // returns the child's PID or a negative errno.
@@ -28,10 +32,19 @@ func code() (entry, interp unsafe.Pointer)
 //go:noescape
 func clone3(args *cloneArgs, size uintptr, data unsafe.Pointer) int
 
-// machineCode is the helper's whole program: entry, then interp.
-func machineCode() []byte {
-	entry, interp := code()
-	return append(upToMark(entry), upToMark(interp)...)
+// machineCode is the helper's whole program: entry, then interp, then handler,
+// which begins at the given offset.
+func machineCode() (text []byte, handlerAt int) {
+	handler, entry, interp := code()
+	text = append(upToMark(entry), upToMark(interp)...)
+	text = append(text, make([]byte, -len(text)&7)...)
+	return append(text, upToMark(handler)...), len(text)
+}
+
+// ownHandler is the address of handler in this program.
+func ownHandler() uint64 {
+	handler, _, _ := code()
+	return uint64(uintptr(handler))
 }
 
 func upToMark(start unsafe.Pointer) []byte {

@@ -1,18 +1,29 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// The bytes of the two functions entry and interp are read from the text
+// The bytes of the functions handler, entry and interp are read from the text
 // segment at run time, up to the mark, and copied into the helper's ELF file.
 // So they must not refer to any symbol nor touch the stack.
 #define MARK QUAD $const_codeMark
 
-// func code() (entry, interp unsafe.Pointer)
-TEXT ·code(SB), NOSPLIT, $0-16
+// func code() (handler, entry, interp unsafe.Pointer)
+TEXT ·code(SB), NOSPLIT, $0-24
+	LEAQ handler<>(SB), AX
+	MOVQ AX, handler+0(FP)
 	LEAQ entry<>(SB), AX
-	MOVQ AX, entry+0(FP)
+	MOVQ AX, entry+8(FP)
 	LEAQ interp<>(SB), AX
-	MOVQ AX, interp+8(FP)
+	MOVQ AX, interp+16(FP)
 	RET
+
+// handler is a signal handler that does nothing, and, restorerOff bytes behind
+// it, what the kernel returns to from it: sigreturn(2).
+TEXT handler<>(SB), NOSPLIT|NOFRAME, $0
+	RET
+	BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90
+	MOVL $const_sysSigreturn, AX
+	SYSCALL
+	MARK
 
 // func clone3(args *unix.CloneArgs, size uintptr, data unsafe.Pointer) int
 //

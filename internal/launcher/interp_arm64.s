@@ -4,13 +4,22 @@
 // See interp_amd64.s, which has the comments; this is the same line by line.
 #define MARK WORD $(const_codeMark&0xffffffff); WORD $(const_codeMark>>32)
 
-// func code() (entry, interp unsafe.Pointer)
-TEXT ·code(SB), NOSPLIT, $0-16
+// func code() (handler, entry, interp unsafe.Pointer)
+TEXT ·code(SB), NOSPLIT, $0-24
+	MOVD $handler<>(SB), R0
+	MOVD R0, handler+0(FP)
 	MOVD $entry<>(SB), R0
-	MOVD R0, entry+0(FP)
+	MOVD R0, entry+8(FP)
 	MOVD $interp<>(SB), R0
-	MOVD R0, interp+8(FP)
+	MOVD R0, interp+16(FP)
 	RET
+
+TEXT handler<>(SB), NOSPLIT|NOFRAME, $0
+	RET
+	NOOP
+	MOVD $const_sysSigreturn, R8
+	SVC
+	MARK
 
 // func clone3(args *unix.CloneArgs, size uintptr, data unsafe.Pointer) int
 TEXT ·clone3(SB), NOSPLIT, $0-32

@@ -8,6 +8,10 @@ import "unsafe"
 // [UnsupportedError].
 func Supported() error { return &UnsupportedError{} }
 
-func machineCode() []byte { return nil }
+const restorerOff = 0
+
+func machineCode() ([]byte, int) { return nil, 0 }
+
+func ownHandler() uint64 { return 0 }
 
 func clone3(*cloneArgs, uintptr, unsafe.Pointer) int { return -1 }

@@ -2,6 +2,9 @@ package launcher
 
 import (
 	"math"
+	"os"
+	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,16 +16,18 @@ const failInsn = 1
 
 // prelude comes before the program, and the program can rely on what it does:
 // the descriptors are those of Attr.Files and Program.File and no others, all
-// of ours are closed by an execve, and RLIMIT_NOFILE is what this process was
-// started with. After the memfd's start this is nearly done. In a clone, fds
-// are the descriptors of this process that are to become 0, 1, 2 …
-func (r *run) prelude(fds []uintptr) *Program {
+// of ours are closed by an execve, no keyboard stops it, and RLIMIT_NOFILE is
+// what this process was started with. After the memfd's start this is nearly
+// done. In a clone, fds are the descriptors of this process that are to become
+// 0, 1, 2 … The handler is where that function is.
+func (r *run) prelude(fds []uintptr, handler uint64) *Program {
 	p := &Program{}
 	begin := p.Label()
 	p.Jump(begin)
 	p.Call("report", unix.SYS_WRITE, Report, head(headValue), Int(recordSize))
 	p.exitGroup(1)
 	p.Place(begin)
+	p.ignoreStops(handler, r.mask)
 	end := len(r.files)
 	if fds != nil {
 		p.moveFiles(fds, end)
@@ -36,6 +41,63 @@ func (r *run) prelude(fds []uintptr) *Program {
 	// close_range, the latter stays open unless it is close-on-exec.
 	p.Call("close_range", unix.SYS_CLOSE_RANGE, Int(end), Int(uint32(math.MaxUint32)), Int(0)).Ignore()
 	return p
+}
+
+// entry is the program of the process that becomes the memfd's, when the fds
+// have become 0, 1, 2 … A failed step leaves its errno in the header, for us to
+// find in the memory that we share.
+func (r *run) entry(fds []uintptr, memfd uintptr) *Program {
+	p := &Program{}
+	begin := p.Label()
+	p.Jump(begin)
+	p.exitGroup(1)
+	p.Place(begin)
+	fds = append(slices.Clip(fds), memfd)
+	p.moveFiles(fds, len(fds))
+	p.restoreLimit()
+	last := Int(len(fds) - 1)
+	p.Call("fcntl F_SETFD", unix.SYS_FCNTL, last, Int(unix.F_SETFD), Int(unix.FD_CLOEXEC))
+	p.Call("execveat", unix.SYS_EXECVEAT, last, p.String(""), Argv, Envp, Int(unix.AT_EMPTY_PATH))
+	return p
+}
+
+// stops are the signals by which a terminal stops a process.
+var stops = []syscall.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
+
+// ignoreStops keeps the terminal from stopping the helper, for which we wait and
+// could not see to it that anybody continues it. The signals, blocked since
+// before it was born, are caught and not ignored, so that execve gives them back
+// the effect that they had before; and the mask is the one that it had.
+func (p *Program) ignoreStops(handler uint64, mask unix.Sigset_t) {
+	const restorer, restart, setSize = 0x04000000, 0x10000000, 8 // SA_RESTORER, SA_RESTART; of the kernel's sigset_t
+	action := p.Words(handler, restorer|restart, handler+restorerOff, 0)
+	for _, sig := range stops {
+		old, ignored := p.Words(0, 0, 0, 0), p.Label()
+		p.Call("sigaction", unix.SYS_RT_SIGACTION, Int(int(sig)), Int(0), old, Int(setSize))
+		const sigIgn = 1 // SIG_IGN
+		p.JumpIf(Word(old, 0).Value(), ^uint64(0), sigIgn, ignored)
+		p.Call("sigaction", unix.SYS_RT_SIGACTION, Int(int(sig)), action, Int(0), Int(setSize))
+		p.Place(ignored)
+	}
+	p.Call("sigprocmask", unix.SYS_RT_SIGPROCMASK, Int(unix.SIG_SETMASK), p.Words(mask.Val[0]), Int(0), Int(setSize))
+}
+
+// blockStops blocks the signals on this thread, for the helper that will be born
+// of it, until the function that it returns is called.
+func blockStops() (before unix.Sigset_t, restore func(), err error) {
+	runtime.LockOSThread()
+	var set unix.Sigset_t
+	for _, sig := range stops {
+		set.Val[0] |= 1 << (sig - 1)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before); err != nil {
+		runtime.UnlockOSThread()
+		return before, nil, os.NewSyscallError("sigprocmask", err)
+	}
+	return before, func() {
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+		runtime.UnlockOSThread()
+	}, nil
 }
 
 // moveFiles makes fds[i] descriptor i, closed if it is -1. All go out of the

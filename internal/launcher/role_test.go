@@ -20,6 +20,7 @@ import (
 // Parts that only a process of its own can play. Each gives its exit status.
 var roles = map[string]func() int{
 	"limit":  limitRole,
+	"stops":  stopsRole,
 	"parent": parentRole,
 	"noexec": noexecRole,
 }
@@ -38,7 +39,7 @@ func stdio() []*os.File { return []*os.File{os.Stdin, os.Stdout, os.Stderr} }
 
 // limitRole lets programs print their limit, with and without our restoring it.
 func limitRole() int {
-	for _, way := range []Way{Memfd, Clone} {
+	for _, way := range []Way{Memfd, Clone, Vfork} {
 		var p Program
 		a := shell(&p, "ulimit -Sn; ulimit -Hn")
 		a.Way, a.Files = way, stdio()
@@ -58,9 +59,9 @@ func limitRole() int {
 func TestLimitIsTheOriginalOne(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for prelude, want := range map[string]string{
-		"ulimit -Sn 100; ulimit -Hn 200;": "100 200 100 200 199", // Go has raised it
-		"ulimit -Sn 200; ulimit -Hn 200;": "200 200 200 200 200",
-		"ulimit -Sn 199; ulimit -Hn 200;": "199 200 199 200 199",
+		"ulimit -Sn 100; ulimit -Hn 200;": "100 200 100 200 100 200 199", // Go has raised it
+		"ulimit -Sn 200; ulimit -Hn 200;": "200 200 200 200 200 200 200",
+		"ulimit -Sn 199; ulimit -Hn 200;": "199 200 199 200 199 200 199",
 	} {
 		text, err := role("limit", prelude).Output()
 		if got := strings.Join(strings.Fields(string(text)), " "); got != want || err != nil {

@@ -23,6 +23,7 @@ type run struct {
 	report    int        // the socket to us in there
 	socket    *os.File   // our end of it
 	im        *image
+	mask      unix.Sigset_t // what the helper shall have blocked
 
 	last bool // execve or exit is all that the program has left to do
 
@@ -70,7 +71,13 @@ func (r *run) start() error {
 		Clone: {r.startClone},
 		Vfork: {r.startClone, r.startMemfd},
 	}[r.attr.Way]
-	err := ways[0]()
+	var restore func()
+	var err error
+	if r.mask, restore, err = blockStops(); err != nil {
+		return err
+	}
+	defer restore()
+	err = ways[0]()
 	if len(ways) > 1 && notThisWay(err) {
 		err = ways[1]()
 	}
@@ -106,29 +113,44 @@ func (r *run) fds() []uintptr {
 
 // startMemfd executes the sealed memfd.
 func (r *run) startMemfd() error {
-	r.im = newImage(layout{dataAddr, r.firstFile, r.report}, r.prelude(nil), r.p)
-	f, err := sealedFile(elfFile(machineCode(), r.im.bytes()))
+	code, handler := machineCode()
+	at := layout{dataAddr, r.firstFile, r.report}
+	r.im = newImage(at, r.prelude(nil, textAddr+codeOff+uint64(handler)), r.p)
+	f, err := sealedFile(elfFile(code, r.im.bytes()))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	// The last descriptor: the numbers in between may be anything until Go's
-	// fork has put all of them in their places, and the path is looked up after
-	// that.
-	attr := syscall.ProcAttr{Env: r.attr.Env, Files: append(r.fds(), f.Fd()), Sys: &syscall.SysProcAttr{}}
+	fds := r.fds()
+	pid, failed, err := r.clone(newImage(layout{}, r.entry(fds, f.Fd()), &Program{}), true)
+	if err == nil && failed != 0 {
+		_, err = reap(pid)
+		return errors.Join(os.NewSyscallError("execve", failed), err)
+	}
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) {
+		pid, err = r.forkExec(append(fds, f.Fd())) // there is no clone3(2), or not for us
+	}
+	if err != nil {
+		return err
+	}
+	r.add(pid)
+	return nil
+}
+
+// forkExec executes the last of the files as package syscall does.
+func (r *run) forkExec(fds []uintptr) (int, error) {
+	attr := syscall.ProcAttr{Env: r.attr.Env, Files: fds, Sys: &syscall.SysProcAttr{}}
 	if r.attr.Cgroup != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(r.attr.Cgroup.Fd())
 	}
 	if attr.Env == nil {
 		attr.Env = []string{}
 	}
-	path := fmt.Sprintf("/proc/self/fd/%d", len(r.files))
-	pid, _, err := syscall.StartProcess(path, r.attr.Argv, &attr)
-	if err != nil {
-		return os.NewSyscallError("execve", err)
-	}
-	r.add(pid)
-	return nil
+	// The last descriptor: the numbers in between may be anything until Go's
+	// fork has put all of them in their places, and the path is looked up after
+	// that.
+	pid, _, err := syscall.StartProcess(fmt.Sprintf("/proc/self/fd/%d", len(fds)-1), r.attr.Argv, &attr)
+	return pid, os.NewSyscallError("execve", err)
 }
 
 // accompany reads the helper's reports until nobody can send one any more:

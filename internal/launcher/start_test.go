@@ -142,21 +142,62 @@ func TestParent(t *testing.T) {
 }
 
 // TestSignalsOfHelper looks at the helper before it executes anything: no
-// handler of Go's may run in it.
+// handler of Go's may run in it, and no keyboard may stop it.
 func TestSignalsOfHelper(t *testing.T) {
 	bothWays(t, func(t *testing.T, way Way) {
 		var p Program
 		p.Parent("look", func(pid int) error {
+			for _, sig := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+				if err := unix.Kill(pid, sig); err != nil {
+					return err
+				}
+			}
 			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			for _, want := range []string{"SigCgt:\t0000000000000000\n", "Threads:\t1\n"} {
+			for _, want := range []string{"SigCgt:\t0000000000380000\n", "Threads:\t1\n"} {
 				if !strings.Contains(string(status), want) {
 					t.Errorf("no %q in %s", want, status)
 				}
 			}
 			return err
 		})
-		output(t, &p, Attr{Way: way})
+		output(t, &p, Attr{Way: way}) // it would not end if it was stopped
 	})
+}
+
+// TestStopsOfCommand: the command is stopped as this program would be.
+func TestStopsOfCommand(t *testing.T) {
+	testkit.CheckLeaks(t)
+	for prelude, want := range map[string]string{
+		"":              "SigIgn: 0000000000000000 SigCgt: 0000000000000000",
+		"trap '' TSTP;": "SigIgn: 0000000000080000 SigCgt: 0000000000000000",
+	} {
+		text, err := role("stops", prelude).Output()
+		for line := range strings.Lines(string(text)) {
+			if got := strings.Join(strings.Fields(line), " "); got != want {
+				t.Errorf("%q: %q, want %q", prelude, got, want)
+			}
+		}
+		if err != nil || strings.Count(string(text), "\n") != 3 {
+			t.Errorf("%q: %q, %v", prelude, text, err)
+		}
+	}
+}
+
+// stopsRole prints the signals that a command ignores and catches.
+func stopsRole() int {
+	for _, way := range []Way{Memfd, Clone, Vfork} {
+		var p Program
+		p.Exec("sed", DefaultPath)
+		proc, err := Start(context.Background(), &p, Attr{
+			Argv: []string{"sed", "-n", "/SigIgn/{N;s/\\n/ /;p}", "/proc/self/status"}, Files: stdio(), Way: way,
+		})
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		_, _ = proc.Wait()
+	}
+	return 0
 }
 
 func TestCgroup(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 // The state says how the command ended. An error is one of waiting for it.
 func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
 	s.also(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT)
-	end := s.handle(func(sig syscall.Signal) {
+	end := s.handle(func(sig syscall.Signal, early bool) {
 		switch sig {
 		case unix.SIGTTIN, unix.SIGTTOU: // the terminal's, always to the whole group
 			return
@@ -30,7 +30,8 @@ func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
 				return
 			}
 		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP:
-			if hearsKeyboard(p.Pid) {
+			// A second SIGTSTP does no harm, a second SIGINT might.
+			if hearsKeyboard(p.Pid) && (!early || sig != unix.SIGTSTP) {
 				return
 			}
 			// Nobody could continue it in a session of its own, where the kernel

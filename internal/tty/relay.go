@@ -37,7 +37,7 @@ func (p *Pty) Relay(s *Signals, command *os.Process) (*os.ProcessState, error) {
 	s.also(unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH)
 	hurry := make(chan struct{})
 	var once sync.Once
-	defer s.handle(func(sig syscall.Signal) {
+	defer s.handle(func(sig syscall.Signal, _ bool) {
 		if err := p.signal(command, sig); errors.Is(err, os.ErrProcessDone) {
 			once.Do(func() { close(hurry) })
 		}

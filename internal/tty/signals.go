@@ -42,7 +42,7 @@ type Signals struct {
 // well.
 func Catch() *Signals {
 	s := &Signals{c: make(chan os.Signal, 64)}
-	s.also(unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
+	s.also(unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGTSTP)
 	return s
 }
 
@@ -85,16 +85,18 @@ func (s *Signals) also(more ...os.Signal) {
 }
 
 // handle calls fn for each signal, those since Catch included, until the
-// function that it returns is called.
-func (s *Signals) handle(fn func(syscall.Signal)) (end func()) {
+// function that it returns is called. Of those it says that they are early: the
+// command was not there yet, or not ready to hear the keyboard.
+func (s *Signals) handle(fn func(sig syscall.Signal, early bool)) (end func()) {
 	done := make(chan struct{})
+	early := len(s.c)
 	var running sync.WaitGroup
 	running.Go(func() {
-		for {
+		for ; ; early-- {
 			select {
 			case sig := <-s.c:
 				s.note(sig)
-				fn(sig.(syscall.Signal))
+				fn(sig.(syscall.Signal), early > 0)
 			case <-done:
 				return
 			}

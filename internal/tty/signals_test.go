@@ -46,7 +46,7 @@ func TestSignalsBetweenCommands(t *testing.T) {
 	s = Catch()
 	defer s.Stop()
 	got := make(chan syscall.Signal, 1)
-	end := s.handle(func(sig syscall.Signal) { got <- sig })
+	end := s.handle(func(sig syscall.Signal, _ bool) { got <- sig })
 	if err := unix.Kill(unix.Getpid(), unix.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
