@@ -21,6 +21,7 @@ import (
 var roles = map[string]func() int{
 	"limit":  limitRole,
 	"stops":  stopsRole,
+	"keys":   keysRole,
 	"parent": parentRole,
 	"noexec": noexecRole,
 }

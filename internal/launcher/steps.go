@@ -67,11 +67,15 @@ func (p *Program) DieWithParent(signal unix.Signal) {
 	// tell: in another PID namespace it is 0 in any case.
 	fds := p.Words(0)
 	events, timeout, gone := Word(fds, 0), p.Words(0, 0), p.Slot(0)
-	alive := p.Label()
+	alive, failed, again := p.Label(), p.Label(), p.Label()
 	p.Set(events, Report, 0) // struct pollfd {int fd; short events, revents}
-	p.Call("ppoll", unix.SYS_PPOLL, fds, Int(1), timeout, Int(0), Int(8)).Into(gone)
+	p.Place(again)
+	p.Call("ppoll", unix.SYS_PPOLL, fds, Int(1), timeout, Int(0), Int(8)).Into(gone).OrJump(failed)
 	p.JumpIf(gone.Value(), ^uint64(0), 0, alive)
 	p.exitGroup(1)
+	p.Place(failed) // it alone of the calls here is not started again after a signal: signal(7)
+	p.JumpIf(Errno, ^uint64(0), uint64(unix.EINTR), again)
+	p.Jump(failLabel)
 	p.Place(alive)
 }
 

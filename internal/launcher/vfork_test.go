@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -158,4 +159,56 @@ func refuseClone3() error {
 		return os.NewSyscallError("seccomp", errno)
 	}
 	return nil
+}
+
+// TestStopWhileStarting has somebody lean on ^Z. A child that was stopped before
+// its execve would hold up its parent for ever.
+func TestStopWhileStarting(t *testing.T) {
+	testkit.CheckLeaks(t)
+	cmd := role("keys", "")
+	cmd.SysProcAttr.Setpgid = true
+	hung := time.AfterFunc(time.Minute, func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
+	defer hung.Stop()
+	if text, err := cmd.Output(); err != nil {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+func keysRole() int {
+	signal.Notify(make(chan os.Signal, 1), unix.SIGTSTP)
+	done := make(chan bool)
+	go func() {
+		for ; ; time.Sleep(100 * time.Microsecond) {
+			select {
+			case <-done:
+				return
+			default:
+				_ = unix.Kill(0, unix.SIGTSTP)
+			}
+		}
+	}()
+	defer close(done)
+	for i := range 100 {
+		for _, way := range []Way{Memfd, Clone, Vfork} {
+			var p Program
+			p.DieWithParent(unix.SIGKILL)
+			p.Exec("true", DefaultPath)
+			proc, err := Start(context.Background(), &p, Attr{Argv: []string{"true"}, Way: way})
+			if err != nil {
+				fmt.Println(i, way, err)
+				return 1
+			}
+			ended := make(chan bool)
+			go func() { _, _ = proc.Wait(); close(ended) }()
+			for running := true; running; {
+				_ = proc.Signal(unix.SIGKILL) // it may be stopped by now, as it should
+				select {
+				case <-ended:
+					running = false
+				case <-time.After(time.Millisecond):
+				}
+			}
+		}
+	}
+	return 0
 }
