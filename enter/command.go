@@ -202,7 +202,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	}
 	n.childSteps(prog, b)
 	if p.options.MountProc {
-		prog.Mount("mounting /proc", "proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+		prog.Mount(mountProc, "proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	}
 	if late {
 		p.giveUp(prog)
@@ -290,6 +290,9 @@ func (p *Plan) insideSteps(prog *launcher.Program) {
 	}
 }
 
+// mountProc is the name of the step that mounts Options.MountProc's.
+const mountProc = "mounting /proc"
+
 // checkDir is the name of the step that looks whether the working directory is
 // below the root.
 const checkDir = "looking at the working directory"
@@ -355,6 +358,9 @@ func (c *Cmd) explain(err error) error {
 		return explained("starting "+c.Name, step.Errno, "a limit on processes is reached: pids.max of a cgroup, RLIMIT_NPROC, or kernel.pid_max")
 	}
 	why := p.ids.explain(step.Step, step.Errno)
+	if step.Step == mountProc && step.Errno == unix.ENOENT {
+		why = "there is no directory /proc below the root directory"
+	}
 	if step.Step == checkDir {
 		why = "it is not below the new root directory, where the command could see it"
 	}
