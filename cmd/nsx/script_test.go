@@ -18,7 +18,11 @@ import (
 // scripts, what uses things up there, and the fixtures.
 func TestMain(m *testing.M) {
 	testkit.Hook()
-	testscript.Main(leakChecked{m}, map[string]func(){"nsx": main, "workload": workload})
+	if os.Getenv(injectEnv) != "" {
+		injectMain()
+		return
+	}
+	testscript.Main(leakChecked{m}, map[string]func(){"nsx": main, "nsx-test-typed": typedMain, "workload": workload})
 }
 
 type leakChecked struct{ *testing.M }
