@@ -133,6 +133,9 @@ func (c *Cmd) start(try bool) error {
 	if n := c.plan.options.New; n != nil && !try {
 		kept.files = n.Bind
 	}
+	if _, keep := kept.files[inspect.Mnt]; keep {
+		outrun("/proc/self/ns/mnt")
+	}
 	c.plan.steps(prog, kept)
 	c.lastSteps(prog, try)
 	process, err := launcher.Start(context.Background(), prog, attr)
