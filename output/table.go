@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/olekukonko/ll"
 	"github.com/olekukonko/tablewriter"
@@ -35,7 +36,7 @@ func (t *table) print(w io.Writer, o Options) error {
 		return nil
 	}
 	var buf bytes.Buffer
-	// Of each row tablewriter gets but one mark, and the renderer the rest: it
+	// For many rows tablewriter gets but one mark, and the renderer the rest: it
 	// measures, splits and joins every cell that it is given, which takes ten
 	// times as long as all that is done with them here.
 	writer := newTablewriter(&buf, &lines{table: t, widths: widths, color: o.Color})
@@ -43,7 +44,7 @@ func (t *table) print(w io.Writer, o Options) error {
 	if !o.NoHeaders {
 		writer.Header(mark)
 	}
-	for range t.rows {
+	for range slices.Chunk(t.rows, rowsPerMark) {
 		if err := writer.Append(mark); err != nil {
 			return fmt.Errorf("composing the table: %w", err)
 		}
@@ -53,6 +54,9 @@ func (t *table) print(w io.Writer, o Options) error {
 	}
 	return write(w, buf.Bytes())
 }
+
+// rowsPerMark is how many rows a mark stands for.
+const rowsPerMark = 64
 
 // layout returns the width of each column and cuts the fields that are wider.
 func (t *table) layout(o Options) []int {
@@ -134,10 +138,13 @@ func (l *lines) Header([][]string, tw.Formatting) {
 	l.line(fields)
 }
 
-// Row writes the next row.
+// Row writes the next rows, those of one mark.
 func (l *lines) Row([]string, tw.Formatting) {
-	l.line(l.table.rows[l.row])
-	l.row++
+	rest := l.table.rows[l.row:]
+	for _, row := range rest[:min(len(rest), rowsPerMark)] {
+		l.line(row)
+		l.row++
+	}
 }
 
 // line writes fields in their columns.

@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -230,6 +231,23 @@ func TestStylesDiffer(t *testing.T) {
 		seen[text] = s
 		if s.paint("") != "" {
 			t.Errorf("style %d paints nothing", s)
+		}
+	}
+}
+
+// TestManyRows: none is lost or doubled where one mark ends and the next begins.
+func TestManyRows(t *testing.T) {
+	for _, n := range []int{0, 1, rowsPerMark - 1, rowsPerMark, rowsPerMark + 1, 3*rowsPerMark + 7} {
+		tab := &table{headings: []heading{{title: "N"}}}
+		want := "N\n"
+		for i := range n {
+			text := strconv.Itoa(i)
+			tab.rows = append(tab.rows, []field{{text: text}})
+			want += text + "\n"
+		}
+		var b strings.Builder
+		if err := tab.print(&b, Options{}); err != nil || b.String() != want {
+			t.Errorf("%d rows: %v\n%s", n, err, b.String())
 		}
 	}
 }
