@@ -8,6 +8,7 @@ VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 FUZZTIME ?= 10s
+TIME     ?= 2m
 # More flags for go test: make test TESTFLAGS='-short -run Scan'
 TESTFLAGS ?=
 
@@ -87,6 +88,11 @@ lab: ## Run the tests on many kernels, in virtual machines (needs QEMU)
 .PHONY: lab-shell
 lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 	$(LAB) -shell
+
+# Without cgo, as nsx is built. A visit that hangs ends it: no -timeout is needed.
+.PHONY: soak
+soak: ## Try nsx for TIME (2m) where all else fails (run as root)
+	CGO_ENABLED=0 $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/nsx -soak $(TIME)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

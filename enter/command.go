@@ -340,11 +340,20 @@ func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
 	prog.Exec(c.Name, path)
 }
 
+// processLimits is what EAGAIN of a new process means.
+const processLimits = "a limit on processes is reached: pids.max of a cgroup, RLIMIT_NPROC, or kernel.pid_max"
+
 // explain makes the error of a step one that says why.
 func (c *Cmd) explain(err error) error {
 	step, ok := errors.AsType[*launcher.StepError](err)
 	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
 		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
+	}
+	if died, ok := errors.AsType[*launcher.DiedError](err); ok && died.Status.Signal() == unix.SIGKILL && c.plan.Has(inspect.PID) {
+		return fmt.Errorf("starting %s: %w: its PID namespace has ended, it seems, and everything in there with it", c.Name, err)
+	}
+	if !ok && errors.Is(err, unix.EAGAIN) {
+		return explained("starting the helper", unix.EAGAIN, processLimits)
 	}
 	if !ok {
 		return err
@@ -358,7 +367,7 @@ func (c *Cmd) explain(err error) error {
 	case step.Step == "fork" && step.Errno == unix.ENOMEM:
 		return explained("starting "+c.Name, step.Errno, "the PID namespace has lost its init, so nothing can be started in it any more; this is not about memory")
 	case step.Step == "fork" && step.Errno == unix.EAGAIN:
-		return explained("starting "+c.Name, step.Errno, "a limit on processes is reached: pids.max of a cgroup, RLIMIT_NPROC, or kernel.pid_max")
+		return explained("starting "+c.Name, step.Errno, processLimits)
 	}
 	why := p.ids.explain(step.Step, step.Errno)
 	if step.Step == mountProc && step.Errno == unix.ENOENT {

@@ -119,6 +119,7 @@ alive, and runs commands inside.`,
 		SilenceUsage:      true,
 		Args:              noArgs,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: startPoller,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SuggestionsMinimumDistance = 2 // cobra's own default, not set by it here
