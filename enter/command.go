@@ -349,7 +349,7 @@ func (c *Cmd) explain(err error) error {
 	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
 		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
 	}
-	if died, ok := errors.AsType[*launcher.DiedError](err); ok && died.Status.Signal() == unix.SIGKILL && c.plan.Has(inspect.PID) {
+	if _, died := errors.AsType[*launcher.DiedError](err); died && c.plan.Has(inspect.PID) {
 		return fmt.Errorf("starting %s: %w: its PID namespace has ended, it seems, and everything in there with it", c.Name, err)
 	}
 	if !ok && errors.Is(err, unix.EAGAIN) {

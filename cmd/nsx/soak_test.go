@@ -69,7 +69,10 @@ type soakCondition struct {
 // tally is what was done in a condition.
 type tally struct {
 	Visits, Rounds, Scans, Entries, Groups int
-	Refused                                map[string]int // by what the refusal said
+	// Orphans are processes that died without a parent, and would have stayed
+	// zombies in a program that lives on.
+	Orphans int
+	Refused map[string]int // by what the refusal said
 }
 
 // visit is one turn of a condition.
@@ -80,11 +83,11 @@ type visit struct {
 
 func visitCondition(t *testing.T, c soakCondition, total *tally, d time.Duration) {
 	testkit.CheckLeaks(t)
-	checkTraces(t)
 	if total.Refused == nil {
 		total.Refused = map[string]int{}
 	}
 	v := &visit{t, total}
+	v.checkTraces()
 	hang := time.AfterFunc(d+time.Minute, func() { panic("soak: " + c.name + ": it hangs") })
 	defer hang.Stop()
 	end := time.Now().Add(d)
@@ -105,14 +108,14 @@ func (v *visit) refused(what string) { v.Refused[what]++ }
 func soakTable(list []soakCondition, tallies []tally) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CONDITION\tVISITS\tROUNDS\tSCANS\tENTRIES\tGROUPS\tREFUSED")
+	fmt.Fprintln(w, "CONDITION\tVISITS\tROUNDS\tSCANS\tENTRIES\tGROUPS\tORPHANS\tREFUSED")
 	for i, c := range list {
 		n := &tallies[i]
 		var refused []string
 		for _, what := range slices.Sorted(maps.Keys(n.Refused)) {
 			refused = append(refused, fmt.Sprint(n.Refused[what], " ", what))
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\n", c.name, n.Visits, n.Rounds, n.Scans, n.Entries, n.Groups, strings.Join(refused, ", "))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", c.name, n.Visits, n.Rounds, n.Scans, n.Entries, n.Groups, n.Orphans, strings.Join(refused, ", "))
 	}
 	w.Flush()
 	return text.String()
