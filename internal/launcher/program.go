@@ -60,7 +60,8 @@ type record int
 
 const (
 	recordError  record = iota // first word: errno of this system call
-	recordChild                // the sender is the child that goes on
+	recordForked               // first word: the child that goes on, as the helper calls it
+	recordChild                // the sender is that child
 	recordParent               // the parent is asked to run a function
 	recordLast                 // execve or exit comes next
 )

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +26,8 @@ type run struct {
 	im        *image
 	mask      unix.Sigset_t // what the helper shall have blocked
 
-	last bool // execve or exit is all that the program has left to do
+	last   bool // execve or exit is all that the program has left to do
+	forked int  // the child that goes on, as the helper calls it; 0: none yet
 
 	mu     sync.Mutex
 	pids   []int // children of ours that are not reaped: the helper, then the program
@@ -168,6 +170,9 @@ func (r *run) accompany(ctx context.Context) (*os.Process, error) {
 	pids := r.pids
 	r.pids = nil // from here on kill has nobody to kill
 	r.mu.Unlock()
+	if r.forked != 0 && len(pids) == 1 {
+		reapStillborn(r.forked)
+	}
 	// The last one is the caller's, if all went well.
 	mine := len(pids)
 	if failure == nil && r.last && r.p.forked == (len(pids) > 1) {
@@ -201,6 +206,8 @@ func (r *run) listen() (failure error) {
 			return failure
 		}
 		switch rec.of.record {
+		case recordForked:
+			r.forked = int(rec.value)
 		case recordChild:
 			r.add(rec.sender)
 		case recordLast:
@@ -269,6 +276,25 @@ func (r *run) kill() {
 	r.killed = true
 	for _, pid := range r.pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// reapStillborn reaps the child of a fork that was killed before it could say
+// who it is, with its PID namespace: the end of that waits until all in it are
+// reaped (zap_pid_ns_processes in kernel/pid_namespace.c). The number is that of
+// the helper's PID namespace, which need not be ours: unshare(1) without a fork.
+func reapStillborn(pid int) {
+	own, err := os.Readlink("/proc/self/ns/pid")
+	theirs, err2 := os.Readlink("/proc/self/ns/pid_for_children")
+	if err != nil || err2 != nil || own != theirs {
+		return
+	}
+	// It has closed its end of the socket, so it is dead or about to be.
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		got, err := syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+		if got == pid || err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
 	}
 }
 

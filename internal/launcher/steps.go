@@ -44,6 +44,7 @@ func (p *Program) Fork() {
 	pid, child := p.Slot(0), p.Label()
 	p.Call("fork", unix.SYS_CLONE, Int(unix.CLONE_PARENT|int(unix.SIGCHLD))).Into(pid)
 	p.JumpIf(pid.Value(), ^uint64(0), 0, child)
+	p.sendRecord(insn{record: recordForked}, pid.Value())
 	p.exitGroup(0)
 	p.Place(child)
 	p.sendRecord(insn{record: recordChild}, Int(0))

@@ -3,6 +3,7 @@ package launcher
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -188,4 +189,40 @@ func BenchmarkStart(b *testing.B) {
 		bench(name+"/exec", way, func(p *Program) { p.Exec("/bin/true", "") })
 		bench(name+"/fork+exec", way, func(p *Program) { p.Fork(); p.Exec("/bin/true", "") })
 	}
+}
+
+// TestNamespaceEndsMeanwhile has a PID namespace end at any time while something
+// is started in it. It has to end, which takes that all in it are reaped.
+func TestNamespaceEndsMeanwhile(t *testing.T) {
+	testkit.RequireNS(t, "pid")
+	testkit.RequireRoot(t)
+	bothWays(t, func(t *testing.T, way Way) {
+		took := 2 * time.Millisecond
+		for range 100 {
+			target := testkit.Start(t, testkit.Config{New: []string{"pid"}})
+			ns, err := os.Open(target.Path("ns/pid"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			killed := make(chan bool)
+			time.AfterFunc(rand.N(took), func() { target.Kill(); close(killed) })
+			begin := time.Now()
+			var p Program
+			p.Setns("setns(pid)", p.File(ns), unix.CLONE_NEWPID)
+			p.Fork()
+			p.Exec("true", DefaultPath)
+			proc, err := Start(context.Background(), &p, Attr{Argv: []string{"true"}, Way: way})
+			if err == nil {
+				_, _ = proc.Wait()
+				took = (3*took + time.Since(begin)) / 4
+			}
+			ns.Close()
+			select {
+			case <-killed:
+			case <-time.After(20 * time.Second):
+				_, _ = unix.Wait4(-1, nil, unix.WNOHANG, nil) // else the clean-up waits as well
+				t.Fatalf("the namespace does not end, after: %v", err)
+			}
+		}
+	})
 }
