@@ -34,7 +34,7 @@ func TestSoak(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	defer func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }()
 	list := slices.DeleteFunc(slices.Clone(soakConditions), func(c soakCondition) bool {
 		return c.lacks != nil && c.lacks()
 	})
