@@ -59,6 +59,7 @@ func startRunc(t *testing.T, root string, words []string) *box {
 		pids:    decode[[]int](t, runc("ps", "--format", "json", "nsx")...),
 		group:   runcGroup,
 		exec:    runc("exec", "nsx"),
+		differs: execDiffers(),
 		pause:   runc("pause", "nsx"),
 		unpause: runc("resume", "nsx"),
 	}
