@@ -269,6 +269,29 @@ func TestFreezeThaw(t *testing.T) {
 	refusedWith(t, root.Forced().Kill(context.Background()), unix.EPERM, "every process")
 }
 
+// TestStatOfEitherFreezer: container runtimes pause by v1's freezer where there
+// is one, and v2 knows nothing of it.
+func TestStatOfEitherFreezer(t *testing.T) {
+	fs := openFS(t)
+	v2Of(t, fs)
+	testkit.RequireCgroup1(t, "freezer")
+	g := made(t, fs, "freezer")
+	for _, h := range g.Hierarchies() {
+		if err := h.writeFreeze(g.Path(), true); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := g.Stat(); err != nil || s.Frozen == nil || !*s.Frozen {
+			t.Errorf("frozen by %s: %+v, %v", h.label(), s, err)
+		}
+		if err := h.writeFreeze(g.Path(), false); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := g.Stat(); err != nil || s.Frozen == nil || *s.Frozen {
+			t.Errorf("thawed by %s: %+v, %v", h.label(), s, err)
+		}
+	}
+}
+
 func TestFreezeNeverCompletes(t *testing.T) {
 	fs := openFS(t)
 	v2Of(t, fs)

@@ -163,9 +163,18 @@ func (m flat) flag(key string) *bool {
 	return &flag
 }
 
+// seeFrozen takes what one hierarchy says: either version's freezer stops the
+// group.
+func (s *Stat) seeFrozen(frozen *bool) {
+	if frozen != nil && (s.Frozen == nil || *frozen) {
+		s.Frozen = frozen
+	}
+}
+
 func (f statFiles) fill2(s *Stat) {
 	events := f.flat("cgroup.events")
-	s.Populated, s.Frozen = events.flag("populated"), events.flag("frozen")
+	s.Populated = events.flag("populated")
+	s.seeFrozen(events.flag("frozen"))
 	stat := f.flat("cgroup.stat")
 	s.Descendants, s.Dying = stat.get("nr_descendants"), stat.get("nr_dying_descendants")
 	s.Pressure = readPressures(f)

@@ -8,10 +8,10 @@ import (
 
 // fill1 reads what one v1 hierarchy has to say, in v2's units.
 func (f statFiles) fill1(s *Stat) {
-	if slices.Contains(f.h.Controllers, "freezer") && s.Frozen == nil {
+	if slices.Contains(f.h.Controllers, "freezer") {
 		if state := f.text("freezer.state"); state != "" {
 			frozen := state == "FROZEN"
-			s.Frozen = &frozen
+			s.seeFrozen(&frozen)
 		}
 	}
 	f.fillCPU1(s)
