@@ -40,7 +40,6 @@ lxc.cgroup.pids.max = %d
 		group:   "/lxc.payload.box",
 		memory:  answer("memory.limit_in_bytes"),
 		pidsMax: answer("pids.max"),
-		pids:    numbers(run(t, lxc("cgroup", "cgroup.procs")...)),
 		exec:    append(lxc("attach", "--clear-env"), "--"),
 		pause:   lxc("freeze"),
 		unpause: lxc("unfreeze"),

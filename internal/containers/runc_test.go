@@ -82,7 +82,8 @@ func startRunc(t *testing.T, root string, words []string) *box {
 	return b
 }
 
-const runcGroup = "/nsx-test-runc/box"
+// runcGroup says nothing of a runtime, so that it is frozen without --force.
+const runcGroup = "/nsx-test-containers/box"
 
 // editSpec changes runc's example of a container into one that this machine can
 // have: without a terminal, and without limits that it has no right to set.
