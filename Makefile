@@ -19,7 +19,7 @@ GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
 .PHONY: help
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/nsx: one static file
@@ -93,6 +93,14 @@ lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 .PHONY: soak
 soak: ## Try nsx for TIME (2m) where all else fails (run as root)
 	CGO_ENABLED=0 $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/nsx -soak $(TIME)
+
+.PHONY: containers
+containers: ## Hold nsx against real container runtimes (run as root)
+	$(GO) test -tags containers -count=1 -timeout 5m $(TESTFLAGS) ./internal/containers
+
+.PHONY: containers-needs
+containers-needs: ## Install the runtimes that containers runs (Debian, as root)
+	.ci/containers
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

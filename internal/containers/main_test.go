@@ -39,12 +39,14 @@ const (
 
 func TestMain(m *testing.M) {
 	testkit.Hook()
-	dir, err := os.MkdirTemp("", "nsx-containers.")
+	// Not in TMPDIR, which may be long: podman and sockets want short paths.
+	dir, err := os.MkdirTemp("/tmp", "nsx-containers.")
 	if err != nil {
 		panic(err)
 	}
 	workDir = dir
 	os.Setenv(markEnv, workDir)
+	os.Setenv("TMPDIR", workDir) // for t.TempDir
 	code := 1
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "containers:", err)

@@ -24,7 +24,10 @@ exec setpriv --reuid ` + rootlessUID + ` --regid ` + rootlessUID + ` --clear-gro
 func TestPodmanRootless(t *testing.T) {
 	needs(t, "podman", "conmon", "runc", "newuidmap", "setpriv", "unshare")
 	cleansUp(t)
-	dir := t.TempDir()
+	dir := filepath.Join(workDir, "rootless") // which the user may enter
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, line := range map[string]string{
 		"passwd": rootlessUser + ":x:" + rootlessUID + ":" + rootlessUID + "::" + dir + ":/bin/sh\n",
 		"group":  rootlessUser + ":x:" + rootlessUID + ":\n",
@@ -52,7 +55,6 @@ func TestPodmanRootless(t *testing.T) {
 	for _, name := range []string{"root", "runroot", "tmp"} {
 		run(t, "install", "-d", "-m", "700", "-o", rootlessUID, "-g", rootlessUID, filepath.Join(dir, name))
 	}
-	// The archive has root's files; anybody may read them.
 	t.Cleanup(func() {
 		try(t, podman("rm", "--all", "--force", "--time", "0")...)
 		try(t, podman("rmi", "--all", "--force")...)
