@@ -13,7 +13,12 @@ import (
 )
 
 func TestNspawn(t *testing.T) {
-	needs(t, "systemd-nspawn")
+	// Its package brings a newer systemd along, which is not for CI to install; so
+	// this is the one runtime that may be missing.
+	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
+		t.Skip(err)
+	}
+	needs(t)
 	cleansUp(t)
 	root := filepath.Join(t.TempDir(), "root")
 	run(t, "cp", "-a", rootfs, root)
