@@ -32,8 +32,7 @@ type podmanAnswer struct {
 func TestPodman(t *testing.T) {
 	needs(t, "podman", "conmon", "runc")
 	cleansUp(t)
-	dir := t.TempDir()
-	podman := podmanCommand(t, dir, "overlay")
+	podman := podmanCommand(t, podmanDir(t, "rootful"), "overlay")
 	run(t, podman("import", "-q", rootTar, "box:1")...)
 	t.Cleanup(func() { try(t, podman("rm", "--all", "--force", "--time", "0")...) })
 	run(t, podman(append([]string{
@@ -55,6 +54,17 @@ func TestPodman(t *testing.T) {
 		differs: execDiffers("Seccomp", "nofile"),
 	}
 	b.check(t)
+}
+
+// podmanDir makes a directory that any user may enter. Its path is short: podman
+// wants no more than 50 characters.
+func podmanDir(t *testing.T, name string) string {
+	t.Helper()
+	dir := filepath.Join(workDir, name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // podmanCommand makes podman's command lines, with all its files in dir.

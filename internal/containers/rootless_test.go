@@ -24,10 +24,7 @@ exec setpriv --reuid ` + rootlessUID + ` --regid ` + rootlessUID + ` --clear-gro
 func TestPodmanRootless(t *testing.T) {
 	needs(t, "podman", "conmon", "runc", "newuidmap", "setpriv", "unshare")
 	cleansUp(t)
-	dir := filepath.Join(workDir, "rootless") // which the user may enter
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := podmanDir(t, "rootless")
 	for name, line := range map[string]string{
 		"passwd": rootlessUser + ":x:" + rootlessUID + ":" + rootlessUID + "::" + dir + ":/bin/sh\n",
 		"group":  rootlessUser + ":x:" + rootlessUID + ":\n",
