@@ -104,7 +104,7 @@ func number(t *testing.T, text string) int {
 // numbers reads PIDs, one a line, and leaves out a heading.
 func numbers(text string) []int {
 	var list []int
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if n, err := strconv.Atoi(word); err == nil {
 			list = append(list, n)
 		}

@@ -70,7 +70,7 @@ func startDocker(t *testing.T) func(...string) []string {
 		if err := daemon.Process.Signal(unix.SIGTERM); err != nil {
 			t.Error(err)
 		}
-		daemon.Wait() // 124, since timeout passes the signal on
+		_ = daemon.Wait() // 124, since timeout passes the signal on
 		// It leaves this machine's network namespace bound there.
 		if err := unix.Unmount(in("exec/netns/default"), 0); err != nil && !os.IsNotExist(err) {
 			t.Logf("unmounting: %v", err)

@@ -47,15 +47,18 @@ func TestMain(m *testing.M) {
 	workDir = dir
 	os.Setenv(markEnv, workDir)
 	os.Setenv("TMPDIR", workDir) // for t.TempDir
+	unused := missing(habits)
 	code := 1
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "containers:", err)
 	} else {
 		code = testkit.Main(m)
 	}
-	if err := os.RemoveAll(workDir); err != nil {
-		fmt.Fprintln(os.Stderr, "containers: left behind:", err)
-		code = 1
+	for _, path := range append(unused, workDir, "/run/lxc/lock"+workDir) {
+		if err := os.RemoveAll(path); err != nil {
+			fmt.Fprintln(os.Stderr, "containers: left behind:", err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }

@@ -17,6 +17,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+lock_type = "file"
 `
 
 // podmanAnswer is what podman inspect says.
@@ -32,7 +33,7 @@ type podmanAnswer struct {
 func TestPodman(t *testing.T) {
 	needs(t, "podman", "conmon", "runc")
 	cleansUp(t)
-	podman := podmanCommand(t, podmanDir(t, "rootful"), "overlay")
+	podman := podmanCommand(t, podmanDir(t, "rootful"))
 	run(t, podman("import", "-q", rootTar, "box:1")...)
 	t.Cleanup(func() { try(t, podman("rm", "--all", "--force", "--time", "0")...) })
 	run(t, podman(append([]string{
@@ -68,7 +69,7 @@ func podmanDir(t *testing.T, name string) string {
 }
 
 // podmanCommand makes podman's command lines, with all its files in dir.
-func podmanCommand(t *testing.T, dir, driver string) func(...string) []string {
+func podmanCommand(t *testing.T, dir string) func(...string) []string {
 	t.Helper()
 	conf := filepath.Join(dir, "containers.conf")
 	if err := os.WriteFile(conf, []byte(podmanConf), 0o644); err != nil {
@@ -76,7 +77,7 @@ func podmanCommand(t *testing.T, dir, driver string) func(...string) []string {
 	}
 	return func(args ...string) []string {
 		return append([]string{
-			"env", "CONTAINERS_CONF=" + conf, "podman", "--runtime", "runc", "--storage-driver", driver,
+			"env", "CONTAINERS_CONF=" + conf, "podman", "--runtime", "runc", "--storage-driver", "vfs",
 			"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "runroot"), "--tmpdir", filepath.Join(dir, "tmp"),
 		}, args...)
 	}

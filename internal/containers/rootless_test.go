@@ -42,7 +42,7 @@ func TestPodmanRootless(t *testing.T) {
 	home := filepath.Join(dir, "home")
 	run(t, "install", "-d", "-m", "700", "-o", rootlessUID, "-g", rootlessUID, home)
 	as := []string{"setpriv", "--reuid", rootlessUID, "--regid", rootlessUID, "--clear-groups"}
-	rootful := podmanCommand(t, dir, "vfs")
+	rootful := podmanCommand(t, dir)
 	podman := func(args ...string) []string {
 		return append([]string{
 			"env", "-C", home, "HOME=" + home, "XDG_RUNTIME_DIR=" + home, "USER=" + rootlessUser, "TMPDIR=" + home,

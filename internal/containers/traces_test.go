@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"nsx/cgroupfs"
 )
 
 // cleansUp fails the test if at its end there is a process, mount or cgroup of
@@ -50,13 +48,13 @@ func cleansUp(t *testing.T) {
 // those of other tests.
 func allGroups(t *testing.T) []string {
 	t.Helper()
-	groups, err := cgroupfs.Open(cgroupfs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var dirs []string
-	for _, h := range groups.Hierarchies() {
-		root := h.Dir("/")
+	for line := range strings.Lines(mounts(t, "self")) {
+		// 40 30 0:37 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+		if !strings.Contains(line, " - cgroup") {
+			continue
+		}
+		root := strings.Fields(line)[4]
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil: // it has gone
@@ -71,6 +69,19 @@ func allGroups(t *testing.T) []string {
 		})
 	}
 	return dirs
+}
+
+// habits are what runtimes make outside the directories that they are told to use.
+var habits = []string{
+	"/run/containerd", "/run/containers", "/run/docker", "/run/libpod", "/run/lxc", "/run/runc", "/var/lib/containers",
+}
+
+// missing lists those of the paths that are not there.
+func missing(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(path string) bool {
+		_, err := os.Lstat(path)
+		return err == nil
+	})
 }
 
 // boxes is the PID namespaces of all containers so far.
