@@ -44,8 +44,13 @@ func cleansUp(t *testing.T) {
 	})
 }
 
-// allGroups lists the directories of all hierarchies, parents first, but for
-// those of other tests.
+// theirGroups are the groups below which runtimes make theirs. Others come and go
+// on any machine, and are nobody's business here.
+var theirGroups = []string{
+	".lxc", "docker", "libpod_parent", "lxc.*", "payload", "supervisor", filepath.Dir(runcGroup)[1:],
+}
+
+// allGroups lists the directories of those in all hierarchies, parents first.
 func allGroups(t *testing.T) []string {
 	t.Helper()
 	var dirs []string
@@ -54,19 +59,20 @@ func allGroups(t *testing.T) []string {
 		if !strings.Contains(line, " - cgroup") {
 			continue
 		}
-		root := strings.Fields(line)[4]
-		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil: // it has gone
-				return fs.SkipDir
-			case !d.IsDir() || path == root:
-				return nil
-			case strings.HasPrefix(d.Name(), "nsx-test-") && d.Name() != filepath.Dir(runcGroup)[1:]:
-				return fs.SkipDir
+		for _, pattern := range theirGroups {
+			roots, _ := filepath.Glob(filepath.Join(strings.Fields(line)[4], pattern))
+			for _, root := range roots {
+				_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+					if err != nil { // it has gone
+						return fs.SkipDir
+					}
+					if d.IsDir() {
+						dirs = append(dirs, path)
+					}
+					return nil
+				})
 			}
-			dirs = append(dirs, path)
-			return nil
-		})
+		}
 	}
 	return dirs
 }
