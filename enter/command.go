@@ -73,16 +73,16 @@ type ExecError struct {
 }
 
 func (e *ExecError) Error() string {
-	where := "on this host"
+	where, next := "on this host", ""
 	if e.InTarget {
-		where = "in the target's file system"
+		where, next = "in the target's file system", "; --tools=host runs this host's"
 	}
 	why := ""
 	switch {
 	case e.found:
 		why = "the interpreter or loader that it names is missing " + where
 	case e.NotFound():
-		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(e.Err))
+		return fmt.Sprintf("running %s: there is no such command %s: %s%s", e.Name, where, linux.ErrnoText(e.Err), next)
 	case errors.Is(e.Err, unix.ENOEXEC):
 		why = "it is no program for this machine, or a script without a #! line and there is no /bin/sh"
 	case errors.Is(e.Err, unix.EACCES):
