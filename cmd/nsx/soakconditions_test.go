@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -250,9 +251,11 @@ func noPIDTable() bool {
 func fullPIDTable(v *visit) func() {
 	const script = `
 test $$ = 1 && echo 301 > /proc/sys/kernel/pid_max || exit 9
+mkfifo "$0" && exec 3<> "$0" && rm "$0" || exit 9
 n=$1; shift
-while [ $n -gt 0 ]; do sleep 60 & n=$((n-1)); done
-exec nsx "$@"`
+while [ $n -gt 0 ]; do read x <&3 & n=$((n-1)); done
+exec nsx "$@" 3<&-`
+	fifo := filepath.Join(v.TempDir(), "fifo")
 	before := pidMax(v)
 	v.Cleanup(func() {
 		if now := pidMax(v); now != before {
@@ -261,7 +264,7 @@ exec nsx "$@"`
 	})
 	return func() {
 		args := crowdedWork[v.Rounds%len(crowdedWork)]
-		cmd := exec.Command("unshare", append([]string{"-mpf", "--kill-child", "--mount-proc", "sh", "-c", script, "sh", strconv.Itoa(285 + rand.IntN(15))}, args...)...)
+		cmd := exec.Command("unshare", append([]string{"-mpf", "--kill-child", "--mount-proc", "sh", "-c", script, fifo, strconv.Itoa(285 + rand.IntN(15))}, args...)...)
 		v.crowded(cmd, args)
 	}
 }
