@@ -12,17 +12,25 @@ import (
 // packages have the tests that run in the lab.
 var packages = []string{"cgroupfs", "inspect", "enter", "internal/linux", "internal/launcher", "internal/testkit", "internal/tty", "cmd/nsx"}
 
-// buildTree makes the root file system in dir: our init, busybox for the tests'
-// shell commands, and a directory for each package with its test binary and
-// its testdata.
+// buildTree makes the root file system in dir: our init, this machine's programs
+// for the tests' shell commands, and a directory for each package with its test
+// binary and its testdata.
 func buildTree(dir string, packages []string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	for _, d := range []string{"bin", "etc", "proc", "sys", "dev", "run", "root"} {
+	for _, d := range []string{"etc", "proc", "sys", "dev", "run", "root", "tmp", "usr/bin", "usr/lib", "usr/lib64"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
+	}
+	for name, to := range map[string]string{"bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "bin", "lib": "usr/lib", "lib64": "usr/lib64"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	if err := copyPrograms(dir); err != nil {
+		return err
 	}
 	if err := goTool("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "init"), "./internal/lab/init"); err != nil {
 		return err
@@ -40,17 +48,6 @@ func buildTree(dir string, packages []string) error {
 				return err
 			}
 		}
-	}
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		return fmt.Errorf("the tests need a shell: install the package busybox-static: %w", err)
-	}
-	data, err := os.ReadFile(busybox)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), data, 0o755); err != nil {
-		return err
 	}
 	for name, text := range map[string]string{
 		"passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
@@ -76,11 +73,11 @@ func goTool(args ...string) error {
 	return cmd.Run()
 }
 
-// writeCpio writes the tree as an initramfs, in the "newc" format of
+// appendCpio adds the tree to an initramfs, in the "newc" format of
 // Documentation/driver-api/early-userspace/buffer-format.rst. It is not
 // compressed: under emulation, unpacking takes longer than loading.
-func writeCpio(to, dir string) error {
-	f, err := os.Create(to)
+func appendCpio(to, dir string) error {
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
@@ -114,11 +111,20 @@ func writeCpio(to, dir string) error {
 			entry(name, 0o040755, nil)
 			return nil
 		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			to, err := os.Readlink(path)
+			entry(name, 0o120777, []byte(to))
+			return err
+		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		entry(name, 0o100000|uint32(info.Mode().Perm()), data)
+		mode := 0o100000 | uint32(info.Mode().Perm())
+		if info.Mode()&fs.ModeSetuid != 0 {
+			mode |= 0o4000
+		}
+		entry(name, mode, data)
 		return nil
 	})
 	if err != nil {

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -69,20 +71,25 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	if !strings.HasPrefix(found[1], k.version) {
 		return "", fmt.Errorf("%s has Linux %s, not %s: change the table in internal/lab/kernel.go", k.suite, found[1], k.version)
 	}
-	// The image moved to a package of that name in Linux 7.
-	packageName := "linux-binary-" + found[1]
-	if _, err := apt("apt-cache", "show", packageName); err != nil {
-		packageName = "linux-image-" + found[1]
+	// Linux 7 has image and modules in packages of their own.
+	names := []string{"linux-binary-" + found[1], "linux-modules-" + found[1]}
+	if _, err := apt("apt-cache", "show", names[0]); err != nil {
+		names = []string{"linux-image-" + found[1]}
 	}
-	if _, err := apt("apt-get", "download", "-qq", packageName); err != nil {
+	if _, err := apt("apt-get", append([]string{"download", "-qq"}, names...)...); err != nil {
 		return "", err
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "linux-*.deb"))
-	if err != nil || len(debs) != 1 {
-		return "", fmt.Errorf("%s: want one package, have %v", dir, debs)
+	if err != nil || len(debs) != len(names) {
+		return "", fmt.Errorf("%s: want the packages %v, have %v", dir, names, debs)
 	}
 	root := filepath.Join(dir, "root")
-	if _, err := output("", "dpkg", "-x", debs[0], root); err != nil {
+	for _, deb := range debs {
+		if _, err := output("", "dpkg", "-x", deb, root); err != nil {
+			return "", err
+		}
+	}
+	if err := unpackModules(filepath.Join(dir, "modules"), root); err != nil {
 		return "", err
 	}
 	for _, pattern := range []string{"boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz"} {
@@ -90,7 +97,38 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 			return image, os.Rename(all[0], image)
 		}
 	}
-	return "", fmt.Errorf("%s has no vmlinuz", debs[0])
+	return "", fmt.Errorf("%v have no vmlinuz", debs)
+}
+
+// modules are what the tests need and some kernels do not have built in, each
+// after those that it needs.
+var modules = []string{
+	"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
+	"fuse", "overlay",
+}
+
+// unpackModules puts those modules that the kernel has as such into dir, where
+// their names keep the order.
+func unpackModules(dir, root string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		name, suffix, _ := strings.Cut(filepath.Base(path), ".")
+		i := slices.Index(modules, name)
+		if err != nil || i < 0 || !strings.HasPrefix(suffix, "ko") {
+			return err
+		}
+		to := filepath.Join(dir, fmt.Sprintf("%02d-%s.ko", i, name))
+		if suffix == "ko" {
+			return copyFile(to, path)
+		}
+		data, err := output("", "xz", "-dc", path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, []byte(data), 0o644)
+	})
 }
 
 // ownMirror is where this machine's own packages come from.

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ func lab() error {
 	if err != nil {
 		return err
 	}
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		return fmt.Errorf("%w: apt-get install --no-install-recommends qemu-system-x86", err)
+	}
 	for i, c := range cells {
 		if cells[i].image, err = c.kernel.fetch(*dir, *mirror); err != nil {
 			return fmt.Errorf("kernel %s: %w", c.kernel.version, err)
@@ -52,7 +56,10 @@ func lab() error {
 	if err := buildTree(tree, strings.Split(*only, ",")); err != nil {
 		return err
 	}
-	if err := writeCpio(initramfs, tree); err != nil {
+	if err := os.RemoveAll(initramfs); err != nil {
+		return err
+	}
+	if err := appendCpio(initramfs, tree); err != nil {
 		return err
 	}
 	if *shell {

@@ -46,6 +46,8 @@ var (
 	turnLine = regexp.MustCompile(`^=== (?:RUN|NAME|CONT)\s+(\S+)`)
 	// What t.Skip says, with the place in the source before it.
 	placeLine = regexp.MustCompile(`^\s+\S+\.go:\d+: (.*)`)
+	// How testscript's log of a script ends that fails.
+	scriptLine = regexp.MustCompile(`^\s+FAIL: (testdata/.*)`)
 )
 
 // judge reads the output of go test -v. A skip counts as a failure unless the
@@ -61,6 +63,12 @@ func judge(c cell, log string, err error) verdict {
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, "\r\n")
 		if m := placeLine.FindStringSubmatch(line); m != nil {
+			if !strings.HasPrefix(said[turn], "needs ") { // a script's log follows its reason
+				said[turn] = m[1]
+			}
+			continue
+		}
+		if m := scriptLine.FindStringSubmatch(line); m != nil {
 			said[turn] = m[1]
 			continue
 		}

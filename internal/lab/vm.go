@@ -22,14 +22,22 @@ type cell struct {
 // boot runs the cell's machine until it ends, and returns what its tests wrote.
 // It is always emulated: an accelerator that only seems to work hangs.
 func (c cell) boot(ctx context.Context, dir, initramfs, words string, shell bool) (log string, err error) {
-	logFile := filepath.Join(dir, fmt.Sprintf("%s-%s.log", c.kernel.version, c.layout))
+	logFile := c.file(dir, "log")
+	if err := os.WriteFile(logFile, nil, 0o644); err != nil { // none of an older run
+		return "", err
+	}
 	command := "console=ttyS0 quiet loglevel=3 panic=-1 nsx.layout=" + c.layout + " " + words
 	if c.layout == "v2" {
 		command += " cgroup_no_v1=all"
 	}
+	initramfs, err = c.withModules(dir, initramfs)
+	if err != nil {
+		return "", err
+	}
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "stdio", "-serial", "file:"+logFile,
+		"-blockdev", "driver=null-co,node-name=disk,size=67108864,read-zeroes=on", "-device", "virtio-blk-pci,drive=disk", // vda
 		"-kernel", c.image, "-initrd", initramfs, "-append", command)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if shell {
@@ -37,10 +45,10 @@ func (c cell) boot(ctx context.Context, dir, initramfs, words string, shell bool
 		return "", cmd.Run()
 	}
 	console, err := cmd.CombinedOutput()
-	if err == nil {
-		err = ctx.Err()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
 	}
-	err = errors.Join(err, os.WriteFile(strings.TrimSuffix(logFile, ".log")+".console", console, 0o644))
+	err = errors.Join(err, os.WriteFile(c.file(dir, "console"), console, 0o644))
 	data, readErr := os.ReadFile(logFile)
 	return string(data), errors.Join(err, readErr, reachedEnd(data, console))
 }
@@ -54,15 +62,51 @@ func reachedEnd(data, console []byte) error {
 	return fmt.Errorf("the machine did not come to its end; its console: %q", tail)
 }
 
-// run boots the cell, once more if it hung: about one emulated boot in 250 does.
+// bootTime is how long a machine may take until its init speaks; 5 seconds are
+// usual. About one emulated boot in 250 hangs.
+const bootTime = time.Minute
+
+var errHang = fmt.Errorf("said nothing for %v", bootTime)
+
+// run boots the cell, once more if it hung before its init could speak.
 func (c cell) run(dir, initramfs, words string, limit time.Duration) (log string, err error) {
 	for range 2 {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("took longer than %v", limit))
+		ctx, hung := context.WithCancelCause(ctx)
+		watch := time.AfterFunc(bootTime, func() {
+			if data, err := os.ReadFile(c.file(dir, "log")); err != nil || len(data) == 0 {
+				hung(errHang)
+			}
+		})
 		log, err = c.boot(ctx, dir, initramfs, words, false)
+		watch.Stop()
 		cancel()
-		if err == nil || log != "" { // what has begun to talk did not hang at boot
+		if !errors.Is(err, errHang) {
 			break
 		}
 	}
 	return log, err
+}
+
+// file is the path of the cell's own file of that kind.
+func (c cell) file(dir, kind string) string {
+	return filepath.Join(dir, fmt.Sprintf("%s-%s.%s", c.kernel.version, c.layout, kind))
+}
+
+// withModules is the initramfs with the kernel's modules added: a second archive
+// after the first.
+func (c cell) withModules(dir, initramfs string) (string, error) {
+	tree, err := os.MkdirTemp(dir, "modules")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tree)
+	if err := os.CopyFS(filepath.Join(tree, "modules"), os.DirFS(filepath.Join(filepath.Dir(c.image), "modules"))); err != nil {
+		return "", err
+	}
+	own := c.file(dir, "initramfs")
+	if err := copyFile(own, initramfs); err != nil {
+		return "", err
+	}
+	return own, appendCpio(own, tree)
 }
