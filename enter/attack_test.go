@@ -272,9 +272,9 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 func TestManyEntries(t *testing.T) {
 	types := slices.Clone(testkit.AllNS)
 	testkit.RequireNS(t, types...)
-	runs := 2_000
-	if testing.Short() || os.Geteuid() != 0 {
-		runs = 500
+	runs := testkit.Rounds(2_000, 500)
+	if os.Geteuid() != 0 {
+		runs = min(runs, 500)
 	}
 	if n, err := strconv.Atoi(os.Getenv("NSX_ENTRIES")); err == nil {
 		runs = n

@@ -17,10 +17,7 @@ import (
 // namespaces, and nothing is left behind.
 func TestForkStorm(t *testing.T) {
 	testkit.CheckLeaks(t)
-	scans := 1000
-	if testing.Short() {
-		scans = 100
-	}
+	scans := testkit.Rounds(1000, 100)
 	p := startIn(t, testkit.Config{New: withUser("net", "pid", "uts")})
 	loose := startIn(t, testkit.Config{New: withUser("ipc"), Mode: testkit.ThreadElsewhere})
 	want := NSSet{}

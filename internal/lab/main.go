@@ -27,6 +27,7 @@ func main() {
 
 func lab() error {
 	wantKernels := flag.String("kernel", "", "only these kernels: `VERSION,…`")
+	wantCells := flag.String("cells", "", "only these cells: `KERNEL/LAYOUT,…`")
 	wantLayouts := flag.String("layout", "", "only these layouts: `v2,hybrid,v1`")
 	pattern := flag.String("run", "", "only the tests that `REGEXP` matches")
 	only := flag.String("packages", strings.Join(packages, ","), "only the tests of these packages: `DIR,…`")
@@ -40,7 +41,7 @@ func lab() error {
 	if strings.ContainsAny(*pattern, " \t\"") {
 		return fmt.Errorf("-run %q: the kernel's command line takes no blanks and quotes", *pattern)
 	}
-	cells, err := chosen(*wantKernels, *wantLayouts)
+	cells, err := chosen(*wantKernels, *wantLayouts, *wantCells)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,18 @@ func lab() error {
 }
 
 // chosen is the part of the matrix that was asked for, all of it by default.
-func chosen(wantKernels, wantLayouts string) (cells []cell, err error) {
+func chosen(wantKernels, wantLayouts, wantCells string) (cells []cell, err error) {
+	if wantCells != "" {
+		for name := range strings.SplitSeq(wantCells, ",") {
+			kernel, layout, _ := strings.Cut(name, "/")
+			one, err := chosen(kernel, layout, "")
+			if err != nil || kernel == "" || layout == "" {
+				return nil, fmt.Errorf("-cells: want KERNEL/LAYOUT, not %q", name)
+			}
+			cells = append(cells, one...)
+		}
+		return cells, nil
+	}
 	known := map[string]bool{"": true}
 	for _, k := range kernels {
 		known[k.version] = true

@@ -104,7 +104,7 @@ func TestFork(t *testing.T) {
 
 func TestParent(t *testing.T) {
 	bothWays(t, func(t *testing.T, way Way) {
-		for range 20 {
+		for range testkit.Rounds(20, 20) {
 			var p Program
 			var pids []int
 			note := func(pid int) error {

@@ -25,12 +25,9 @@ func TestMany(t *testing.T) {
 	testkit.RequireNS(t, testkit.AllNS...)
 	target := testkit.Start(t, testkit.Config{New: testkit.AllNS})
 	bothWays(t, func(t *testing.T, way Way) {
-		runs := 1_000
-		switch {
-		case testing.Short():
-			runs = 300
-		case way == Clone:
-			runs = 200 // each copies the page tables of all this garbage
+		runs := testkit.Rounds(1_000, 300)
+		if way == Clone {
+			runs = min(runs, 200) // each copies the page tables of all this garbage
 		}
 		defer makeGarbage(64)()
 		process := pidfd(t, target.PID)
@@ -41,7 +38,7 @@ func TestMany(t *testing.T) {
 		defer unix.Close(saved)
 		threads := 0
 		for i := range runs {
-			if i == 100 {
+			if i == runs/5 {
 				threads = testkit.Threads()
 			}
 			if i == runs/2 {

@@ -75,10 +75,7 @@ func TestVforkLeavesUsAlone(t *testing.T) {
 	signal.Notify(caught, unix.SIGUSR1)
 	defer signal.Stop(caught)
 	defer makeGarbage(16)()
-	runs := 100
-	if testing.Short() {
-		runs = 25
-	}
+	runs := testkit.Rounds(100, 25)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {

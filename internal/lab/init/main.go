@@ -43,6 +43,7 @@ func main() {
 func setUp() map[string]string {
 	os.Setenv("PATH", "/usr/bin")
 	os.Setenv("HOME", "/root")
+	os.Setenv("NSX_SLOW", "1")
 	enterRoot()
 	mount("proc", "/proc", "proc", "")
 	mount("sysfs", "/sys", "sysfs", "")
@@ -164,7 +165,11 @@ func runTests(words map[string]string, out *os.File) (failed int) {
 	for _, binary := range all {
 		dir := filepath.Dir(binary)
 		args := []string{"-test.v", "-test.short", "-test.timeout=170s"}
-		if pattern := words["nsx.run"]; pattern != "" {
+		pattern := words["nsx.run"]
+		if own, err := os.ReadFile(dir + "/run"); err == nil && pattern == "" {
+			pattern = string(own)
+		}
+		if pattern != "" {
 			args = append(args, "-test.run="+pattern)
 		}
 		fmt.Fprintf(out, "=== PACKAGE %s\n", strings.TrimPrefix(dir, "/t/"))
