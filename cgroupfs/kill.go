@@ -119,7 +119,10 @@ func (g *Group) signal(h *Hierarchy, groups []string) error {
 
 func (fs *FS) kill(h *Hierarchy, pid int, group string) error {
 	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
+	// Gone is ESRCH. Linux 6.1 says EINVAL while the number is still a process
+	// group's or session's, and while the process is reaped. ENOENT is what newer
+	// kernels say of a thread's number, as this may be by now.
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	if err != nil {

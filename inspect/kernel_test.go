@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -481,12 +482,13 @@ func TestWorkersAgree(t *testing.T) {
 	p := startIn(t, testkit.Config{New: []string{"user", "pid", "net", "uts"}, Depth: 3})
 	crowd := testkit.Crowd(t, testkit.CrowdConfig{N: 150, Every: 5, New: withUser("uts", "ipc")})
 	quiet := slices.Concat(p.Levels, crowd.PIDs())
-	one := onlyOf(t, scan(t, Options{Relations: true, Details: AllDetails, Cgroups: true, Workers: 1}), quiet)
+	const patient = 10 * time.Second // who waits for a processor is not stuck
+	one := onlyOf(t, scan(t, Options{Relations: true, Details: AllDetails, Cgroups: true, Workers: 1, CmdlineTimeout: patient}), quiet)
 	if len(one.Processes) != len(quiet) || len(one.Namespaces) < 60 {
 		t.Fatalf("%d processes, %d namespaces", len(one.Processes), len(one.Namespaces))
 	}
 	for _, workers := range []int{2, 3, 16, 1000} {
-		many := onlyOf(t, scan(t, Options{Relations: true, Details: AllDetails, Cgroups: true, Workers: workers}), quiet)
+		many := onlyOf(t, scan(t, Options{Relations: true, Details: AllDetails, Cgroups: true, Workers: workers, CmdlineTimeout: patient}), quiet)
 		if !reflect.DeepEqual(one, many) {
 			t.Errorf("%d workers see something else", workers)
 		}

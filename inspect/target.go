@@ -111,10 +111,17 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 // openPIDFD is pidfd_open(2), and -1 without an error where there is no such
 // thing: before Linux 5.3, or in a sandbox that refuses it. The directory pins
 // the process as well, so that only some conveniences are lost.
+//
+// A process that is gone is ESRCH. Linux 6.1 says EINVAL while its number is
+// still a process group's or session's, and while it is reaped. ENOENT is what
+// newer kernels say of a thread's number, as this may be by now.
 func openPIDFD(pid int) (int, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		return -1, nil
+	}
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		err = unix.ESRCH
 	}
 	return fd, os.NewSyscallError("pidfd_open", err)
 }

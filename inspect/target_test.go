@@ -661,3 +661,10 @@ func TestResolveUnderOtherProc(t *testing.T) {
 		t.Errorf("self in a /proc without us: %v", err)
 	}
 }
+
+// The number of a process group outlives its leader.
+func TestPIDFDOfReapedLeader(t *testing.T) {
+	if fd, err := openPIDFD(testkit.ReapedLeader(t)); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("%d, %v", fd, err)
+	}
+}

@@ -20,7 +20,7 @@ var lacks = []lack{
 	// The machine's tests are root's.
 	{says: "needs an ordinary user"},
 	{says: "process 1 can be read here"},
-	// Before 6.? munmap(2) let readers in while it waits for a disk.
+	// Why is unknown: the fixture of testkit holds nobody up there.
 	{says: "needs a kernel on which reading cmdline can get stuck", since: "6.12"},
 	// Debian builds no kernel with these.
 	{says: "needs a kernel with RT_GROUP_SCHED"},

@@ -29,7 +29,7 @@ func TestMany(t *testing.T) {
 		if way == Clone {
 			runs = min(runs, 200) // each copies the page tables of all this garbage
 		}
-		defer makeGarbage(64)()
+		defer makeGarbage(testkit.Rounds(64, 64))()
 		process := pidfd(t, target.PID)
 		saved, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
@@ -99,7 +99,7 @@ func TestManyAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 16 {
 			wg.Go(func() {
-				for i := range 20 {
+				for i := range testkit.Rounds(20, 20) {
 					var p Program
 					p.Fork()
 					p.Exec([]string{"true", "nonexistent"}[i%2], DefaultPath)
