@@ -13,7 +13,7 @@ import (
 // as that of its process group: pidfd_open(2) finds the number and no process.
 func ReapedLeader(t testing.TB) int {
 	t.Helper()
-	cmd := exec.Command("/bin/sh", "-c", "sleep 60 >/dev/null & echo $!")
+	cmd := exec.Command("/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.Output()
 	if err != nil {

@@ -40,7 +40,7 @@ const (
 	// Chrooted has its root at Config.Dir.
 	Chrooted Mode = "chrooted"
 	// PIDForChildrenEmpty called unshare(CLONE_NEWPID) and has no child yet:
-	// its ns/pid_for_children cannot be read.
+	// its ns/pid_for_children cannot be read on Linux 6.18, and is there on 7.2.
 	PIDForChildrenEmpty Mode = "pid-for-children-empty"
 	// PIDForChildrenDead did so too, and its first child, the init of that
 	// PID namespace, is dead: the link resolves, but nobody can enter.

@@ -228,7 +228,7 @@ func TestPIDForChildren(t *testing.T) {
 		}
 		inode, err := ReadNS(p.Path("ns", "pid_for_children"))
 		if mode == PIDForChildrenEmpty {
-			if !errors.Is(err, os.ErrNotExist) {
+			if err == nil && inode != p.Held["pid"] || err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s: %d, %v", mode, inode, err)
 			}
 			continue
