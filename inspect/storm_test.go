@@ -105,7 +105,8 @@ func checkStormy(t *testing.T, s *Snapshot, o Options, p *testkit.Proc, want NSS
 // TestScanCancelledInTheMiddle: it ends at once, and leaves nothing behind.
 func TestScanCancelledInTheMiddle(t *testing.T) {
 	testkit.CheckLeaks(t)
-	testkit.Crowd(t, testkit.CrowdConfig{N: 200, Every: 10, New: withUser("uts")})
+	crowd := testkit.Rounds(200, 200)
+	testkit.Crowd(t, testkit.CrowdConfig{N: crowd, Every: 10, New: withUser("uts")})
 	o := Options{Relations: true, Cgroups: true, Details: AllDetails, Holders: true}
 	start := time.Now()
 	scan(t, o)
@@ -116,7 +117,7 @@ func TestScanCancelledInTheMiddle(t *testing.T) {
 		s, err := Scan(ctx, o)
 		cancel()
 		switch {
-		case err == nil && len(s.Processes) > 200: // it was quicker
+		case err == nil && len(s.Processes) > crowd: // it was quicker
 		case s == nil && errors.Is(err, context.DeadlineExceeded):
 			cancelled++
 		default:
