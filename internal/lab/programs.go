@@ -41,7 +41,7 @@ func copyPrograms(dir string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the machines get this one's programs, and it lacks %s: apt-get install bash findutils iproute2 procps uidmap util-linux", strings.Join(missing, " "))
+		return fmt.Errorf("the machines get this one's programs, and it lacks %s: apt-get install bash diffutils findutils hostname iproute2 procps uidmap util-linux", strings.Join(missing, " "))
 	}
 	for path := range libraries {
 		if err := copyFile(filepath.Join(dir, path), path); err != nil {

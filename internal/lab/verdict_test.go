@@ -33,6 +33,18 @@ func TestJudge(t *testing.T) {
 	if v := judge(c, strings.Replace(sample, "PASS:", "FAIL:", 1), nil); v.green() || len(v.failed) != 1 {
 		t.Errorf("a failed test: %+v", v)
 	}
+	older := strings.Replace(sample, "needs the cgroup v1 hierarchy of memory to be mounted", "needs Linux 6.6: this is 6.1.0 on amd64", 1)
+	if v := judge(c, older, nil); !v.green() || len(v.lacks) != 1 {
+		t.Errorf("6.1 lacks what 6.6 has: %+v", v)
+	}
+	if c := (cell{kernel: kernel{version: "6.12"}, layout: "v2"}); judge(c, older, nil).green() {
+		t.Error("6.12 may lack what 6.6 has")
+	}
+	// A script's log comes after the reason for its skip.
+	logged := strings.Replace(sample, "--- SKIP", "    testscript.go:584: WORK=$WORK\n--- SKIP", 1)
+	if v := judge(c, logged, nil); !v.green() {
+		t.Errorf("a script was skipped: %+v", v)
+	}
 	if judge(c, "NSX-EXIT 0\n", nil).green() {
 		t.Error("nothing ran, and the cell is green")
 	}
