@@ -44,7 +44,11 @@ func RequireStuck(t testing.TB, c Config) *Proc {
 	}
 	p.t = t
 	t.Cleanup(p.Kill)
-	if !ReadBlocks(t, p.Path("cmdline"), 200*time.Millisecond) {
+	wait := 200 * time.Millisecond
+	if os.Getenv(SlowEnv) != "" {
+		wait = 3 * time.Second
+	}
+	if !ReadBlocks(t, p.Path("cmdline"), wait) {
 		skip(t, "needs a kernel on which reading cmdline can get stuck")
 	}
 	return p

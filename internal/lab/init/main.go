@@ -165,12 +165,16 @@ func runTests(words map[string]string, out *os.File) (failed int) {
 	for _, binary := range all {
 		dir := filepath.Dir(binary)
 		args := []string{"-test.v", "-test.short", "-test.timeout=170s"}
-		pattern := words["nsx.run"]
-		if own, err := os.ReadFile(dir + "/run"); err == nil && pattern == "" {
-			pattern = string(own)
-		}
-		if pattern != "" {
+		if pattern := words["nsx.run"]; pattern != "" {
 			args = append(args, "-test.run="+pattern)
+		} else {
+			for _, name := range []string{"run", "skip"} {
+				pattern, err := os.ReadFile(dir + "/" + name)
+				report(err)
+				if len(pattern) > 0 {
+					args = append(args, "-test."+name+"="+string(pattern))
+				}
+			}
 		}
 		fmt.Fprintf(out, "=== PACKAGE %s\n", strings.TrimPrefix(dir, "/t/"))
 		start := time.Now()
