@@ -29,8 +29,11 @@ var kernels = []kernel{
 func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	dir = filepath.Join(dir, "kernel-"+k.version)
 	image = filepath.Join(dir, "vmlinuz")
-	if _, err := os.Stat(image); err == nil {
+	if _, err := os.Stat(image); err == nil && isDir(filepath.Join(dir, "modules")) {
 		return image, nil
+	}
+	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
+		return "", err
 	}
 	if mirror == "" {
 		if mirror, err = ownMirror(); err != nil {
@@ -94,7 +97,8 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	}
 	for _, pattern := range []string{"boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz"} {
 		if all, _ := filepath.Glob(filepath.Join(root, pattern)); len(all) > 0 {
-			return image, os.Rename(all[0], image)
+			err := os.Rename(all[0], image)
+			return image, errors.Join(err, os.RemoveAll(root), os.RemoveAll(lists))
 		}
 	}
 	return "", fmt.Errorf("%v have no vmlinuz", debs)
