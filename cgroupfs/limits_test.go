@@ -94,11 +94,17 @@ func TestSetRefusals(t *testing.T) {
 	set(t, below, "cpu.max=40000 100000")
 	_, err = trySet(t, g, "cpu.cfs_quota_us=30000")
 	refusedWith(t, err, unix.EINVAL, "0.3 CPUs", below.Path()+" below it has 0.4")
-	_, err = trySet(t, g, "cpu.max.burst=60000")
-	refusedWith(t, err, unix.EINVAL, "larger than the quota, 50000")
-	set(t, below, "cpu.idle=1")
-	_, err = trySet(t, below, "cpu.weight=200")
-	refusedWith(t, err, unix.EINVAL, "cpu.idle is 1")
+	t.Run("burst", func(t *testing.T) {
+		testkit.RequireKernel(t, 5, 14)
+		_, err := trySet(t, g, "cpu.max.burst=60000")
+		refusedWith(t, err, unix.EINVAL, "larger than the quota, 50000")
+	})
+	t.Run("idle", func(t *testing.T) {
+		testkit.RequireKernel(t, 5, 15)
+		set(t, below, "cpu.idle=1")
+		_, err := trySet(t, below, "cpu.weight=200")
+		refusedWith(t, err, unix.EINVAL, "cpu.idle is 1")
+	})
 	if h := hierarchyOf(t, fs, "cpu"); h.has(g.path, "cpu.rt_runtime_us") { // CONFIG_RT_GROUP_SCHED
 		_, err = trySet(t, g, "cpu.rt_runtime_us=2000000")
 		refusedWith(t, err, unix.EINVAL, "realtime time is shared out")
