@@ -34,6 +34,7 @@ func (c cell) boot(ctx context.Context, dir, initramfs, words string, shell bool
 	if err != nil {
 		return "", err
 	}
+	defer os.Remove(initramfs)
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "stdio", "-serial", "file:"+logFile,
