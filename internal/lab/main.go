@@ -80,7 +80,7 @@ func lab() error {
 		return v
 	})
 	if *doc != "" {
-		if err := writeMatrix(*doc, verdicts); err != nil {
+		if err := writeMatrix(*doc, *only, verdicts); err != nil {
 			return err
 		}
 	}
