@@ -12,7 +12,7 @@
 //
 // [Start] has the table carried out by some hundred bytes of
 // position-independent assembler (interp_*.s), which know system calls, tests
-// and jumps and nothing of Go. It has two ways to run them:
+// and jumps and nothing of Go. It has three ways to run them:
 //
 // [Memfd] copies the bytes and the table into a static ELF file of a few kB in
 // a sealed memfd and starts that as any other program is started. The helper
@@ -25,5 +25,13 @@
 // never returns to Go. It is slower, and the child is a copy of this process
 // with all its memory until it executes the program.
 //
-// Neither needs cgo, linkname, a build flag, or code that runs before main.
+// [Vfork] runs them in the caller's memory, until the program is executed: the
+// quickest way, for programs that change nothing of a process but what an
+// execve(2) keeps or resets. The memfd is executed in that way too.
+//
+// While the helper runs, the terminal cannot stop it: the caller waits for it,
+// in vfork(2) even where no signal reaches it.
+//
+// None of these needs cgo, linkname, a build flag, or code that runs before
+// main.
 package launcher
