@@ -191,8 +191,8 @@ func BenchmarkStart(b *testing.B) {
 // TestNamespaceEndsMeanwhile has a PID namespace end at any time while something
 // is started in it. It has to end, which takes that all in it are reaped.
 func TestNamespaceEndsMeanwhile(t *testing.T) {
-	testkit.RequireNS(t, "pid")
 	testkit.RequireRoot(t)
+	testkit.RequireNS(t, "pid")
 	bothWays(t, func(t *testing.T, way Way) {
 		took, runs := 2*time.Millisecond, 100
 		if testing.Short() {

@@ -57,8 +57,8 @@ func TestVforkIsNotForAll(t *testing.T) {
 // goroutines, while the collector works, others fork too, and signals that are
 // caught come in: the memory in use is ours.
 func TestVforkLeavesUsAlone(t *testing.T) {
-	testkit.RequireNS(t, "net")
 	testkit.RequireRoot(t)
+	testkit.RequireNS(t, "net")
 	testkit.CheckLeaks(t)
 	target := testkit.Start(t, testkit.Config{New: []string{"net"}})
 	ns, err := os.Open(target.Path("ns/net"))
