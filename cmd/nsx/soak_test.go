@@ -27,6 +27,7 @@ const visitTime = 10 * time.Second
 // on something else; and nothing is left behind. It ends with the first failure,
 // and with a table of what was done. `make soak TIME=5m` is the long form.
 func TestSoak(t *testing.T) {
+	testkit.RequireRoot(t)
 	if testing.Short() {
 		t.Skip("takes a quarter of a minute; -soak says how long")
 	}
@@ -60,7 +61,7 @@ func TestSoak(t *testing.T) {
 // soakCondition is something that happens to nsx.
 type soakCondition struct {
 	name string
-	// lacks says that this machine or user cannot have it.
+	// lacks says that this machine cannot have it.
 	lacks func() bool
 	// begin brings it about, and returns what is done in it again and again.
 	begin func(*visit) (round func())
