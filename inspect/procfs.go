@@ -399,6 +399,15 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 		return nil
 	}
 	if p.NS == (NSSet{}) {
+		// All that was left was user and pid, and then it was reaped.
+		st, err := r.stat(dir)
+		switch {
+		case err != nil:
+			return unix.ESRCH
+		case st.state == Zombie:
+			p.State = Zombie
+			return nil
+		}
 		return errNoLinks
 	}
 	if p.KernelThread || !r.options.ForChildren {
