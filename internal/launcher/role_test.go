@@ -71,8 +71,10 @@ func TestLimitIsTheOriginalOne(t *testing.T) {
 	}
 }
 
-// parentRole starts a program that outlives it unless it is killed. Its
-// argument is the case, then comes the way.
+// parentRole starts a program that would outlive it. Its first argument is what
+// becomes of that: it is to die "early", before it has asked for a signal,
+// "late", by the signal, or "failing", at a step that it cannot report any
+// more. The second is the way.
 func parentRole() int {
 	way := Memfd
 	if os.Args[2] == "clone" {
@@ -80,17 +82,21 @@ func parentRole() int {
 	}
 	var p Program
 	p.Fork()
-	if os.Args[1] == "early" {
+	if os.Args[1] != "late" {
 		p.Parent("say", func(pid int) error { fmt.Println(pid); return nil })
 		sleep(&p, 300*time.Millisecond) // and now the parent is killed
 	}
-	p.DieWithParent(unix.SIGKILL)
-	if os.Args[1] == "early" {
+	switch os.Args[1] {
+	case "early":
+		p.DieWithParent(unix.SIGKILL)
 		// To be seen whether it comes to this.
 		p.Call("write", unix.SYS_WRITE, Int(1), p.String("alive\n"), Int(6))
 		p.Exit(0)
-	} else {
+	case "late":
+		p.DieWithParent(unix.SIGKILL)
 		p.Exec("/bin/sleep", "")
+	case "failing":
+		p.FailWith("nothing", unix.EIO)
 	}
 	proc, err := Start(context.Background(), &p, Attr{Argv: []string{"sleep", "60"}, Files: stdio(), Way: way})
 	if err != nil {
@@ -104,7 +110,7 @@ func parentRole() int {
 
 func TestDieWithParent(t *testing.T) {
 	testkit.CheckLeaks(t)
-	for _, when := range []string{"early", "late"} {
+	for _, when := range []string{"early", "late", "failing"} {
 		for _, way := range []string{"memfd", "clone"} {
 			t.Run(when+"/"+way, func(t *testing.T) {
 				cmd := role("parent", "", when, way)
@@ -126,8 +132,13 @@ func TestDieWithParent(t *testing.T) {
 				}
 				_ = cmd.Process.Kill()
 				// The pipe ends when the program has ended as well.
+				_ = out.(*os.File).SetReadDeadline(time.Now().Add(20 * time.Second))
 				for words.Scan() {
 					t.Errorf("it said %q", words.Text())
+				}
+				if err := words.Err(); err != nil {
+					t.Errorf("%d lives on: %v", pid, err)
+					_ = unix.Kill(pid, unix.SIGKILL)
 				}
 				_ = cmd.Wait()
 			})
