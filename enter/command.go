@@ -112,11 +112,11 @@ func (c *Cmd) start(try bool) error {
 	if launcher.Supported() != nil {
 		return c.startOnThread(try)
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	null, err := c.openNull()
 	if err != nil {
 		return err
 	}
-	defer null.Close()
+	defer null.Close() // also if it is nil
 	attr := launcher.Attr{
 		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null),
 	}
@@ -160,6 +160,14 @@ func (c *Cmd) environ() []string {
 		env = os.Environ()
 	}
 	return append(slices.Clip(env), c.plan.env...)
+}
+
+// openNull opens what stands for the files that are nil; nil if none is.
+func (c *Cmd) openNull() (*os.File, error) {
+	if c.Stdin != nil && c.Stdout != nil && c.Stderr != nil {
+		return nil, nil
+	}
+	return os.OpenFile(os.DevNull, os.O_RDWR, 0)
 }
 
 func (c *Cmd) files(null *os.File) []*os.File {

@@ -23,11 +23,11 @@ func (c *Cmd) startOnThread(try bool) error {
 	case p.ids.uid != nil, p.ids.gid != nil, p.options.MountProc, p.options.NoFork, p.options.DirInside != "", p.entrance() != nil, c.terminal != nil:
 		return fmt.Errorf("running %s with other ids, a directory inside, a new /proc, a session or in a cgroup: %w on this architecture", c.Name, errors.ErrUnsupported)
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	null, err := c.openNull()
 	if err != nil {
 		return err
 	}
-	defer null.Close()
+	defer null.Close() // also if it is nil
 	return Do(p, func() error {
 		path, err := exec.LookPath(c.Name)
 		if errors.Is(err, exec.ErrNotFound) {

@@ -112,16 +112,17 @@ func (s *Snapshot) openByChild(proc int, child ID, t Type) int {
 	return up
 }
 
-// Pin makes a Target of a namespace in the snapshot: of its leader, if it has
-// one that is still in it, otherwise of the namespace by whatever holds it.
-// Options.Root is the snapshot's.
+// Pin makes a Target of a namespace in the snapshot, by whatever holds it. For a
+// mount or user namespace that is its leader, if it has one that is still in it:
+// who enters those needs to know a process's root, ids and rights. Options.Root
+// is the snapshot's.
 func (s *Snapshot) Pin(id ID, o Options) (*Target, error) {
 	n := s.Namespace(id)
 	if n == nil {
 		return nil, notFoundf("no namespace %s in the scan", id)
 	}
 	proc := o.procfs()
-	if n.Leader != nil {
+	if n.Leader != nil && (id.Type == Mnt || id.Type == User) {
 		t, err := Ref{Word: id.String(), Kind: RefProcess}.pinProcess(proc, n.Leader.PID)
 		if err == nil {
 			if file, now, err := t.OpenNamespace(id.Type); err == nil {

@@ -15,23 +15,25 @@ import (
 	"nsx/internal/testkit"
 )
 
-// Pin takes the leader, unless that has moved on.
+// Pin takes the leader of a mount namespace, and others as they are.
 func TestPin(t *testing.T) {
 	testkit.CheckLeaks(t)
-	p := startIn(t, testkit.Config{New: withUser("uts"), Mode: testkit.FDHolder, Apart: []string{"net"}})
+	p := startIn(t, testkit.Config{New: withUser("mnt", "uts"), Mode: testkit.FDHolder, Apart: []string{"net"}})
 	s := scan(t, Options{Relations: true, Holders: true})
-	led, bare := ID{UTS, p.NS("uts")}, held(t, p, Net)
+	led := ID{Mnt, p.NS("mnt")}
 	target, err := s.Pin(led, Options{})
 	if err != nil || target.PID != p.PID {
 		t.Fatalf("%+v, %v", target, err)
 	}
 	opens(t, target, led)
 	target.Close()
-	if target, err = s.Pin(bare, Options{}); err != nil || target.PID != 0 {
-		t.Fatalf("%+v, %v", target, err)
+	for _, bare := range []ID{{UTS, p.NS("uts")}, held(t, p, Net)} {
+		if target, err = s.Pin(bare, Options{}); err != nil || target.PID != 0 {
+			t.Fatalf("%+v, %v", target, err)
+		}
+		opens(t, target, bare)
+		target.Close()
 	}
-	opens(t, target, bare)
-	target.Close()
 	p.Kill()
 	if _, err := s.Pin(led, Options{}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a namespace that is gone: %v", err)
@@ -41,21 +43,21 @@ func TestPin(t *testing.T) {
 	}
 }
 
-// TestPinWithoutItsLeader: the leader moves to another network namespace after
+// TestPinWithoutItsLeader: the leader moves to another mount namespace after
 // the scan, and the one it led is opened through its child.
 func TestPinWithoutItsLeader(t *testing.T) {
 	testkit.CheckLeaks(t)
 	testkit.RequireRoot(t)
-	testkit.RequireNS(t, "net")
+	testkit.RequireNS(t, "mnt")
 	unshare, nsenter := testkit.RequireProgram(t, "unshare"), testkit.RequireProgram(t, "nsenter")
-	leader, stdin := startProgram(t, unshare, "--net", "sh", "-c",
-		`sleep 30 & echo; read line; exec "$0" "--net=$1" sleep 30`, nsenter, fmt.Sprintf("/proc/%d/ns/net", os.Getpid()))
-	link := fmt.Sprintf("/proc/%d/ns/net", leader)
+	leader, stdin := startProgram(t, unshare, "--mount", "sh", "-c",
+		`sleep 30 & echo; read line; exec "$0" "--mount=$1" sleep 30`, nsenter, fmt.Sprintf("/proc/%d/ns/mnt", os.Getpid()))
+	link := fmt.Sprintf("/proc/%d/ns/mnt", leader)
 	inode, err := testkit.ReadNS(link)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := ID{Net, inode}
+	id := ID{Mnt, inode}
 	s := scan(t, Options{})
 	n := s.Namespace(id)
 	if n == nil || n.Leader.PID != leader || n.NProcs != 2 {

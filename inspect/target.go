@@ -87,13 +87,16 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
-	// procfs opens the directories of threads too, though it does not list them.
-	if leader, err := t.leader(); err == nil && leader != pid {
-		t.Close()
-		return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, tid)
-	}
 	if proc.samePIDs() {
 		t.pidfd, err = openPIDFD(pid)
+	}
+	// procfs opens the directories of threads too, though it does not list them.
+	// There is no pidfd of a thread.
+	if t.pidfd < 0 {
+		if leader, err := t.leader(); err == nil && leader != pid {
+			t.Close()
+			return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, tid)
+		}
 	}
 	if err == nil {
 		t.StartTicks, err = t.startTicks()
