@@ -41,11 +41,12 @@ const signalStack = 32 << 10
 // The interpreter uses no stack, and writes to the memory given to it only. So
 // our other threads need not be stopped; this one is. Linux 5.7.
 func (r *run) clone(im *image, vfork bool) (pid int, failed unix.Errno, err error) {
-	size := int(im.size) + len(initialStack(0, r.attr.Argv, r.attr.Env)) + signalStack
-	memory := make([]byte, size)
+	size := int(im.size) + stackLen(r.attr.Argv, r.attr.Env) + signalStack
+	var memory []byte
 	args := cloneArgs{flags: unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
 	if vfork {
 		args.flags |= unix.CLONE_VM | unix.CLONE_VFORK
+		memory = make([]byte, size)
 	} else {
 		// The garbage collector of this process goes on while the child, whose
 		// memory is copied when either side writes, reads.
@@ -56,8 +57,8 @@ func (r *run) clone(im *image, vfork bool) (pid int, failed unix.Errno, err erro
 	}
 	im.base = uint64(uintptr(unsafe.Pointer(&memory[0])))
 	words := im.base + im.size
-	copy(memory, im.bytes())
-	copy(memory[im.size:], initialStack(words, r.attr.Argv, r.attr.Env))
+	im.write(memory)
+	writeStack(memory[im.size:], words, r.attr.Argv, r.attr.Env)
 	binary.NativeEndian.PutUint64(memory[headArgv:], words+8)
 	binary.NativeEndian.PutUint64(memory[headEnvp:], words+8*uint64(len(r.attr.Argv)+2))
 
@@ -79,19 +80,31 @@ func (r *run) clone(im *image, vfork bool) (pid int, failed unix.Errno, err erro
 	return pid, failed, nil
 }
 
-// initialStack is what the kernel puts on the stack of a new process, for the
-// given address: argc, argv, a zero, envp, a zero, and the strings.
-func initialStack(addr uint64, argv, env []string) []byte {
-	words := []uint64{uint64(len(argv))}
-	var text []byte
-	textAt := addr + 8*uint64(len(argv)+len(env)+3)
+// writeStack writes what the kernel puts on the stack of a new process, for the
+// given address: argc, argv, a zero, envp, a zero, and the strings. It needs
+// stackLen bytes, which are zero.
+func writeStack(b []byte, addr uint64, argv, env []string) {
+	at, text := 0, 8*(len(argv)+len(env)+3)
+	word := func(n uint64) {
+		binary.NativeEndian.PutUint64(b[at:], n)
+		at += 8
+	}
+	word(uint64(len(argv)))
 	for _, list := range [][]string{argv, env} {
 		for _, s := range list {
-			words = append(words, textAt+uint64(len(text)))
-			text = append(append(text, s...), 0)
+			word(addr + uint64(text))
+			text += copy(b[text:], s) + 1
 		}
-		words = append(words, 0)
+		word(0)
 	}
-	b, _ := binary.Append(nil, binary.NativeEndian, words) // of fixed size: no error
-	return append(b, text...)
+}
+
+func stackLen(argv, env []string) int {
+	n := 8 * (len(argv) + len(env) + 3)
+	for _, list := range [][]string{argv, env} {
+		for _, s := range list {
+			n += len(s) + 1
+		}
+	}
+	return n
 }

@@ -67,30 +67,35 @@ func (im *image) insn(where uint64) *insn {
 // bytes is the data as the helper finds it.
 func (im *image) bytes() []byte {
 	b := make([]byte, im.size)
-	binary.NativeEndian.PutUint64(b[headReport:], uint64(im.report))
-	for _, part := range im.parts {
-		for i, in := range part.p.insns {
-			im.encode(b[part.insns+uint64(i)*insnSize:], part, in)
-		}
-		copy(b[part.data:], part.p.data)
-	}
+	im.write(b)
 	return b
 }
 
+// write writes the data to memory that is zero.
+func (im *image) write(b []byte) {
+	binary.NativeEndian.PutUint64(b[headReport:], uint64(im.report))
+	for _, part := range im.parts {
+		for i := range part.p.insns {
+			im.encode(b[part.insns+uint64(i)*insnSize:], part, &part.p.insns[i])
+		}
+		copy(b[part.data:], part.p.data)
+	}
+}
+
 // encode writes one instruction; interp_amd64.s has the format.
-func (im *image) encode(b []byte, part part, in insn) {
+func (im *image) encode(b []byte, part part, in *insn) {
 	var mask, target uint64
 	put := func(word int, n uint64) { binary.NativeEndian.PutUint64(b[8*word:], n) }
-	for i, arg := range append(in.args[:], in.dst) {
-		if arg.loaded {
-			mask |= 1 << i
+	argument := func(bit, word int, a Arg) {
+		if a.loaded {
+			mask |= 1 << bit
 		}
-		word := 2 + i
-		if i == len(in.args) {
-			word = 9
-		}
-		put(word, im.number(part, arg))
+		put(word, im.number(part, a))
 	}
+	for i, a := range in.args {
+		argument(i, 2+i, a)
+	}
+	argument(6, 9, in.dst)
 	switch {
 	case in.op == opTest && in.target == failLabel, in.op == opCall && in.onFail == fail:
 		target = im.base + im.parts[0].insns + failInsn*insnSize

@@ -169,13 +169,13 @@ func (p *Program) exitGroup(code int) {
 // Arg is an argument of a step: a number known now, or one that only the
 // start or the run of the program can tell.
 type Arg struct {
-	base   base
 	n      uint64
+	base   base
 	loaded bool // not the address itself but the word there
 }
 
 // base is what Arg.n is counted from.
-type base int
+type base uint8
 
 const (
 	baseNone base = iota

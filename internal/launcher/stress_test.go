@@ -181,9 +181,12 @@ func BenchmarkStart(b *testing.B) {
 			}
 		})
 	}
-	for name, way := range map[string]Way{"memfd": Memfd, "clone": Clone} {
+	for name, way := range map[string]Way{"memfd": Memfd, "clone": Clone, "vfork": Vfork} {
 		bench(name+"/exit", way, func(p *Program) {})
 		bench(name+"/exec", way, func(p *Program) { p.Exec("/bin/true", "") })
+		if way == Vfork {
+			continue // cannot fork
+		}
 		bench(name+"/fork+exec", way, func(p *Program) { p.Fork(); p.Exec("/bin/true", "") })
 	}
 }
