@@ -137,7 +137,7 @@ func (c *Cmd) start(try bool) error {
 		outrun("/proc/self/ns/mnt")
 	}
 	c.plan.steps(prog, kept)
-	c.lastSteps(prog, try)
+	c.lastSteps(prog, attr.Env, try)
 	process, err := launcher.Start(context.Background(), prog, attr)
 	if err != nil {
 		kept.rollBack()
@@ -323,7 +323,7 @@ func (p *Plan) forks() bool {
 }
 
 // lastSteps becomes the command, or ends where that would begin.
-func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
+func (c *Cmd) lastSteps(prog *launcher.Program, env []string, try bool) {
 	if c.terminal != nil || c.plan.Untrusted() {
 		prog.Setsid() // else /dev/tty is our terminal, whatever its files are
 	}
@@ -340,7 +340,7 @@ func (c *Cmd) lastSteps(prog *launcher.Program, try bool) {
 		return
 	}
 	path := launcher.DefaultPath
-	for _, v := range c.environ() {
+	for _, v := range env {
 		if len(v) > 5 && v[:5] == "PATH=" {
 			path = v[5:]
 		}

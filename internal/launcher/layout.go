@@ -102,7 +102,7 @@ func (im *image) encode(b []byte, part part, in *insn) {
 	case in.op == opTest || in.onFail == jump:
 		target = im.base + part.insns + uint64(part.p.labels[in.target])*insnSize
 	}
-	put(0, in.op)
+	put(0, uint64(in.op))
 	put(1, in.nr)
 	put(8, mask)
 	put(10, target)

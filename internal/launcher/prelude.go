@@ -21,7 +21,7 @@ const failInsn = 1
 // done. In a clone, fds are the descriptors of this process that are to become
 // 0, 1, 2 … The handler is where that function is.
 func (r *run) prelude(fds []uintptr, handler uint64) *Program {
-	p := &Program{}
+	p := &Program{insns: make([]insn, 0, 64)} // about so many
 	begin := p.Label()
 	p.Jump(begin)
 	// Not to be reported again: if the parent is gone, writing fails, and no

@@ -27,26 +27,28 @@ type Program struct {
 // the assembler has their order.
 type insn struct {
 	name   string
-	op     uint64
 	nr     uint64 // system call number
 	args   [6]Arg
-	dst    Arg // address of where the result goes
-	onFail onFail
+	dst    Arg   // address of where the result goes
 	target Label // of opTest, and of opCall if onFail is jump
+	op     op
+	onFail onFail
 
 	record record
 	parent func(pid int) error
 }
 
-// The operations.
+// op is what an instruction does.
+type op uint8
+
 const (
-	opCall = iota // *dst = nr(a0…a5)
-	opTest        // if (a0 >> a1) & a2 == a3 go to target
-	opSet         // *dst = (a0 >> a1) & a2 + a3
+	opCall op = iota // *dst = nr(a0…a5)
+	opTest           // if (a0 >> a1) & a2 == a3 go to target
+	opSet            // *dst = (a0 >> a1) & a2 + a3
 )
 
 // onFail is what becomes of a failed system call.
-type onFail int
+type onFail uint8
 
 const (
 	fail   onFail = iota // it is reported and the helper ends
@@ -56,7 +58,7 @@ const (
 
 // record says what a 16-byte record means whose second word is this
 // instruction's address.
-type record int
+type record uint8
 
 const (
 	recordError  record = iota // first word: errno of this system call
