@@ -357,7 +357,11 @@ func (c *Cmd) explain(err error) error {
 	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
 		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
 	}
-	if _, died := errors.AsType[*launcher.DiedError](err); died && c.plan.Has(inspect.PID) {
+	died, isDead := errors.AsType[*launcher.DiedError](err)
+	if isDead && c.plan.filtered() && died.Status.Signaled() && died.Status.Signal() == unix.SIGSYS {
+		return fmt.Errorf("starting %s: %w: a seccomp filter of the target did it: --no-seccomp goes without", c.Name, err)
+	}
+	if isDead && c.plan.Has(inspect.PID) {
 		return fmt.Errorf("starting %s: %w: its PID namespace has ended, it seems, and everything in there with it", c.Name, err)
 	}
 	if !ok && errors.Is(err, unix.EAGAIN) {
@@ -386,6 +390,9 @@ func (c *Cmd) explain(err error) error {
 	}
 	if why == "" {
 		why = p.options.New.explain(step.Step, step.Errno)
+	}
+	if why == "" && p.filtered() {
+		why = "it may be a seccomp filter of the target: --no-seccomp goes without"
 	}
 	return explained(step.Step, step.Errno, why)
 }

@@ -104,6 +104,14 @@ func (r *rights) String() string {
 	if r.label != nil {
 		text += ", label " + r.label.text
 	}
+	switch n := len(r.filters); {
+	case r.unfiltered != nil:
+		text += ", but not its seccomp filters: " + r.unfiltered.Error()
+	case n == 1:
+		text += ", 1 seccomp filter"
+	case n > 1:
+		text += fmt.Sprintf(", %d seccomp filters", n)
+	}
 	return text
 }
 

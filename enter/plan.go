@@ -19,7 +19,7 @@
 // Limits: a Go function can join all types but user and time namespaces, which
 // the kernel lets only processes with a single thread join (setns(2)); Do ends
 // in a *ThreadError for those. So does Command on other architectures than
-// amd64 and arm64. A target's seccomp filter is not applied.
+// amd64 and arm64.
 package enter
 
 import (
@@ -79,11 +79,16 @@ type Options struct {
 	KeepCredentials      bool
 	// Privileged leaves the command our rights when it is the target's own
 	// code, that is when the mount namespace is joined. By default it gets the
-	// bounding set, no_new_privs and security label of the process whose mount
-	// namespace that is, or of one that is in it if a namespace is named: ours
-	// if there is none. It must not be run outside of that process's user
+	// bounding set, no_new_privs, security label and seccomp filters of the
+	// process whose mount namespace that is, or of one that is in it if a
+	// namespace is named: ours if there is none. It must not be run outside of that process's user
 	// namespace, where the bounding set means more.
 	Privileged bool
+	// NoSeccomp leaves the target's seccomp filters out. To read them, the target
+	// is stopped for some tenths of a millisecond (ptrace(2)), and that can be
+	// seen: a call of it such as epoll_wait(2) may end with EINTR. See also
+	// Plan.Unfiltered.
+	NoSeccomp bool
 	// Cgroup starts the command in the target's cgroups, Inside in others. That
 	// stays the caller's to close.
 	Cgroup bool

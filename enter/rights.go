@@ -11,6 +11,7 @@ import (
 
 	"nsx/inspect"
 	"nsx/internal/launcher"
+	"nsx/internal/linux"
 )
 
 // rights is what a command that is the target's own code may do at the most.
@@ -19,6 +20,8 @@ type rights struct {
 	bounding   uint64
 	noNewPrivs bool
 	label      *label
+	filters    [][]byte // of seccomp(2), the oldest first
+	unfiltered error    // why they are missing although the target has some
 }
 
 // label is the target's label of a security module, and where it is written to
@@ -52,8 +55,53 @@ func (p *Plan) chooseRights(mnt *inspect.Target) error {
 	if err != nil {
 		return explainOpen("the status", mnt, err)
 	}
-	p.rights = &rights{mnt.Name(), status.Bounding, status.NoNewPrivs, labelOf(mnt)}
+	p.rights = &rights{of: mnt.Name(), bounding: status.Bounding, noNewPrivs: status.NoNewPrivs, label: labelOf(mnt)}
+	if status.Seccomp != 0 && !p.options.NoSeccomp {
+		p.rights.filters, p.rights.unfiltered = filtersOf(mnt)
+	}
 	return nil
+}
+
+// filtersOf reads the target's seccomp filters.
+func filtersOf(t *inspect.Target) ([][]byte, error) {
+	if t.PIDFD() < 0 {
+		return nil, fmt.Errorf("its PID is another in our PID namespace: %w", errors.ErrUnsupported)
+	}
+	tid := t.PID
+	if t.TID != 0 {
+		tid = t.TID
+	}
+	return linux.SeccompFilters(tid, t.Alive)
+}
+
+// filtered says that the command is under seccomp filters of the target.
+func (p *Plan) filtered() bool { return p.rights != nil && len(p.rights.filters) > 0 }
+
+// Unfiltered says why the command will run without the seccomp filters that the
+// target has; nil if it will have them, if there are none, or if they were not
+// to be had. Only root may read a process's filters: for others it is EACCES.
+func (p *Plan) Unfiltered() error {
+	if p.rights == nil || p.rights.unfiltered == nil {
+		return nil
+	}
+	return p.rights.explainUnfiltered()
+}
+
+func (r *rights) explainUnfiltered() error {
+	why := ""
+	switch err := r.unfiltered; {
+	case errors.Is(err, unix.EACCES):
+		why = "it takes CAP_SYS_ADMIN, in the initial user namespace and without a filter of our own"
+	case errors.Is(err, unix.EPERM):
+		why = "something traces it already, such as a debugger, or ptrace(2) is forbidden (kernel.yama.ptrace_scope)"
+	case errors.Is(err, unix.ETIMEDOUT):
+		why = "it does not stop to have them read: it is frozen, or in uninterruptible sleep"
+	case errors.Is(err, unix.EINVAL):
+		why = "this kernel is built without CONFIG_CHECKPOINT_RESTORE"
+	case errors.Is(err, unix.EMEDIUMTYPE):
+		why = "they are not of classic BPF"
+	}
+	return explained("reading the seccomp filters of "+r.of+", without which the command runs", r.unfiltered, why)
 }
 
 // resident is a process in the namespace, nil if there is none.
@@ -156,5 +204,8 @@ func (r *rights) steps(p *launcher.Program) {
 	p.ClearInheritable()
 	if r.noNewPrivs {
 		p.NoNewPrivileges()
+	}
+	for _, filter := range r.filters {
+		p.Seccomp(filter)
 	}
 }

@@ -13,9 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"nsx/enter"
 	"nsx/inspect"
+	"nsx/output"
 )
 
 // nsenterLetters are the switches of nsenter(1).
@@ -62,9 +64,10 @@ Everything is opened before the first namespace is joined. If one cannot be
 joined, CMD does not start. CMD ends when nsx does.
 
 With the mount namespace CMD is the target's own program, under the target's
-root directory. It gets the target's capability bounding set, no_new_privs and
-security label (not its seccomp filter), and a terminal of its own; --privileged
-leaves it our rights and our terminal. Without the mount namespace CMD is this
+root directory. It gets the target's capability bounding set, no_new_privs,
+security label and seccomp filters, and a terminal of its own; --privileged
+leaves it our rights and our terminal. To have its filters read, the target stops
+for less than a millisecond; --no-seccomp goes without. Without the mount namespace CMD is this
 host's program and keeps our rights.
 
 In a user namespace CMD is root or, where that has no root, the target's user;
@@ -104,6 +107,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.BoolVarP(&o.options.NoFork, "no-fork", "F", false, "do not fork: only CMD's children are in the PID namespace")
 	flags.BoolVarP(&o.options.Cgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")
 	flags.BoolVar(&o.options.Privileged, "privileged", false, "keep our rights in the target's mount namespace")
+	flags.BoolVar(&o.options.NoSeccomp, "no-seccomp", false, "do not stop the target to read its seccomp filters")
 	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
 	flags.StringVar(&o.tools, "tools", "target", "`WHOSE` program CMD is: target or host")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
@@ -284,7 +288,16 @@ func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool)
 		}
 		return commandStatus(cmd.Try())
 	}
+	warnUnfiltered(s, plan)
 	return commandStatus(cmd.Accompany())
+}
+
+// warnUnfiltered says that a command has fewer bounds than its target. For an
+// ordinary user that is always so, and known.
+func warnUnfiltered(s streams, plan *enter.Plan) {
+	if err := plan.Unfiltered(); err != nil && !errors.Is(err, unix.EACCES) {
+		fmt.Fprintf(s.err, "nsx: warning: %s\n", output.Escape(err.Error()))
+	}
 }
 
 // plan resolves the targets and opens their namespaces. The environment is nil

@@ -11,7 +11,7 @@ var reasons = map[string]string{
 	"HOME":          "part of the environment",
 	"nofile":        "nsx leaves a command the caller's resource limits",
 	"oom_score_adj": "nsx leaves a command the caller's",
-	"Seccomp":       "a filter of the runtime's is not on the command of nsx",
+	"Seccomp":       "an ordinary user may not read the filters of a process",
 	"Groups":        "docker puts root's own group among the others too",
 	"CapInh":        "the runtime makes capabilities inheritable",
 	"cwd":           "the runtime has a working directory of its own",

@@ -38,7 +38,7 @@ func TestDocker(t *testing.T) {
 		pause:   docker("pause", "box"),
 		unpause: docker("unpause", "box"),
 		owner:   "docker container " + id,
-		differs: execDiffers("Seccomp", "nofile", "Groups"),
+		differs: execDiffers("nofile", "Groups"),
 	}
 	b.check(t)
 }

@@ -52,7 +52,7 @@ func TestPodman(t *testing.T) {
 		pause:   podman("pause", "box"),
 		unpause: podman("unpause", "box"),
 		owner:   "podman container " + says.ID,
-		differs: execDiffers("Seccomp", "nofile"),
+		differs: execDiffers("nofile"),
 	}
 	b.check(t)
 }

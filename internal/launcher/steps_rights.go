@@ -36,6 +36,15 @@ func (p *Program) NoNewPrivileges() Step {
 	return p.Prctl("prctl(PR_SET_NO_NEW_PRIVS)", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0))
 }
 
+// Seccomp puts a filter, an array of struct sock_filter, on the process and what
+// it executes: seccomp(2). It takes NoNewPrivileges or CAP_SYS_ADMIN. The steps
+// after it, and the reports to the parent, are under the filter.
+func (p *Program) Seccomp(filter []byte) Step {
+	program := p.Words(uint64(len(filter)/unix.SizeofSockFilter), 0) // struct sock_fprog
+	p.Set(Word(program, 8), p.Bytes(filter), 0)
+	return p.Call("seccomp", unix.SYS_SECCOMP, Int(unix.SECCOMP_SET_MODE_FILTER), Int(0), program)
+}
+
 // Capabilities sets the three sets of the process: capset(2). Bit n is
 // capability n.
 func (p *Program) Capabilities(effective, permitted, inheritable uint64) Step {
