@@ -100,7 +100,7 @@ lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 
 # Without cgo, as nsx is built. A visit that hangs ends it: no -timeout is needed.
 .PHONY: soak
-soak: ## Try nsx for TIME (2m) where all else fails (run as root)
+soak: ## Try nsx for TIME (2m) where all else fails (as root and as a user)
 	CGO_ENABLED=0 $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/nsx -soak $(TIME)
 
 .PHONY: containers

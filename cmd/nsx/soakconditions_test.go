@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,14 +25,14 @@ var soakConditions = []soakCondition{
 	{"fork storm", nil, forkStorm},
 	{"vanishing targets", nil, vanishing},
 	{"vanishing in a storm", nil, func(v *visit) func() { testkit.ForkStorm(v.T); return vanishing(v) }},
-	{"groups removed", nil, removedGroups},
+	{"groups removed", testkit.RequireRoot, removedGroups},
 	{"few descriptors", nil, fewDescriptors},
 	{"few processes", nil, fewProcesses},
-	{"full PID table", noPIDTable, fullPIDTable},
-	{"little memory", noMemoryGroup, littleMemory},
-	{"frozen target", nil, frozenTarget},
+	{"full PID table", ownPIDTable, fullPIDTable},
+	{"little memory", memoryLimit, littleMemory},
+	{"frozen target", testkit.RequireRoot, frozenTarget},
 	{"stopped target", nil, stoppedTarget},
-	{"target in state D", nil, stuckTarget},
+	{"target in state D", func(t testing.TB) { testkit.RequireStuck(t, stuckConfig()) }, stuckTarget},
 }
 
 // soakTypes is what the targets have of their own.
@@ -49,9 +50,20 @@ func stoppedTarget(v *visit) func() {
 }
 
 func stuckTarget(v *visit) func() {
-	p := testkit.RequireStuck(v, testkit.Config{New: []string{"uts", "net"}})
+	p := testkit.RequireStuck(v, stuckConfig())
 	return func() { v.work(p) }
 }
+
+func stuckConfig() testkit.Config {
+	if ordinaryUser() {
+		return testkit.Config{New: []string{"user", "uts", "net"}}
+	}
+	return testkit.Config{New: []string{"uts", "net"}}
+}
+
+// ordinaryUser says that there are no groups for us, and no namespace without a
+// user namespace of our own.
+func ordinaryUser() bool { return os.Geteuid() != 0 }
 
 // vanishing has a target killed at any time on the way into it, and the next one
 // take its place.
@@ -221,28 +233,39 @@ func (v *visit) crowded(cmd *exec.Cmd, args []string) {
 	}
 }
 
-var crowdedWork = [][]string{{"ls", "--no-headers", "-o", "name"}, {"enter", "self", "true"}, {"run", "-n", "true"}, {"run", "-np", "true"}}
+// crowdedWork is what nsx does there, in turn.
+func (v *visit) crowdedWork() []string {
+	types := "-n"
+	if ordinaryUser() {
+		types = "-Un"
+	}
+	works := [][]string{{"ls", "--no-headers", "-o", "name"}, {"enter", "self", "true"}, {"run", types, "true"}, {"run", types + "p", "true"}}
+	return works[v.Rounds%len(works)]
+}
 
-// fewProcesses has a cgroup allow nsx few processes or threads.
+// fewProcesses has a cgroup allow nsx few processes or threads; or, for an
+// ordinary user, RLIMIT_NPROC, which counts in each user namespace anew.
 func fewProcesses(v *visit) func() {
+	few := func() int { return 1 + rand.IntN(14) }
+	if ordinaryUser() {
+		return func() {
+			args := v.crowdedWork()
+			v.crowded(exec.Command("unshare", append([]string{"-r", "prlimit", fmt.Sprintf("--nproc=%d", few()), "nsx"}, args...)...), args)
+		}
+	}
 	v.Cleanup(func() { removeSoakGroups(v.T) })
 	group := v.group("pids")
 	return func() {
-		args := crowdedWork[v.Rounds%len(crowdedWork)]
-		if err := v.limit(group.Group, int64(1+rand.IntN(14))); err != nil {
+		args := v.crowdedWork()
+		if err := v.limit(group.Group, int64(few())); err != nil {
 			v.Fatal(err)
 		}
 		v.crowded(group.command("nsx", args...), args)
 	}
 }
 
-func noPIDTable() bool {
-	var uts unix.Utsname
-	var major, minor int
-	_ = unix.Uname(&uts)
-	_, err := fmt.Sscanf(unix.ByteSliceToString(uts.Release[:]), "%d.%d", &major, &minor)
-	return err != nil || major < 6 || major == 6 && minor < 14 // it would be the machine's
-}
+// ownPIDTable: before Linux 6.14 pid_max is the machine's.
+func ownPIDTable(t testing.TB) { testkit.RequireKernel(t, 6, 14) }
 
 // fullPIDTable has nsx run as the init of a PID namespace of 300 processes, all
 // but a few of which are there: kernel.pid_max is the namespace's own.
@@ -260,9 +283,13 @@ exec nsx "$@" 3<&-`
 			v.Errorf("the machine's pid_max was %s and is %s", before, now)
 		}
 	})
+	flags := "-mpf"
+	if ordinaryUser() {
+		flags = "-rmpf"
+	}
 	return func() {
-		args := crowdedWork[v.Rounds%len(crowdedWork)]
-		cmd := exec.Command("unshare", append([]string{"-mpf", "--kill-child", "--mount-proc", "sh", "-c", script, fifo, strconv.Itoa(285 + rand.IntN(15))}, args...)...)
+		args := v.crowdedWork()
+		cmd := exec.Command("unshare", append([]string{flags, "--kill-child", "--mount-proc", "sh", "-c", script, fifo, strconv.Itoa(285 + rand.IntN(15))}, args...)...)
 		v.crowded(cmd, args)
 	}
 }
@@ -275,31 +302,41 @@ func pidMax(v *visit) string {
 	return strings.TrimSpace(string(data))
 }
 
-func noMemoryGroup() bool { return !hasController("memory") }
-
-func hasController(name string) bool {
-	fs, err := cgroupfs.Open(cgroupfs.Options{})
-	if err != nil {
-		return false
+// memoryLimit asks for the limit on memory that littleMemory sets.
+func memoryLimit(t testing.TB) {
+	if ordinaryUser() {
+		return
 	}
-	_, err = fs.Controller(name)
-	return err == nil
+	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	if err == nil {
+		_, err = fs.Controller("memory")
+	}
+	testkit.Require(t, err == nil, "needs a controller: %v", err)
 }
 
-// littleMemory has the kernel refuse nsx memory, or kill it, at any step.
+// littleMemory has the kernel refuse nsx memory, or kill it, at any step: by a
+// cgroup's limit or, for an ordinary user, by RLIMIT_DATA.
 func littleMemory(v *visit) func() {
-	v.Cleanup(func() { removeSoakGroups(v.T) })
 	p := testkit.Start(v, testkit.Config{New: soakTypes})
 	enterIt := append([]string{"enter", strconv.Itoa(p.PID), "--"}, inside(p.NS("uts"))...)
 	works := [][]string{{"ls", "--all"}, {"ps"}, enterIt, {"run", "-Un", "true"}}
-	group := v.group("memory")
+	limited := func(args []string) *exec.Cmd {
+		return exec.Command("prlimit", append([]string{fmt.Sprintf("--data=%d", (60+rand.IntN(90))<<20), "nsx"}, args...)...)
+	}
+	if !ordinaryUser() {
+		v.Cleanup(func() { removeSoakGroups(v.T) })
+		group := v.group("memory")
+		limited = func(args []string) *exec.Cmd {
+			if err := group.limitMemory(int64(1+rand.IntN(60)) << 18); err != nil {
+				v.Fatal(err)
+			}
+			return group.command("nsx", args...)
+		}
+	}
 	return func() {
 		args := works[v.Rounds%len(works)]
 		v.count(args)
-		if err := group.limitMemory(int64(1+rand.IntN(60)) << 18); err != nil {
-			v.Fatal(err)
-		}
-		s := v.program(group.command("nsx", args...))
+		s := v.program(limited(args))
 		switch {
 		case s.status == -1, s.status == 128+int(unix.SIGKILL):
 			v.refused("killed")
@@ -307,6 +344,8 @@ func littleMemory(v *visit) func() {
 			v.refused("ENOMEM")
 		case strings.Contains(s.err, "killed"):
 			v.refused("helper killed")
+		case noThread.MatchString(s.err):
+			v.refused("no thread for Go")
 		case args[0] == "enter" && s.status == 7, args[0] != "enter" && s.status == 0:
 		default:
 			v.Fatalf("nsx %q with little memory: %s", args, s)

@@ -27,12 +27,37 @@ func (v *visit) sleeper() *exec.Cmd {
 	return cmd
 }
 
-// groupWork takes a group from its making to its removal.
+// groupWork takes a group from its making to its removal, unless the kernel
+// refuses us the directory.
 func (v *visit) groupWork() {
-	if err := v.tryGroup(soakGroup() + "/work"); err != nil {
-		v.Fatalf("group work: %v", err)
+	refusal := v.groupRefusal()
+	err := v.tryGroup(soakGroup() + "/work")
+	if !errors.Is(err, refusal) {
+		v.Fatalf("group work: %v, where mkdir says: %v", err, refusal)
+	}
+	if errno, ok := errors.AsType[unix.Errno](refusal); ok {
+		v.refused(unix.ErrnoName(errno) + " for a group")
 	}
 	removeSoakGroups(v.T)
+}
+
+// groupRefusal is the errno of making a group ourselves, or nil.
+func (v *visit) groupRefusal() error {
+	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	if err != nil {
+		v.Fatal(err)
+	}
+	h, err := fs.Controller("pids")
+	if err != nil {
+		v.Fatal(err)
+	}
+	if err := unix.Mkdir(h.Dir(soakGroup()), 0o755); err != nil {
+		return err
+	}
+	if err := unix.Rmdir(h.Dir(soakGroup())); err != nil {
+		v.Fatal(err)
+	}
+	return nil
 }
 
 // tryGroup does the same until something fails.

@@ -43,6 +43,27 @@ func (v *visit) scan() {
 	if p := s.Process(os.Getpid()); p == nil || p.NS[inspect.UTS] != own {
 		v.Fatalf("scan with %+v: we are in uts:[%d], and not %+v", o, own, p)
 	}
+	for _, u := range s.Unreadable {
+		if u.What == "namespaces" && v.canRead(s.Process(u.PID)) {
+			v.Fatalf("scan with %+v: %+v, but they can be read", o, u)
+		}
+	}
+}
+
+// canRead says whether we may read the namespaces of that very process.
+func (v *visit) canRead(p *inspect.Process) bool {
+	if p == nil {
+		return false
+	}
+	if _, err := testkit.ReadNS(fmt.Sprintf("/proc/%d/ns/uts", p.PID)); err != nil {
+		return false
+	}
+	now, err := inspect.Resolve(v.Context(), strconv.Itoa(p.PID), inspect.Options{})
+	if err != nil {
+		return false
+	}
+	defer now.Close()
+	return now.StartTicks == p.StartTicks
 }
 
 // inside is a command that ends with status 7 in that UTS namespace, and with 8
@@ -104,7 +125,7 @@ func (v *visit) program(cmd *exec.Cmd) said {
 	return s
 }
 
-var nsxSaid = regexp.MustCompile(`^(nsx: .*\n|[0-9]+ of [0-9]+ .* unreadable .*\n)+$`)
+var nsxSaid = regexp.MustCompile(`^(nsx: .*\n|[0-9]+ of [0-9]+ .* unreadable.*\n)+$`)
 
 // nsx runs nsx, which must not fall apart.
 func (v *visit) nsx(args ...string) said { return v.checked(as("nsx", args...)) }
@@ -146,10 +167,22 @@ func (v *visit) work(p *testkit.Proc) {
 		if s := v.nsx(append([]string{"enter", strconv.Itoa(p.PID), "--"}, inside(uts)...)...); s.status != 7 {
 			v.Fatalf("nsx enter %d: %s", p.PID, s)
 		}
+		v.enterFirst()
 	}
-	if os.Geteuid() == 0 {
-		v.groupWork()
+	v.groupWork()
+}
+
+// enterFirst enters process 1, which the kernel refuses an ordinary user.
+func (v *visit) enterFirst() {
+	if _, err := testkit.ReadNS("/proc/1/ns/uts"); !errors.Is(err, os.ErrPermission) {
+		return
 	}
+	v.Entries++
+	s := v.nsx("enter", "1", "--", "true")
+	if s.status != exitOwn || !strings.Contains(s.err, "EACCES") && !strings.Contains(s.err, "EPERM") {
+		v.Fatalf("nsx enter 1, which is another's: %s", s)
+	}
+	v.refused("another's process")
 }
 
 // errnoOf is the name of the errno of an error, which must be one of those.
