@@ -34,9 +34,10 @@ func (s *Snapshot) gap(what string, list []Unreadable) string {
 	if what != "namespaces" {
 		subject += "' " + what
 	}
-	errs := map[string]bool{}
+	errs, asRoot := map[string]bool{}, os.Geteuid() != 0
 	for _, u := range list {
 		errs[u.Error] = true
+		asRoot = asRoot && (u.Error == "EACCES" || u.Error == "EPERM") // root would be no cure for EMFILE
 	}
 	names := make([]string, 0, len(errs))
 	for name := range errs {
@@ -50,7 +51,7 @@ func (s *Snapshot) gap(what string, list []Unreadable) string {
 		}
 	}
 	text := fmt.Sprintf("%d of %d %s unreadable", len(list), total, subject)
-	if os.Geteuid() != 0 && (errs["EACCES"] || errs["EPERM"]) {
+	if asRoot {
 		return text + ": run as root"
 	}
 	pids := make([]string, 0, 4)

@@ -42,6 +42,11 @@ func TestGaps(t *testing.T) {
 			[]string{"1 of 5 processes' cmdline unreadable (no answer within 500ms): PID 2"},
 		},
 		{
+			"what root may read, and what it may not",
+			Snapshot{Processes: processes, Unreadable: []Unreadable{{1, "namespaces", "EACCES"}, {2, "namespaces", "EMFILE"}}},
+			[]string{"2 of 5 processes unreadable (EACCES, EMFILE): PID 1, 2"},
+		},
+		{
 			"hidden",
 			Snapshot{Processes: processes, Hidden: "hidepid=invisible"},
 			[]string{"/proc is mounted with hidepid=invisible and hides the processes of others: run as root"},
