@@ -75,6 +75,8 @@ func (g *Group) guardCreate(op string, limited bool) error {
 		switch o := up.Owner(); {
 		case at == "/" || o.Kind == "self" || strings.HasSuffix(at, ".slice"):
 			return nil // one more child does no harm there
+		case o.Kind == "systemd" && g.fs.delegated(at):
+			return nil // what is below is the unit's own
 		case o.Kind != "":
 			return up.guard(op)
 		case up.Exists():

@@ -249,6 +249,29 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// What lies below a delegated unit is anybody's; the unit itself stays systemd's,
+// and so does one that is not delegated, with all below.
+func TestDelegatedUnit(t *testing.T) {
+	fs := openFS(t)
+	unit := child(t, made(t, fs), "own.service")
+	below, err := fs.Group(unit.path + "/work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = below.Create(CreateOptions{})
+	refusedWith(t, err, unix.EPERM, "systemd unit own.service", "--force")
+	for _, h := range fs.with(unit.path) {
+		if err := unix.Setxattr(h.Dir(unit.path), "trusted.delegate", []byte("1"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(t, below)
+	refusedWith(t, unit.guard("change it"), unix.EPERM, "systemd unit own.service")
+	if o := below.Owner(); o.Kind != "" {
+		t.Errorf("below it %+v", o)
+	}
+}
+
 func TestOwnGroupIsGuarded(t *testing.T) {
 	fs := openFS(t)
 	testkit.RequireCgroup1(t, "pids")
