@@ -371,6 +371,9 @@ func (c *Cmd) explain(err error) error {
 		return err
 	}
 	p := c.plan
+	if err := p.rights.explain(step); err != nil {
+		return err
+	}
 	switch {
 	case isJoin(step.Step):
 		return p.explainJoin(step.Step, step.Errno)

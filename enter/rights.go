@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -174,11 +175,12 @@ func labelOf(t *inspect.Target) *label {
 
 func parseLabel(path, text string) *label {
 	text = strings.TrimRight(text, "\x00\n")
-	if text == "" || text == "unconfined" || strings.HasPrefix(text, "kernel") {
+	if text == "" || text == "unconfined" || text == "kernel" { // SELinux without a policy
 		return nil
 	}
-	if name, mode, ok := strings.Cut(text, " ("); ok && strings.HasSuffix(mode, ")") {
-		return &label{path, "exec " + name}
+	// A profile's name may have blanks and parentheses too.
+	if i := strings.LastIndex(text, " ("); i > 0 && strings.HasSuffix(text, ")") {
+		return &label{path, "exec " + text[:i]}
 	}
 	if strings.Contains(path, "apparmor") {
 		return &label{path, "exec " + text}
@@ -191,6 +193,28 @@ func (r *rights) before(p *launcher.Program) {
 	if r != nil && r.label != nil {
 		p.WriteFile(r.label.path, r.label.text)
 	}
+}
+
+// explain makes the error of a step of before one that says why; nil if it is
+// none of those.
+func (r *rights) explain(step *launcher.StepError) error {
+	if r == nil || r.label == nil || !strings.HasSuffix(step.Step, r.label.path) {
+		return nil
+	}
+	why := "the policy does not let nsx start it so"
+	name, apparmor := strings.CutPrefix(r.label.text, "exec ")
+	switch {
+	case strings.HasPrefix(step.Step, "open "):
+		why = "nsx has to write its label there before it joins anything"
+	case apparmor && step.Errno == unix.ENOENT:
+		why = "AppArmor has no such profile, or none that nsx can see from its policy namespace"
+	case apparmor && step.Errno == unix.EACCES:
+		if own, err := os.ReadFile("/proc/self/attr/apparmor/current"); err == nil {
+			why = fmt.Sprintf("nsx itself is confined by %q, which needs the rule: change_profile -> %q", strings.TrimRight(string(own), "\x00\n"), name)
+		}
+	}
+	return explained(fmt.Sprintf("taking on the label of %s (%s)", r.of, step.Step), step.Errno,
+		why+"; with --privileged the command keeps nsx's label")
 }
 
 // steps gives up what is beyond the rights. A root's execve takes what is

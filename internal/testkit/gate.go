@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -136,6 +137,21 @@ func RequireOnlyCgroup2(t testing.TB) {
 	RequireCgroup2(t)
 	if at, ok := findMount(func(fstype, _ string) bool { return fstype == "cgroup" }); ok {
 		t.Skipf("needs a machine with cgroup v2 alone: v1 is mounted at %s", at)
+	}
+}
+
+// RequireAppArmor skips the test where AppArmor is no active security module,
+// which is up to the kernel, so that NoSkipEnv does not forbid it.
+func RequireAppArmor(t testing.TB) {
+	t.Helper()
+	const enabled = "/sys/module/apparmor/parameters/enabled"
+	switch text, err := os.ReadFile(enabled); {
+	case errors.Is(err, unix.ENOENT):
+		t.Skipf("needs AppArmor: this kernel does not have it: no %s", enabled)
+	case err != nil:
+		t.Fatal(err)
+	case strings.TrimSpace(string(text)) != "Y":
+		t.Skipf("needs AppArmor: it is off here: %s is %q", enabled, text)
 	}
 }
 
