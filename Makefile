@@ -94,6 +94,11 @@ LAB_CI_CELLS ?= 7.2/v2,6.1/hybrid,6.1/v1
 lab-ci: ## Run three of those machines, in about six minutes
 	$(GO) run ./internal/lab -dir $(LAB_DIR) -cells $(LAB_CI_CELLS)
 
+# Debian's systemd of the kernel's own suite: all layouts that it still has.
+.PHONY: lab-systemd
+lab-systemd: ## Hold nsx against systemd as process 1, in such machines
+	$(LAB) -systemd
+
 .PHONY: lab-shell
 lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 	$(LAB) -shell

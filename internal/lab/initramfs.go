@@ -28,26 +28,55 @@ var leftOut = map[string]string{
 	"internal/launcher": "TestMany|TestManyAtOnce|TestClosedDescriptor0",
 }
 
-// buildTree makes the root file system in dir: our init, this machine's programs
-// for the tests' shell commands, and a directory for each package with its test
-// binary and its testdata.
-func buildTree(dir string, packages []string) error {
+// buildTree makes the root file system in dir: this machine's programs for the
+// tests' shell commands, AppArmor's parser, and the tests.
+func buildTree(dir, parser string, packages []string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	for _, d := range []string{"etc", "proc", "sys", "dev", "run", "root", "tmp", "mnt", "usr/bin", "usr/share", "usr/lib", "usr/lib64"} {
+	if err := makeRoot(dir, map[string]string{"bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "bin", "lib": "usr/lib", "lib64": "usr/lib64"}); err != nil {
+		return err
+	}
+	if err := copyPrograms(dir, parser); err != nil {
+		return err
+	}
+	return buildTests(dir, packages)
+}
+
+// usrMerge is the links of Debian's root file system.
+var usrMerge = map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
+
+// makeRoot makes what a root file system has before its programs come.
+func makeRoot(dir string, links map[string]string) error {
+	for _, d := range []string{"etc", "proc", "sys", "dev", "run", "root", "tmp", "mnt", "var", "usr/bin", "usr/share", "usr/lib", "usr/lib64"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
 	}
-	for name, to := range map[string]string{"bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "bin", "lib": "usr/lib", "lib64": "usr/lib64"} {
+	for name, to := range links {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
-	if err := copyPrograms(dir); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "usr/sbin"), 0o755); err != nil {
 		return err
 	}
+	for name, text := range map[string]string{
+		"passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+		"group":  "root:x:0:\nnogroup:x:65534:\n",
+		"subuid": "",
+		"subgid": "",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildTests adds our init, and a directory for each package with its test binary
+// and its testdata.
+func buildTests(dir string, packages []string) error {
 	if err := goTool("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "init"), "./internal/lab/init"); err != nil {
 		return err
 	}
@@ -56,7 +85,7 @@ func buildTree(dir string, packages []string) error {
 		if err := os.MkdirAll(to, 0o755); err != nil {
 			return err
 		}
-		if err := goTool("test", "-c", "-ldflags=-s -w", "-o", filepath.Join(to, "test"), "./"+p); err != nil {
+		if err := goTool("test", "-c", "-tags=systemd", "-ldflags=-s -w", "-o", filepath.Join(to, "test"), "./"+p); err != nil {
 			return err
 		}
 		for name, pattern := range map[string]string{"run": patterns[p], "skip": leftOut[p]} {
@@ -68,16 +97,6 @@ func buildTree(dir string, packages []string) error {
 			if err := os.CopyFS(filepath.Join(to, "testdata"), os.DirFS(data)); err != nil {
 				return err
 			}
-		}
-	}
-	for name, text := range map[string]string{
-		"passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
-		"group":  "root:x:0:\nnogroup:x:65534:\n",
-		"subuid": "",
-		"subgid": "",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(text), 0o644); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -24,8 +24,7 @@ var kernels = []kernel{
 }
 
 // fetch downloads and unpacks the kernel below dir, unless it is there, and
-// returns the path of its image. Apt has lists and caches of its own there;
-// it verifies the archive's signature and the packages' checksums.
+// returns the path of its image.
 func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	dir = filepath.Join(dir, "kernel-"+k.version)
 	image = filepath.Join(dir, "vmlinuz")
@@ -35,35 +34,11 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
 		return "", err
 	}
-	if mirror == "" {
-		if mirror, err = ownMirror(); err != nil {
-			return "", err
-		}
-	}
-	lists, err := filepath.Abs(filepath.Join(dir, "lists"))
+	a, err := openArchive(dir, k.suite, mirror)
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Join(lists, "partial"), 0o755); err != nil {
-		return "", err
-	}
-	sources := filepath.Join(filepath.Dir(lists), "sources.list")
-	line := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", mirror, k.suite)
-	if err := os.WriteFile(sources, []byte(line), 0o644); err != nil {
-		return "", err
-	}
-	apt := func(program string, args ...string) (string, error) {
-		options := []string{
-			"-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=/dev/null",
-			"-o", "Dir::State::Lists=" + lists, "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
-			"-o", "APT::Sandbox::User=root",
-		}
-		return output(dir, program, append(options, args...)...)
-	}
-	if _, err := apt("apt-get", "update", "-qq"); err != nil {
-		return "", err
-	}
-	depends, err := apt("apt-cache", "depends", "linux-image-cloud-amd64")
+	depends, err := a.apt("apt-cache", "depends", "linux-image-cloud-amd64")
 	if err != nil {
 		return "", err
 	}
@@ -76,21 +51,12 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	}
 	// Linux 7 has image and modules in packages of their own.
 	names := []string{"linux-binary-" + found[1], "linux-modules-" + found[1]}
-	if _, err := apt("apt-cache", "show", names[0]); err != nil {
+	if _, err := a.apt("apt-cache", "show", names[0]); err != nil {
 		names = []string{"linux-image-" + found[1]}
 	}
-	if _, err := apt("apt-get", append([]string{"download", "-qq"}, names...)...); err != nil {
-		return "", err
-	}
-	debs, err := filepath.Glob(filepath.Join(dir, "linux-*.deb"))
-	if err != nil || len(debs) != len(names) {
-		return "", fmt.Errorf("%s: want the packages %v, have %v", dir, names, debs)
-	}
 	root := filepath.Join(dir, "root")
-	for _, deb := range debs {
-		if _, err := output("", "dpkg", "-x", deb, root); err != nil {
-			return "", err
-		}
+	if err := a.unpack(root, false, names...); err != nil {
+		return "", err
 	}
 	if err := unpackModules(filepath.Join(dir, "modules"), root); err != nil {
 		return "", err
@@ -98,10 +64,10 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	for _, pattern := range []string{"boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz"} {
 		if all, _ := filepath.Glob(filepath.Join(root, pattern)); len(all) > 0 {
 			err := os.Rename(all[0], image)
-			return image, errors.Join(err, os.RemoveAll(root), os.RemoveAll(lists))
+			return image, errors.Join(err, os.RemoveAll(root), a.close())
 		}
 	}
-	return "", fmt.Errorf("%v have no vmlinuz", debs)
+	return "", fmt.Errorf("%v have no vmlinuz", names)
 }
 
 // modules are what the tests need and some kernels do not have built in, each
@@ -133,20 +99,6 @@ func unpackModules(dir, root string) error {
 		}
 		return os.WriteFile(to, []byte(data), 0o644)
 	})
-}
-
-// ownMirror is where this machine's own packages come from.
-func ownMirror() (string, error) {
-	uris, err := output("", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main")
-	if err != nil {
-		return "", err
-	}
-	for uri := range strings.Lines(uris) {
-		if uri = strings.TrimSpace(uri); !strings.Contains(uri, "security") {
-			return uri, nil
-		}
-	}
-	return "", errors.New("apt knows no repository: give one with -mirror")
 }
 
 // output runs a program and keeps what it said for the error.

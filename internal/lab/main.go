@@ -31,6 +31,7 @@ func lab() error {
 	wantLayouts := flag.String("layout", "", "only these layouts: `v2,hybrid,v1`")
 	pattern := flag.String("run", "", "only the tests that `REGEXP` matches")
 	only := flag.String("packages", strings.Join(packages, ","), "only the tests of these packages: `DIR,…`")
+	systemd := flag.Bool("systemd", false, "boot systemd, and run the tests that hold nsx against it")
 	shell := flag.Bool("shell", false, "open a shell in the first machine instead")
 	dir := flag.String("dir", "build/lab", "keep kernels and logs in `DIR`")
 	mirror := flag.String("mirror", "", "fetch kernels from `URL` (default: where this machine's packages come from)")
@@ -45,6 +46,11 @@ func lab() error {
 	if err != nil {
 		return err
 	}
+	if *systemd {
+		if cells, err = withSystemd(cells); err != nil {
+			return err
+		}
+	}
 	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
 		return fmt.Errorf("%w: apt-get install --no-install-recommends qemu-system-x86", err)
 	}
@@ -52,9 +58,22 @@ func lab() error {
 		if cells[i].image, err = c.kernel.fetch(*dir, *mirror); err != nil {
 			return fmt.Errorf("kernel %s: %w", c.kernel.version, err)
 		}
+		if c.systemd {
+			if err := c.fetchSystemd(*dir, *mirror); err != nil {
+				return fmt.Errorf("systemd of %s: %w", c.kernel.suite, err)
+			}
+		}
 	}
 	tree, initramfs := filepath.Join(*dir, "tree"), filepath.Join(*dir, "initramfs")
-	if err := buildTree(tree, strings.Split(*only, ",")); err != nil {
+	if *systemd {
+		tree, initramfs = tree+"-systemd", initramfs+"-systemd"
+		err = buildSystemdTests(tree)
+	} else if parser, err2 := fetchParser(*dir, *mirror); err2 != nil {
+		err = fmt.Errorf("apparmor_parser: %w", err2)
+	} else {
+		err = buildTree(tree, parser, strings.Split(*only, ","))
+	}
+	if err != nil {
 		return err
 	}
 	if err := os.RemoveAll(initramfs); err != nil {

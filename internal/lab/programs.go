@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,17 +23,18 @@ var programs = strings.Fields(`
 	free pgrep pkill ps sysctl
 	ip newgidmap newuidmap`)
 
-// copyPrograms puts the programs and the libraries that they load into the tree.
-func copyPrograms(dir string) error {
+// copyPrograms puts the programs, some more given by their paths, and the libraries
+// that they load into the tree.
+func copyPrograms(dir string, more ...string) error {
 	var missing []string
 	libraries := map[string]bool{}
-	for _, name := range programs {
+	for _, name := range slices.Concat(programs, more) {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			missing = append(missing, name)
 			continue
 		}
-		if err := copyFile(filepath.Join(dir, "usr/bin", name), path); err != nil {
+		if err := copyFile(filepath.Join(dir, "usr/bin", filepath.Base(name)), path); err != nil {
 			return err
 		}
 		// ldd fails for what is no ELF file or static, which then needs none.
@@ -55,6 +58,39 @@ func copyPrograms(dir string) error {
 // stands alone.
 var libraryPath = regexp.MustCompile(`(?m)(/\S+) \(0x`)
 
+// fetchParser puts apparmor_parser into dir, from this machine's own suite, and
+// returns its path. It is not installed, because its package would start AppArmor.
+func fetchParser(dir, mirror string) (string, error) {
+	dir = filepath.Join(dir, "apparmor")
+	file := filepath.Join(dir, "apparmor_parser")
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
+		return "", err
+	}
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", err
+	}
+	suite := regexp.MustCompile(`(?m)^VERSION_CODENAME=(\w+)`).FindSubmatch(release)
+	if suite == nil {
+		return "", errors.New("/etc/os-release has no VERSION_CODENAME")
+	}
+	a, err := openArchive(dir, string(suite[1]), mirror)
+	if err != nil {
+		return "", err
+	}
+	root := filepath.Join(dir, "root")
+	if err := makeRoot(root, usrMerge); err != nil {
+		return "", err
+	}
+	if err := a.unpack(root, false, "apparmor"); err != nil {
+		return "", err
+	}
+	return file, errors.Join(a.close(), os.Rename(filepath.Join(root, "usr/sbin/apparmor_parser"), file), os.RemoveAll(root))
+}
+
 // copyFile copies a file with its mode, setuid included, through links on both
 // sides.
 func copyFile(to, from string) error {
@@ -73,4 +109,18 @@ func copyFile(to, from string) error {
 		return err
 	}
 	return os.Chmod(to, info.Mode())
+}
+
+// appendFile adds a file to another.
+func appendFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }

@@ -30,7 +30,7 @@ func (v verdict) text() string {
 		color = "RED"
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, "%-5s %-5s %-6s %4d passed %3d failed %3d expected-lack  %.0f s\n", color, v.cell.kernel.version, v.cell.layout,
+	fmt.Fprintf(&s, "%-5s %-5s %-6s %4d passed %3d failed %3d expected-lack  %.0f s\n", color, v.cell.kernel.version, v.cell.name(),
 		v.passed, len(v.failed), len(v.lacks), v.took.Seconds())
 	for _, line := range slices.Concat(v.failed, v.problems) {
 		s.WriteString("      " + line + "\n")

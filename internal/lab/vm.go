@@ -14,9 +14,18 @@ import (
 
 // cell is one machine of the matrix.
 type cell struct {
-	kernel kernel
-	layout string // v2, hybrid or v1
-	image  string
+	kernel  kernel
+	layout  string // v2, hybrid or v1
+	systemd bool   // is process 1
+	image   string
+}
+
+// name is the layout, with who made it.
+func (c cell) name() string {
+	if c.systemd {
+		return "systemd-" + c.layout
+	}
+	return c.layout
 }
 
 // boot runs the cell's machine until it ends, and returns what its tests wrote.
@@ -29,6 +38,9 @@ func (c cell) boot(ctx context.Context, dir, initramfs, words string, shell bool
 	command := "console=ttyS0 quiet loglevel=3 panic=-1 nsx.layout=" + c.layout + " " + words
 	if c.layout == "v2" {
 		command += " cgroup_no_v1=all"
+	}
+	if c.systemd {
+		command += c.systemdWords()
 	}
 	initramfs, err = c.withModules(dir, initramfs)
 	if err != nil {
@@ -91,11 +103,11 @@ func (c cell) run(dir, initramfs, words string, limit time.Duration) (log string
 
 // file is the path of the cell's own file of that kind.
 func (c cell) file(dir, kind string) string {
-	return filepath.Join(dir, fmt.Sprintf("%s-%s.%s", c.kernel.version, c.layout, kind))
+	return filepath.Join(dir, fmt.Sprintf("%s-%s.%s", c.kernel.version, c.name(), kind))
 }
 
-// withModules is the initramfs with the kernel's modules added: a second archive
-// after the first.
+// withModules is the initramfs with the kernel's modules added: one archive after
+// the other.
 func (c cell) withModules(dir, initramfs string) (string, error) {
 	tree, err := os.MkdirTemp(dir, "modules")
 	if err != nil {
@@ -106,8 +118,17 @@ func (c cell) withModules(dir, initramfs string) (string, error) {
 		return "", err
 	}
 	own := c.file(dir, "initramfs")
-	if err := copyFile(own, initramfs); err != nil {
+	base := initramfs
+	if c.systemd {
+		base = c.systemdRoot(dir)
+	}
+	if err := copyFile(own, base); err != nil {
 		return "", err
+	}
+	if c.systemd {
+		if err := appendFile(own, initramfs); err != nil {
+			return "", err
+		}
 	}
 	return own, appendCpio(own, tree)
 }

@@ -1,6 +1,8 @@
 // Init is PID 1 of the lab's virtual machines. It mounts what a system has,
 // with cgroups as the kernel's command line asks (nsx.layout=v2|hybrid|v1),
-// runs each test binary below /t as root, and switches the machine off.
+// runs each test binary below /t as root, and switches the machine off. With
+// nsx.systemd it leaves the machine to systemd, of which one unit is this program
+// again.
 //
 // Tests write to the second serial port, apart from the kernel's messages. The
 // last line there is "NSX-EXIT N" with the number of binaries that failed.
@@ -20,7 +22,13 @@ import (
 )
 
 func main() {
-	words := setUp()
+	os.Setenv("PATH", "/usr/bin:/usr/sbin")
+	os.Setenv("HOME", "/root")
+	os.Setenv("NSX_SLOW", "1")
+	if os.Getpid() == 1 {
+		setUp()
+	}
+	words := commandLine()
 	out, err := os.OpenFile("/dev/ttyS1", os.O_RDWR, 0)
 	if err != nil {
 		fmt.Println("init:", err)
@@ -28,9 +36,12 @@ func main() {
 	}
 	raw(out)
 	fmt.Fprintln(out, "=== BOOTED") // the lab knows now that this is no hang
-	if words["nsx.shell"] != "" {
+	switch {
+	case os.Getpid() == 1 && words["nsx.systemd"] != "":
+		report(unix.Exec("/sbin/init", []string{"/sbin/init"}, []string{"HOME=/", "TERM=linux"}))
+	case words["nsx.shell"] != "":
 		run(exec.Command("/bin/setsid", "-c", "/bin/sh", "-l"), os.Stdout)
-	} else {
+	default:
 		fmt.Fprintf(out, "NSX-EXIT %d\n", runTests(words, out))
 	}
 	_ = unix.IoctlSetInt(int(out.Fd()), unix.TCSBRK, 1) // drain
@@ -38,25 +49,31 @@ func main() {
 	fmt.Println("init:", unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
 }
 
-// setUp makes a system of a bare kernel; what fails is told, and the tests
-// will find out.
-func setUp() map[string]string {
-	os.Setenv("PATH", "/usr/bin")
-	os.Setenv("HOME", "/root")
-	os.Setenv("NSX_SLOW", "1")
+// setUp makes a system of a bare kernel, or leaves that to systemd. What fails is
+// told, and the tests will find out.
+func setUp() {
 	enterRoot()
 	mount("proc", "/proc", "proc", "")
-	mount("sysfs", "/sys", "sysfs", "")
 	mount("devtmpfs", "/dev", "devtmpfs", "")
+	loadModules()
+	words := commandLine()
+	if words["nsx.systemd"] != "" {
+		return
+	}
+	mount("sysfs", "/sys", "sysfs", "")
+	mount("securityfs", "/sys/kernel/security", "securityfs", "")
 	mount("devpts", "/dev/pts", "devpts", "ptmxmode=0666")
 	mount("tmpfs", "/dev/shm", "tmpfs", "mode=1777")
 	mount("tmpfs", "/tmp", "tmpfs", "mode=1777")
 	mount("tmpfs", "/run", "tmpfs", "")
 	_ = os.Symlink("/proc/self/fd", "/dev/fd")
 	run(exec.Command("/bin/ip", "link", "set", "lo", "up"), os.Stdout)
-	loadModules()
 	_ = unix.Sethostname([]byte("nsx-lab"))
+	mountCgroups(words["nsx.layout"])
+}
 
+// commandLine is the words of the kernel's.
+func commandLine() map[string]string {
 	words := map[string]string{}
 	line, err := os.ReadFile("/proc/cmdline")
 	report(err)
@@ -64,7 +81,6 @@ func setUp() map[string]string {
 		key, value, _ := strings.Cut(word, "=")
 		words[key] = value
 	}
-	mountCgroups(words["nsx.layout"])
 	return words
 }
 

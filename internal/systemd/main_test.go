@@ -1,0 +1,165 @@
+//go:build systemd
+
+package systemd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"nsx/internal/testkit"
+)
+
+// patience bounds each command. The machine is emulated.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	testkit.Hook()
+	if comm, _ := os.ReadFile("/proc/1/comm"); string(comm) != "systemd\n" {
+		fmt.Fprintf(os.Stderr, "process 1 is %q, not systemd: see docs/lab.md\n", comm)
+		os.Exit(1)
+	}
+	os.Exit(testkit.Main(m))
+}
+
+// result is how a command ended.
+type result struct {
+	stdout, stderr string
+	status         int
+}
+
+// try runs a command and says how it ended.
+func try(t *testing.T, argv ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		t.Fatalf("%q: %v", argv, err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// run runs a command that has to succeed, and returns what it prints.
+func run(t *testing.T, argv ...string) string {
+	t.Helper()
+	r := try(t, argv...)
+	if r.status != 0 {
+		t.Fatalf("%q: status %d: %s%s", argv, r.status, r.stdout, r.stderr)
+	}
+	return strings.TrimSuffix(r.stdout, "\n")
+}
+
+// decode runs nsx, which has to succeed and print JSON.
+func decode[T any](t *testing.T, words ...string) T {
+	t.Helper()
+	var v T
+	out := run(t, append([]string{"nsx", "-o", "json"}, words...)...)
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		t.Fatalf("%q: %v: %s", words, err, out)
+	}
+	return v
+}
+
+// unit is one of systemd's, and what it says of it.
+type unit struct {
+	name, group string
+	pid         int // the main process; 0 if it has none
+	show        map[string]string
+}
+
+// properties are those that nsx is held against.
+const properties = "Id,ControlGroup,MainPID,MemoryMax,TasksMax,TasksCurrent,CPUQuotaPerSecUSec,EffectiveMemoryMax"
+
+// units asks systemd; "*" is all that are loaded.
+func units(t *testing.T, pattern string) (list []unit) {
+	t.Helper()
+	out := run(t, "systemctl", "show", pattern, "-p", properties)
+	for block := range strings.SplitSeq(out, "\n\n") {
+		u := unit{show: map[string]string{}}
+		for line := range strings.Lines(block) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			u.show[key] = value
+		}
+		u.name, u.group = u.show["Id"], u.show["ControlGroup"]
+		u.pid, _ = strconv.Atoi(u.show["MainPID"])
+		list = append(list, u)
+	}
+	return list
+}
+
+// service starts one with the properties, and stops it when the test ends.
+func service(t *testing.T, name string, properties []string, argv ...string) unit {
+	t.Helper()
+	// Of type exec it has executed its program when systemd-run ends.
+	words := []string{"systemd-run", "--quiet", "--collect", "--unit=" + name, "-p", "Type=exec", "-p", "RuntimeMaxSec=300"}
+	for _, p := range properties {
+		words = append(words, "-p", p)
+	}
+	run(t, append(append(words, "--"), argv...)...)
+	t.Cleanup(func() {
+		_ = exec.Command("systemctl", "stop", name).Run()
+		if t.Failed() {
+			out, _ := exec.Command("journalctl", "--no-pager", "-n", "20", "-u", name).CombinedOutput()
+			t.Logf("%s says %s", name, out)
+		}
+	})
+	u := units(t, name)[0]
+	if u.pid == 0 || u.group == "" {
+		t.Fatalf("%s does not run", name)
+	}
+	return u
+}
+
+// group is one of nsx cgroup ls.
+type group struct {
+	Path        string
+	PIDs        []int
+	MemoryLimit *int64 `json:"memory_limit_bytes"`
+	PIDsLimit   *int64 `json:"pids_limit"`
+	Owner       string
+}
+
+func groups(t *testing.T, words ...string) map[string]group {
+	t.Helper()
+	doc := decode[struct{ Groups []group }](t, append([]string{"cgroup", "ls"}, words...)...)
+	m := map[string]group{}
+	for _, g := range doc.Groups {
+		m[g.Path] = g
+	}
+	return m
+}
+
+// values is nsx cgroup get.
+func values(t *testing.T, group string, keys ...string) map[string]string {
+	t.Helper()
+	doc := decode[struct {
+		Values []struct{ Key, Value string }
+	}](t, append([]string{"cgroup", "get", group}, keys...)...)
+	m := map[string]string{}
+	for _, v := range doc.Values {
+		m[v.Key] = v.Value
+	}
+	return m
+}
+
+// waitFor waits for a state.
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
