@@ -10,7 +10,7 @@ import (
 
 // systemdPackages, with what they depend on, are the root file system there, of
 // the kernel's own suite of Debian.
-var systemdPackages = strings.Fields("systemd-sysv bash coreutils dash findutils grep iproute2 mawk mount procps sed util-linux")
+var systemdPackages = strings.Fields("systemd-sysv bash coreutils dash findutils grep iproute2 libseccomp2 mawk mount procps sed util-linux")
 
 // withSystemd is the machines with systemd as process 1. It gave v1 up with 256,
 // and with it hybrid.

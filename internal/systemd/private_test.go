@@ -5,6 +5,7 @@ package systemd
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,6 +72,36 @@ func TestPrivate(t *testing.T) {
 	if now := units(t, box.name)[0]; now.pid != box.pid {
 		t.Errorf("the service's main process is %d now, it was %d", now.pid, box.pid)
 	}
+}
+
+// What a service may not do, a command that is its code may not either.
+func TestConfined(t *testing.T) {
+	box := service(t, "nsxtest-box.service", []string{
+		"PrivateTmp=yes", "NoNewPrivileges=yes", "CapabilityBoundingSet=CAP_CHOWN CAP_SYS_PTRACE",
+		"SystemCallFilter=~mkdir mkdirat", "SystemCallErrorNumber=EUCLEAN",
+	}, "sleep", "300")
+	pid := strconv.Itoa(box.pid)
+	theirs, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := func(status string) (list []string) {
+		for line := range strings.Lines(status) {
+			switch name, _, _ := strings.Cut(line, ":"); name {
+			case "CapBnd", "CapEff", "NoNewPrivs", "Seccomp":
+				list = append(list, line)
+			}
+		}
+		return list
+	}
+	got, want := rights(run(t, "nsx", "enter", pid, "--", "cat", "/proc/self/status")), rights(string(theirs))
+	if !slices.Equal(got, want) || !slices.Contains(want, "Seccomp:\t2\n") {
+		t.Errorf("a command inside has %q, the service %q", got, want)
+	}
+	if r := try(t, "nsx", "enter", pid, "--", "mkdir", "/tmp/below"); r.status != 1 || !strings.Contains(r.stderr, "Structure needs cleaning") {
+		t.Errorf("mkdir inside: %+v, want the service's EUCLEAN", r)
+	}
+	run(t, "nsx", "enter", "--privileged", pid, "--", "mkdir", "/tmp/below")
 }
 
 func link(t *testing.T, pid, name string) string {
