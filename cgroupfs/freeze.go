@@ -104,11 +104,13 @@ func (h *Hierarchy) writeFreeze(group string, freeze bool) error {
 
 func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 	op := map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
+	if g.path != "/" && g.Exists() { // the root is not to be frozen by force either
+		if err := g.guard(op); err != nil {
+			return err
+		}
+	}
 	list, err := g.freezers(op)
 	if err != nil {
-		return err
-	}
-	if err := g.guard(op); err != nil {
 		return err
 	}
 	if freeze {

@@ -2,6 +2,7 @@ package cgroupfs
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -270,6 +271,26 @@ func TestDelegatedUnit(t *testing.T) {
 	if o := below.Owner(); o.Kind != "" {
 		t.Errorf("below it %+v", o)
 	}
+}
+
+// systemd makes its units in no hierarchy that can freeze, on v1. To advise to make
+// it there is wrong while freezing is refused anyway.
+func TestFreezeMindsTheOwnerFirst(t *testing.T) {
+	fs := openFS(t)
+	testkit.RequireCgroup1(t, "pids")
+	unit, err := fs.Group(newGroup(t, fs).path + "/own.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := fs.controller("pids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(pids.Dir(unit.path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	refusedWith(t, unit.Freeze(t.Context()), unix.EPERM, "systemctl set-property own.service")
+	refusedWith(t, unit.Forced().Freeze(t.Context()), unix.EOPNOTSUPP, "--controllers freezer")
 }
 
 func TestOwnGroupIsGuarded(t *testing.T) {
