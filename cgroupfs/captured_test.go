@@ -144,11 +144,11 @@ func TestLayoutV1(t *testing.T) {
 	// Each hierarchy has the process elsewhere.
 	wantLimits(t, limitsOf(t, fs, 914), map[string]string{
 		"cpu": "0.5 by /system.slice", "memory": "6000000 of 1073741824 by /system.slice/sshd.service",
-		"memory+swap": "7000000 of 1610612736 by /system.slice/sshd.service",
+		"memory+swap": "7000000 of 1610612736 by /system.slice/sshd.service", "pids": "none",
 	})
 	s := statIn(t, fs, "/system.slice/sshd.service")
 	if s.CPU.UsageUsec != 5000000 || number(s.CPU.ThrottledUsec) != 7000 || s.Memory.AnonBytes != 3000000 || number(s.Memory.SwapBytes) != 4096 ||
-		number(s.Memory.SwapLimitBytes) != 512<<20 || number(s.Memory.MaxEvents) != 13 || number(s.Memory.OOMKills) != 2 || s.Pressure != nil || s.Populated != nil {
+		number(s.Memory.SwapLimitBytes) != 512<<20 || number(s.Memory.MaxEvents) != 13 || number(s.Memory.OOMKills) != 2 || s.Pressure != nil || !*s.Populated {
 		t.Errorf("%+v %+v", s, s.Memory)
 	}
 	if io := statIn(t, fs, "/system.slice").IO; len(io) != 1 || io[0].WriteBytes != 8192 {

@@ -37,7 +37,9 @@ type Effective struct {
 // limitSource is where a resource's limit and use are written.
 type limitSource struct{ resource, unit, limit, usage string }
 
-// limitSources lists them for one hierarchy and group.
+// limitSources lists them for one hierarchy and group. A limit above binds the
+// group even if its own directory lacks the file: on v2 it has those of the
+// controllers that are enabled for it, and the root has none.
 func (h *Hierarchy) limitSources(group string) []limitSource {
 	list := []limitSource{
 		{"memory", "bytes", "memory.max", "memory.current"},
@@ -52,8 +54,16 @@ func (h *Hierarchy) limitSources(group string) []limitSource {
 			{"pids", "tasks", "pids.max", "pids.current"},
 		}
 	}
-	names, _ := h.list(group, false)
-	list = slices.DeleteFunc(list, func(s limitSource) bool { return !slices.Contains(names, s.limit) })
+	var names []string
+	for _, at := range ancestors(group) {
+		files, _ := h.list(at, false)
+		names = append(names, files...)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	list = slices.DeleteFunc(list, func(s limitSource) bool {
+		return !slices.Contains(names, s.limit) && !slices.Contains(h.Controllers, s.resource)
+	})
 	for _, name := range names {
 		rest, ok := strings.CutPrefix(name, "hugetlb.")
 		size, last, ok2 := strings.Cut(rest, ".")

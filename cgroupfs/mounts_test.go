@@ -171,6 +171,7 @@ func TestCapturedV2(t *testing.T) {
 		"sys/fs/cgroup/demo/web/cpu.stat":                     "usage_usec 5\nuser_usec 3\nsystem_usec 2\n",
 		"sys/fs/cgroup/demo/web/memory.pressure":              "some avg10=1.00 avg60=0.00 avg300=0.00 total=9\n",
 		"sys/fs/cgroup/demo/web/escape -> ../../../../../etc": "",
+		"sys/fs/cgroup/demo/web/deep/cgroup.procs":            "",
 	})
 	fs, err := Open(Options{Root: root})
 	if err != nil {
@@ -198,6 +199,18 @@ func TestCapturedV2(t *testing.T) {
 	}
 	i = slices.IndexFunc(list, func(e Effective) bool { return e.Resource == "cpu" })
 	if i < 0 || *list[i].Limit != 0.5 || list[i].Group != "/demo" {
+		t.Errorf("%+v", list)
+	}
+	// No controller is enabled for the last of them; those above bind it.
+	if list, err = groupIn(t, fs, "/demo/web/deep").Effective(); err != nil {
+		t.Fatal(err)
+	}
+	i = slices.IndexFunc(list, func(e Effective) bool { return e.Resource == "memory" })
+	if i < 0 || *list[i].Limit != 1<<30 || list[i].Group != "/demo" {
+		t.Errorf("%+v", list)
+	}
+	i = slices.IndexFunc(list, func(e Effective) bool { return e.Resource == "pids" })
+	if i < 0 || list[i].Limit != nil {
 		t.Errorf("%+v", list)
 	}
 	demo := g.Parent()

@@ -97,6 +97,12 @@ func (g *Group) Stat() (Stat, error) {
 			f.fill1(&s)
 		}
 	}
+	if s.Populated == nil && g.path != "/" { // v1 has no file that says so
+		if pids, err := g.fs.inTree(list, g.path); err == nil {
+			populated := len(pids) > 0
+			s.Populated = &populated
+		}
+	}
 	return s, nil
 }
 
