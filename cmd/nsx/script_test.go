@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nsx/cgroupfs"
 	"nsx/internal/testkit"
 )
 
@@ -61,6 +62,10 @@ func condition(word string) (bool, error) {
 	case "readable":
 		_, err := os.Readlink(arg)
 		return err == nil, nil
+	case "slow":
+		return os.Getenv(testkit.SlowEnv) != "", nil
+	case "v1", "v2":
+		return versionHas(name[1:], arg)
 	}
 	return false, fmt.Errorf("unknown condition %q", word)
 }
@@ -80,13 +85,14 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 //	require root|user
 //	require ns TYPES…
 //	require program NAME
+//	require controller NAME
 //	require cgroup1 CONTROLLER
-//	require cgroup2
+//	require cgroup2 [alone]
 func require(ts *testscript.TestScript, neg bool, args []string) {
 	tb := ts.Value(tbKey{}).(testing.TB)
 	switch {
 	case neg || len(args) == 0:
-		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|cgroup1 CONTROLLER|cgroup2")
+		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]")
 	case args[0] == "root":
 		testkit.RequireRoot(tb)
 	case args[0] == "user":
@@ -95,8 +101,15 @@ func require(ts *testscript.TestScript, neg bool, args []string) {
 		testkit.RequireNS(tb, args[1:]...)
 	case args[0] == "cgroup1" && len(args) == 2:
 		testkit.RequireCgroup1(tb, args[1])
-	case args[0] == "cgroup2":
+	case args[0] == "cgroup2" && len(args) == 2 && args[1] == "alone":
+		testkit.RequireOnlyCgroup2(tb)
+	case args[0] == "cgroup2" && len(args) == 1:
 		testkit.RequireCgroup2(tb)
+	case args[0] == "controller" && len(args) == 2:
+		fs, err := cgroupfs.Open(cgroupfs.Options{})
+		ts.Check(err)
+		_, err = fs.Controller(args[1])
+		testkit.Require(tb, err == nil, "needs a controller: %v", err)
 	case args[0] == "program" && len(args) == 2:
 		testkit.RequireProgram(tb, args[1])
 	default:

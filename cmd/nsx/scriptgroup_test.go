@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -64,6 +65,18 @@ func nameGroup(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	})
+}
+
+// versionHas says whether a hierarchy of that version is mounted and, if a
+// controller is named, whether that is on it.
+func versionHas(version, controller string) (bool, error) {
+	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(fs.Hierarchies(), func(h cgroupfs.Hierarchy) bool {
+		return strconv.Itoa(h.Version) == version && (controller == "" || slices.Contains(h.Controllers, controller))
+	}), nil
 }
 
 // controlFile is the file that enables controllers for all groups of v2, or

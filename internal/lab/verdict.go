@@ -59,11 +59,11 @@ func judge(c cell, log string, err error) verdict {
 		v.problems = append(v.problems, err.Error())
 	}
 	pkg, turn, failedBefore := "", "", 0
-	said := map[string]string{} // the last thing each test said
+	said := map[string]string{} // the first thing each test said
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, "\r\n")
 		if m := placeLine.FindStringSubmatch(line); m != nil {
-			if !strings.HasPrefix(said[turn], "needs ") { // a script's log follows its reason
+			if said[turn] == "" { // what follows is mostly its consequence, or a script's log
 				said[turn] = m[1]
 			}
 			continue
@@ -95,7 +95,7 @@ func judge(c cell, log string, err error) verdict {
 			v.passed++
 		case m[1] == "FAIL":
 			v.failed = append(v.failed, name+": "+reason)
-		case excused(c, reason):
+		case excused(c, m[2], reason):
 			v.lacks = append(v.lacks, name+": "+reason)
 		default:
 			v.failed = append(v.failed, name+": skipped, which the table of lacks does not excuse: "+reason)

@@ -40,6 +40,17 @@ func TestJudge(t *testing.T) {
 	if c := (cell{kernel: kernel{version: "6.12"}, layout: "v2"}); judge(c, older, nil).green() {
 		t.Error("6.12 may lack what 6.6 has")
 	}
+	// What a test says first is why it failed.
+	twice := strings.Replace(sample, "--- PASS", "    a_test.go:1: first\n    a_test.go:2: second\n--- FAIL", 1)
+	if v := judge(c, twice, nil); len(v.failed) != 1 || v.failed[0] != "cgroupfs.TestGood: first" {
+		t.Errorf("a test that said two things: %+v", v)
+	}
+	// Only a script whose name says so is for one version.
+	for name, lacks := range map[string]int{"TestScripts/cgroup-set-v1": 1, "TestScripts/cgroup-set": 0} {
+		if v := judge(c, strings.ReplaceAll(sample, "TestV1", name), nil); len(v.lacks) != lacks {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
 	// A script's log comes after the reason for its skip.
 	logged := strings.Replace(sample, "--- SKIP", "    testscript.go:584: WORK=$WORK\n--- SKIP", 1)
 	if v := judge(c, logged, nil); !v.green() {
