@@ -92,7 +92,7 @@ LAB_CI_CELLS ?= 7.2/v2,6.1/hybrid,6.1/v1
 
 .PHONY: lab-ci
 lab-ci: ## Run three of those machines, in about six minutes
-	$(GO) run ./internal/lab -dir $(LAB_DIR) -cells $(LAB_CI_CELLS)
+	$(LAB) -cells $(LAB_CI_CELLS)
 
 # Debian's systemd of the kernel's own suite: all layouts that it still has.
 .PHONY: lab-systemd
