@@ -475,3 +475,25 @@ func TestKillOfReapedLeader(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Kill uses cgroup.kill where the kernel has it. The way without that file, of
+// older kernels, would thaw the group.
+func TestKillByFile(t *testing.T) {
+	testkit.RequireKernel(t, 5, 14)
+	fs := openFS(t)
+	h := v2Of(t, fs)
+	g := made(t, fs)
+	p := sleeper(t)
+	if err := g.Attach(p.PID); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if frozen, err := h.selfFrozen(g.Path()); err != nil || !frozen {
+		t.Errorf("it was thawed: %v, %v", frozen, err)
+	}
+}
