@@ -36,7 +36,7 @@ func lab() error {
 	dir := flag.String("dir", "build/lab", "keep kernels and logs in `DIR`")
 	mirror := flag.String("mirror", "", "fetch kernels from `URL` (default: where this machine's packages come from)")
 	doc := flag.String("o", "", "write the matrix into `FILE`")
-	limit := flag.Duration("limit", 6*time.Minute, "a machine's time")
+	limit := flag.Duration("limit", 15*time.Minute, "a machine's time")
 	flag.Parse()
 
 	if strings.ContainsAny(*pattern, " \t\"") {

@@ -180,7 +180,7 @@ func runTests(words map[string]string, out *os.File) (failed int) {
 	}
 	for _, binary := range all {
 		dir := filepath.Dir(binary)
-		args := []string{"-test.v", "-test.short", "-test.timeout=290s"}
+		args := []string{"-test.v", "-test.short", "-test.timeout=10m"}
 		if pattern := words["nsx.run"]; pattern != "" {
 			args = append(args, "-test.run="+pattern)
 		} else {
