@@ -185,7 +185,7 @@ func keysRole() int {
 		}
 	}()
 	defer close(done)
-	for i := range 100 {
+	for i := range testkit.Rounds(100, 100) {
 		for _, way := range []Way{Memfd, Clone, Vfork} {
 			var p Program
 			p.DieWithParent(unix.SIGKILL)
