@@ -346,8 +346,13 @@ func TestBusyLoopIsHeld(t *testing.T) {
 	}
 	used := float64(after.CPU.UsageUsec-before.CPU.UsageUsec) / float64(time.Since(begin).Microseconds())
 	t.Logf("used %.3f CPUs, throttled %d of %d periods", used, *after.CPU.Throttled, *after.CPU.Periods)
-	// Other work on the machine may take from it, nothing may add to it.
-	if used > 0.23 || used == 0 || *after.CPU.Throttled == 0 {
+	// Other work on the machine may take from it, nothing may add to it. But the
+	// time of an emulated processor goes on while it waits for a real one.
+	most := 0.23
+	if os.Getenv(testkit.SlowEnv) != "" {
+		most = 0.5
+	}
+	if used > most || used == 0 || *after.CPU.Throttled == 0 {
 		t.Errorf("used %.3f CPUs", used)
 	}
 	effective, err := g.Effective()
