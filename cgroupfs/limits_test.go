@@ -189,29 +189,6 @@ func TestHugetlbOnV2(t *testing.T) {
 	}
 }
 
-func TestThrottle(t *testing.T) {
-	fs := openFS(t)
-	testkit.RequireCgroup1(t, "blkio")
-	g := made(t, fs, "blkio")
-	disk, err := ParseDevice("vda")
-	testkit.Require(t, err == nil, "needs a disk named vda")
-	set(t, g, "io.max=/dev/vda rbps=10M wiops=100")
-	want := disk.String() + " rbps=10485760 wiops=100"
-	if got := get(t, g, "io.max"); got != want {
-		t.Errorf("io.max %q, want %q", got, want)
-	}
-	set(t, g, "io.max=vda rbps=max")
-	if got := get(t, g, "blkio.throttle.read_bps_device"); got != "" {
-		t.Errorf("not taken off: %q", got)
-	}
-	_, err = trySet(t, g, "io.max=77:7 rbps=1M")
-	refusedWith(t, err, unix.ENODEV, "no disk of that number")
-	_, err = trySet(t, g, "io.max=vda rbps=1M nonsense=2")
-	if err == nil {
-		t.Error("trailing words are taken")
-	}
-}
-
 func TestOwners(t *testing.T) {
 	fs := openFS(t)
 	hex := strings.Repeat("0123456789abcdef", 4)

@@ -88,11 +88,12 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 //	require controller NAME
 //	require cgroup1 CONTROLLER
 //	require cgroup2 [alone]
+//	require disk NAME
 func require(ts *testscript.TestScript, neg bool, args []string) {
 	tb := ts.Value(tbKey{}).(testing.TB)
 	switch {
 	case neg || len(args) == 0:
-		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]")
+		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]|disk NAME")
 	case args[0] == "root":
 		testkit.RequireRoot(tb)
 	case args[0] == "user":
@@ -110,6 +111,8 @@ func require(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		_, err = fs.Controller(args[1])
 		testkit.Require(tb, err == nil, "needs a controller: %v", err)
+	case args[0] == "disk" && len(args) == 2:
+		testkit.Require(tb, exists("/sys/class/block/"+args[1]), "needs a disk named %s", args[1])
 	case args[0] == "program" && len(args) == 2:
 		testkit.RequireProgram(tb, args[1])
 	default:

@@ -166,6 +166,20 @@ func RequireProgram(t testing.TB, name string) (path string) {
 	return path
 }
 
+// RequireLab skips the test unless the machine is one of the lab's, which a test
+// may do anything to: its kernel was told the layout of the cgroups. No machine
+// is both, so that NoSkipEnv does not forbid it.
+func RequireLab(t testing.TB) {
+	t.Helper()
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(" "+string(line), " nsx.layout=") {
+		t.Skip("needs a machine of the lab: make lab")
+	}
+}
+
 // RequireKernel skips the test on kernels older than major.minor.
 func RequireKernel(t testing.TB, major, minor int) {
 	t.Helper()
