@@ -105,7 +105,7 @@ func (h *Hierarchy) writeFreeze(group string, freeze bool) error {
 func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 	op := map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
 	if g.path != "/" && g.Exists() { // the root is not to be frozen by force either
-		if err := g.guard(op); err != nil {
+		if err := g.guardFreezer(op, freeze); err != nil {
 			return err
 		}
 	}
@@ -189,7 +189,7 @@ func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) e
 		e.Cause = "it is not thawed in time"
 		if at := h.frozenAbove(g.path); at != "" {
 			e.Err, e.Cause = unix.EBUSY, at+" above it is frozen, and all below with it"
-			e.Next = "thaw that one: nsx cgroup thaw " + at
+			e.Next = "thaw that one: " + g.fs.thawCommand(at)
 		}
 		return e
 	}

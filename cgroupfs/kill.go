@@ -52,7 +52,7 @@ func (g *Group) Kill(ctx context.Context) error {
 		for _, h := range list {
 			// On v1 a frozen process does not even die.
 			if at := h.frozenAbove(g.path); at != "" && h.Version == 1 {
-				e.Next = "thaw " + at + " above it, which is frozen: nsx cgroup thaw " + at
+				e.Next = "thaw " + at + " above it, which is frozen: " + g.fs.thawCommand(at)
 			}
 		}
 		return e

@@ -270,6 +270,33 @@ func TestFreezeMindsTheOwnerFirst(t *testing.T) {
 	refusedWith(t, unit.Forced().Freeze(t.Context()), unix.EOPNOTSUPP, "--controllers freezer")
 }
 
+// A paused container goes on by its runtime's own word.
+func TestFrozenGroupsOfOthers(t *testing.T) {
+	fs := openFS(t)
+	hex := strings.Repeat("0123456789abcdef", 4)
+	for _, tc := range []struct{ path, freeze, thaw string }{
+		{"/libpod_parent/libpod-" + hex, "podman pause 0123456789ab", "podman unpause 0123456789ab"},
+		{"/docker/" + hex, "docker pause 0123456789ab", "docker unpause 0123456789ab"},
+		{"/kubepods.slice/cri-containerd-" + hex + ".scope", "tasks pause " + hex, "tasks resume " + hex},
+		{"/lxc.payload.web", "lxc-freeze -n web", "lxc-unfreeze -n web"},
+		{"/kubepods/burstable/pod1", "kubectl", ""},
+	} {
+		g := &Group{fs: fs, path: tc.path}
+		refusedWith(t, g.guardFreezer("freeze "+tc.path, true), unix.EPERM, tc.freeze, "--force")
+		refusedWith(t, g.guardFreezer("thaw "+tc.path, false), unix.EPERM, tc.thaw, "--force")
+		want := "nsx cgroup thaw " + tc.path
+		if tc.thaw != "" {
+			want = tc.thaw + ", or " + want + " --force"
+		}
+		if got := fs.thawCommand(tc.path); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %q, want %q", tc.path, got, want)
+		}
+	}
+	if got := fs.thawCommand("/demo"); got != "nsx cgroup thaw /demo" {
+		t.Errorf("a group of nobody's: %q", got)
+	}
+}
+
 func TestOwnGroupIsGuarded(t *testing.T) {
 	fs := openFS(t)
 	testkit.RequireCgroup1(t, "pids")

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -78,10 +79,7 @@ func (g *Group) Owner() Owner {
 
 func containerOwner(kind, name string) Owner {
 	o := Owner{Kind: kind, Name: name}
-	short := name
-	if len(short) == 64 {
-		short = short[:12]
-	}
+	short := o.short()
 	switch kind {
 	case "docker", "podman":
 		o.Command = kind + " update --memory … --cpus … " + short
@@ -93,6 +91,48 @@ func containerOwner(kind, name string) Owner {
 		o.Command = "lxc-cgroup -n " + name + " KEY VALUE"
 	}
 	return o
+}
+
+// short is the name as people write it.
+func (o Owner) short() string {
+	if len(o.Name) == 64 {
+		return o.Name[:12]
+	}
+	return o.Name
+}
+
+// pauseCommand is the owner's own way to freeze it, or to let it go on; empty if
+// it has none.
+func (o Owner) pauseCommand(freeze bool) string {
+	var verbs [2]string
+	switch o.Kind {
+	case "docker", "podman":
+		verbs = [2]string{o.Kind + " unpause ", o.Kind + " pause "}
+	case "containerd": // crictl has no word for it
+		verbs = [2]string{"ctr -n k8s.io tasks resume ", "ctr -n k8s.io tasks pause "}
+	case "lxc":
+		verbs = [2]string{"lxc-unfreeze -n ", "lxc-freeze -n "}
+	default:
+		return ""
+	}
+	name := o.short()
+	if o.Kind == "containerd" {
+		name = o.Name // ctr takes no part of it
+	}
+	if freeze {
+		return verbs[1] + name
+	}
+	return verbs[0] + name
+}
+
+// thawCommand is how to let a frozen group go on: as its owner does, who has
+// frozen it most likely, and else by nsx.
+func (fs *FS) thawCommand(group string) string {
+	command := "nsx cgroup thaw " + group
+	if own := (&Group{fs: fs, path: group}).Owner().pauseCommand(false); own != "" {
+		return own + ", or " + command + " --force"
+	}
+	return command
 }
 
 // unitOwner finds the innermost systemd unit in the path. What lies below a
@@ -153,7 +193,20 @@ func (g *Group) guard(op string) error {
 	if g.force {
 		return nil
 	}
+	return g.refuse(op, g.Owner())
+}
+
+// guardFreezer does so too, and says how the owner would freeze or thaw it.
+func (g *Group) guardFreezer(op string, freeze bool) error {
+	if g.force {
+		return nil
+	}
 	o := g.Owner()
+	o.Command = cmp.Or(o.pauseCommand(freeze), o.Command)
+	return g.refuse(op, o)
+}
+
+func (g *Group) refuse(op string, o Owner) error {
 	if o.Kind == "" {
 		return nil
 	}

@@ -106,7 +106,7 @@ func (fs *FS) open(list []*Hierarchy, group func(*Hierarchy) string) (_ *Entranc
 			}
 			return nil, &Error{
 				Op: "start in " + at, File: h.Dir(at), Err: unix.EBUSY,
-				Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: nsx cgroup thaw " + by,
+				Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: " + fs.thawCommand(by),
 			}
 		}
 		if h.Version == 2 {

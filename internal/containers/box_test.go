@@ -42,6 +42,8 @@ type box struct {
 	// owner is the runtime as nsx names it when it refuses to freeze its group, or
 	// empty if nothing in the group's name tells.
 	owner string
+	// pauseHint is the owner's way to pause it, as nsx says it.
+	pauseHint string
 	// differs has what a command inside has otherwise than one of exec, with the
 	// reason.
 	differs map[string]string

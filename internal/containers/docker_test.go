@@ -29,16 +29,17 @@ func TestDocker(t *testing.T) {
 		HostConfig struct{ Memory, PidsLimit int64 }
 	}](t, docker("inspect", "box")...)[0]
 	b := &box{
-		pid:     says.State.Pid,
-		pids:    numbers(run(t, docker("top", "box", "-o", "pid")...)),
-		group:   "/docker/" + id,
-		memory:  says.HostConfig.Memory,
-		pidsMax: says.HostConfig.PidsLimit,
-		exec:    docker("exec", "box"),
-		pause:   docker("pause", "box"),
-		unpause: docker("unpause", "box"),
-		owner:   "docker container " + id,
-		differs: execDiffers("nofile", "Groups"),
+		pid:       says.State.Pid,
+		pids:      numbers(run(t, docker("top", "box", "-o", "pid")...)),
+		group:     "/docker/" + id,
+		memory:    says.HostConfig.Memory,
+		pidsMax:   says.HostConfig.PidsLimit,
+		exec:      docker("exec", "box"),
+		pause:     docker("pause", "box"),
+		unpause:   docker("unpause", "box"),
+		owner:     "docker container " + id,
+		pauseHint: "docker pause " + id[:12],
+		differs:   execDiffers("nofile", "Groups"),
 	}
 	b.check(t)
 }

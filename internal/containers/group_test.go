@@ -80,6 +80,9 @@ func (b *box) checkFreeze(t *testing.T) {
 		if r.status != 1 || !strings.Contains(r.stderr, b.owner) || frozen() {
 			t.Errorf("freeze without --force: %+v, want a refusal that names %q", r, b.owner)
 		}
+		if b.pauseHint != "" && !strings.Contains(r.stderr, "use "+b.pauseHint+",") {
+			t.Errorf("freeze without --force: %q, want the hint %q", r.stderr, b.pauseHint)
+		}
 		force = []string{"--force"}
 	}
 	run(t, b.nsx(append([]string{"cgroup", "freeze", b.group}, force...)...)...)
@@ -98,6 +101,12 @@ func (b *box) checkFreeze(t *testing.T) {
 	run(t, b.pause...)
 	if !frozen() {
 		t.Error("paused by the runtime, and not frozen to nsx")
+	}
+	// Whoever went in now would hang.
+	hint := strings.Replace(strings.Replace(b.pauseHint, " pause ", " unpause ", 1), "-freeze", "-unfreeze", 1)
+	r := try(t, b.nsx("enter", "--join-cgroup", b.target(), "--", "true")...)
+	if r.status != 125 || !strings.Contains(r.stderr, "is frozen") || !strings.Contains(r.stderr, hint) {
+		t.Errorf("enter while it is paused: %+v, want a refusal with the hint %q", r, hint)
 	}
 	run(t, b.unpause...)
 	if frozen() {

@@ -36,15 +36,16 @@ lxc.cgroup.pids.max = %d
 		return int64(number(t, run(t, lxc("cgroup", key)...)))
 	}
 	b := &box{
-		pid:     number(t, run(t, lxc("info", "-p", "-H")...)),
-		group:   "/lxc.payload.box",
-		memory:  answer("memory.limit_in_bytes"),
-		pidsMax: answer("pids.max"),
-		exec:    append(lxc("attach", "--clear-env"), "--"),
-		pause:   lxc("freeze"),
-		unpause: lxc("unfreeze"),
-		owner:   "lxc container box",
-		differs: execDiffers(),
+		pid:       number(t, run(t, lxc("info", "-p", "-H")...)),
+		group:     "/lxc.payload.box",
+		memory:    answer("memory.limit_in_bytes"),
+		pidsMax:   answer("pids.max"),
+		exec:      append(lxc("attach", "--clear-env"), "--"),
+		pause:     lxc("freeze"),
+		unpause:   lxc("unfreeze"),
+		owner:     "lxc container box",
+		pauseHint: "lxc-freeze -n box",
+		differs:   execDiffers(),
 	}
 	b.check(t)
 }

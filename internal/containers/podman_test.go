@@ -42,17 +42,18 @@ func TestPodman(t *testing.T) {
 	}, boxMain...)...)...)
 	says := decode[[]podmanAnswer](t, podman("inspect", "box")...)[0]
 	b := &box{
-		pid:     says.State.Pid,
-		pids:    numbers(run(t, podman("top", "box", "hpid")...)),
-		ns:      podmanNS(t, podman, says.ID),
-		group:   says.State.CgroupPath,
-		memory:  says.HostConfig.Memory,
-		pidsMax: says.HostConfig.PidsLimit,
-		exec:    podman("exec", "box"),
-		pause:   podman("pause", "box"),
-		unpause: podman("unpause", "box"),
-		owner:   "podman container " + says.ID,
-		differs: execDiffers("nofile"),
+		pid:       says.State.Pid,
+		pids:      numbers(run(t, podman("top", "box", "hpid")...)),
+		ns:        podmanNS(t, podman, says.ID),
+		group:     says.State.CgroupPath,
+		memory:    says.HostConfig.Memory,
+		pidsMax:   says.HostConfig.PidsLimit,
+		exec:      podman("exec", "box"),
+		pause:     podman("pause", "box"),
+		unpause:   podman("unpause", "box"),
+		owner:     "podman container " + says.ID,
+		pauseHint: "podman pause " + says.ID[:12],
+		differs:   execDiffers("nofile"),
 	}
 	b.check(t)
 }
