@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds each command. The machine is emulated.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	testkit.Hook()
@@ -103,7 +103,7 @@ func units(t *testing.T, pattern string) (list []unit) {
 func service(t *testing.T, name string, properties []string, argv ...string) unit {
 	t.Helper()
 	// Of type exec it has executed its program when systemd-run ends.
-	words := []string{"systemd-run", "--quiet", "--collect", "--unit=" + name, "-p", "Type=exec", "-p", "RuntimeMaxSec=300"}
+	words := []string{"systemd-run", "--quiet", "--collect", "--unit=" + name, "-p", "Type=exec", "-p", "RuntimeMaxSec=900"}
 	for _, p := range properties {
 		words = append(words, "-p", p)
 	}

@@ -13,7 +13,7 @@ import (
 // What is systemd's is changed only by force, and the message names a command
 // of systemd's that does it.
 func TestOwned(t *testing.T) {
-	web := service(t, "nsxtest-web.service", limited, "sleep", "300")
+	web := service(t, "nsxtest-web.service", limited, "sleep", "900")
 	pid := strconv.Itoa(web.pid)
 	for _, words := range [][]string{
 		{"set", web.group, "--memory", "32M"},
@@ -54,7 +54,7 @@ nsx cgroup create $group/main
 nsx cgroup attach $group/main $$
 nsx cgroup create $group/work --pids 5 --memory 64M
 nsx cgroup set $group/work --memory 32M
-sleep 300 &
+sleep 900 &
 nsx cgroup attach $group/work $!
 wait`
 	script := filepath.Join(t.TempDir(), "work") // systemd would expand $$

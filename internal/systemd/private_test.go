@@ -14,7 +14,7 @@ import (
 // A service with namespaces of its own is found, and entered.
 func TestPrivate(t *testing.T) {
 	box := service(t, "nsxtest-box.service", []string{"PrivateNetwork=yes", "PrivateTmp=yes", "PrivateUsers=yes"},
-		"sh", "-c", "echo here >/tmp/mark; exec sleep 300")
+		"sh", "-c", "echo here >/tmp/mark; exec sleep 900")
 	pid := strconv.Itoa(box.pid)
 	comm := func() string {
 		data, _ := os.ReadFile("/proc/" + pid + "/comm")
@@ -79,7 +79,7 @@ func TestConfined(t *testing.T) {
 	box := service(t, "nsxtest-box.service", []string{
 		"PrivateTmp=yes", "NoNewPrivileges=yes", "CapabilityBoundingSet=CAP_CHOWN CAP_SYS_PTRACE",
 		"SystemCallFilter=~mkdir mkdirat", "SystemCallErrorNumber=EUCLEAN",
-	}, "sleep", "300")
+	}, "sleep", "900")
 	pid := strconv.Itoa(box.pid)
 	theirs, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {

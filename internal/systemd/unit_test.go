@@ -20,7 +20,7 @@ var limited = []string{"Slice=nsxtest-inner.slice", "MemoryMax=64M", "TasksMax=2
 
 // Every unit that has a cgroup is in nsx's list, with its limits and its name.
 func TestAllUnits(t *testing.T) {
-	web := service(t, "nsxtest-web.service", limited, "sleep", "300")
+	web := service(t, "nsxtest-web.service", limited, "sleep", "900")
 	list := groups(t)
 	found := 0
 	for _, u := range units(t, "*") {
@@ -105,7 +105,7 @@ func number(n *int64) any {
 
 // A service with limits in a slice in a slice.
 func TestService(t *testing.T) {
-	web := service(t, "nsxtest-web.service", limited, "sleep", "300")
+	web := service(t, "nsxtest-web.service", limited, "sleep", "900")
 	if want := "/nsxtest.slice/nsxtest-inner.slice/nsxtest-web.service"; web.group != want {
 		t.Fatalf("%s is in %s, want %s", web.name, web.group, want)
 	}
@@ -180,7 +180,7 @@ func TestService(t *testing.T) {
 
 // A scope has processes that systemd did not start.
 func TestScope(t *testing.T) {
-	cmd := exec.Command("systemd-run", "--quiet", "--scope", "--unit=nsxtest-job.scope", "-p", "TasksMax=9", "sleep", "300")
+	cmd := exec.Command("systemd-run", "--quiet", "--scope", "--unit=nsxtest-job.scope", "-p", "TasksMax=9", "sleep", "900")
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
