@@ -78,10 +78,10 @@ bench: build ## Time nsx beside its peers; writes docs/bench.md (run as root)
 	$(GO) run ./internal/bench -o docs/bench.md
 
 # The kernels are kept in LAB_DIR. One machine by hand:
-# make lab KERNEL=7.2 LAYOUT=v2 PACKAGES=cmd/nsx RUN=TestName. Only a whole matrix
-# goes into the document.
+# make lab KERNEL=7.2 LAYOUT=v2 PACKAGES=cmd/nsx RUN=TestName, with MEMORY=MIB and
+# LIMIT=TIME where it takes more. Only a whole matrix goes into the document.
 LAB_DIR ?= build/lab
-LAB = $(GO) run ./internal/lab -dir $(LAB_DIR) $(if $(KERNEL),-kernel $(KERNEL)) $(if $(LAYOUT),-layout $(LAYOUT)) $(if $(PACKAGES),-packages $(PACKAGES)) $(if $(RUN),-run '$(RUN)')
+LAB = $(GO) run ./internal/lab -dir $(LAB_DIR) $(if $(KERNEL),-kernel $(KERNEL)) $(if $(LAYOUT),-layout $(LAYOUT)) $(if $(PACKAGES),-packages $(PACKAGES)) $(if $(RUN),-run '$(RUN)') $(if $(MEMORY),-memory $(MEMORY)) $(if $(LIMIT),-limit $(LIMIT))
 
 .PHONY: lab
 lab: ## Run the tests on many kernels, in virtual machines (needs QEMU)

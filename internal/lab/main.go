@@ -35,6 +35,7 @@ func lab() error {
 	shell := flag.Bool("shell", false, "open a shell in the first machine instead")
 	dir := flag.String("dir", "build/lab", "keep kernels and logs in `DIR`")
 	mirror := flag.String("mirror", "", "fetch kernels from `URL` (default: where this machine's packages come from)")
+	memory := flag.Int("memory", 1536, "a machine's memory in `MiB`")
 	doc := flag.String("o", "", "write the matrix into `FILE`")
 	limit := flag.Duration("limit", 15*time.Minute, "a machine's time")
 	flag.Parse()
@@ -55,6 +56,7 @@ func lab() error {
 		return fmt.Errorf("%w: apt-get install --no-install-recommends qemu-system-x86", err)
 	}
 	for i, c := range cells {
+		cells[i].memory = *memory
 		if cells[i].image, err = c.kernel.fetch(*dir, *mirror); err != nil {
 			return fmt.Errorf("kernel %s: %w", c.kernel.version, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ type cell struct {
 	layout  string // v2, hybrid or v1
 	systemd bool   // is process 1
 	image   string
+	memory  int // in MiB
 }
 
 // name is the layout, with who made it.
@@ -47,7 +49,7 @@ func (c cell) boot(ctx context.Context, dir, initramfs, words string, shell bool
 		return "", err
 	}
 	defer os.Remove(initramfs)
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536",
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(c.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "stdio", "-serial", "file:"+logFile,
 		"-blockdev", "driver=null-co,node-name=disk,size=67108864,read-zeroes=on", "-device", "virtio-blk-pci,drive=disk", // vda

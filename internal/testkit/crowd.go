@@ -3,6 +3,7 @@ package testkit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -12,8 +13,9 @@ import (
 	"time"
 )
 
-// MaxProcesses is the most that a crowd may bring the machine to. A machine
-// out of PIDs is lost: nothing can fork any more, not even to kill us.
+// MaxProcesses is the most that a crowd may bring the machine to, unless it is
+// one of the lab's. A machine out of PIDs is lost: nothing can fork any more, not
+// even to kill us.
 const MaxProcesses = 20000
 
 // sparePIDs is how many numbers are left free in any case.
@@ -31,6 +33,9 @@ type CrowdConfig struct {
 	New []string
 	// Comm is their name, if not that of the program.
 	Comm string
+	// Forks leaves them forks of the helper, which are made in half the time;
+	// see asleep.
+	Forks bool
 }
 
 // CrowdHandle is a running crowd.
@@ -66,6 +71,7 @@ type crowdOrder struct {
 	N, Every int
 	Flags    uintptr
 	Comm     []byte
+	Forks    bool
 }
 
 type crowdReport struct {
@@ -93,13 +99,13 @@ func StartCrowd(c CrowdConfig) (*CrowdHandle, error) {
 		return nil, err
 	}
 	begin := time.Now()
-	l := launch{role: "crowd", spec: crowdOrder{N: c.N, Every: c.Every, Flags: flags, Comm: []byte(c.Comm)}}
+	l := launch{role: "crowd", spec: crowdOrder{N: c.N, Every: c.Every, Flags: flags, Comm: []byte(c.Comm), Forks: c.Forks}}
 	h, err := l.start()
 	if err != nil {
 		return nil, err
 	}
 	var rep crowdReport
-	err = h.answer(&rep, 2*time.Minute)
+	err = h.answer(&rep, crowdPatience())
 	if err == nil && rep.Error != "" {
 		err = errors.New(rep.Error)
 	}
@@ -122,17 +128,28 @@ func (c *CrowdHandle) Stop() error {
 			if !c.h.cmd.ProcessState.Success() {
 				c.err = c.h.explain(errors.New("crowd ended badly"))
 			}
-		case <-time.After(time.Minute):
-			c.err = errors.New("crowd did not end within a minute")
+		case <-time.After(crowdPatience()):
+			c.err = fmt.Errorf("crowd did not end within %v", crowdPatience())
 		}
 		c.h.kill(0)
 	})
 	return c.err
 }
 
+// crowdPatience is how long a crowd may take to come or to go.
+func crowdPatience() time.Duration {
+	if os.Getenv(SlowEnv) != "" {
+		return Lifetime
+	}
+	return 2 * time.Minute
+}
+
 // roomFor refuses n more processes if that leaves too few PIDs.
 func roomFor(n int) error {
 	limit := MaxProcesses + sparePIDs
+	if inLab() {
+		limit = math.MaxInt // but for the kernel's own
+	}
 	for _, name := range []string{"pid_max", "threads-max"} {
 		data, err := os.ReadFile("/proc/sys/kernel/" + name)
 		if err != nil {

@@ -87,11 +87,14 @@ func waitControl() {
 
 func (o crowdOrder) start() (leaders []int, err error) {
 	p := &crowdPlan{flags: o.Flags, timeout: unix.NsecToTimespec(int64(Lifetime))}
-	fd, err := newSleeper()
-	if err != nil {
-		return nil, err
+	p.sleeper = -1
+	if !o.Forks {
+		fd, err := newSleeper()
+		if err != nil {
+			return nil, err
+		}
+		p.sleeper = int32(fd)
 	}
-	p.sleeper = int32(fd)
 	copy(p.comm[:15], cmp.Or(string(o.Comm), "crowd"))
 	p.argv[0] = uintptr(unsafe.Pointer(&p.comm))
 	copy(p.timeNS[:], "/proc/self/ns/time_for_children")
