@@ -162,7 +162,7 @@ func refuseClone3() error {
 // its execve would hold up its parent for ever.
 func TestStopWhileStarting(t *testing.T) {
 	testkit.CheckLeaks(t)
-	cmd := role("keys", "")
+	cmd := role("keys", "", strconv.Itoa(testkit.Rounds(100, 100)))
 	cmd.SysProcAttr.Setpgid = true
 	hung := time.AfterFunc(time.Minute, func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
 	defer hung.Stop()
@@ -185,7 +185,12 @@ func keysRole() int {
 		}
 	}()
 	defer close(done)
-	for i := range testkit.Rounds(100, 100) {
+	rounds, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for i := range rounds {
 		for _, way := range []Way{Memfd, Clone, Vfork} {
 			var p Program
 			p.DieWithParent(unix.SIGKILL)
