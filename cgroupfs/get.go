@@ -98,12 +98,10 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (Value, bool) {
 	from := map[int][]string{1: r.v2, 2: r.v1}[to]
 	var settings []Setting
 	var file string
-	empty := 0
+	empty := len(from) > 0 // a list of disks without any
 	for _, name := range from {
 		text, err := h.read(g.path, name)
-		if err == nil && text == "" {
-			empty++
-		}
+		empty = empty && err == nil && text == ""
 		if err != nil || text == "" {
 			continue
 		}
@@ -122,7 +120,7 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (Value, bool) {
 			settings = append(settings, Setting{name, line})
 		}
 	}
-	if len(from) > 0 && empty == len(from) { // a list of disks without any
+	if empty {
 		return Value{Key: key, File: path.Join(h.Dir(g.path), from[0])}, true
 	}
 	t := &translator{to: to, root: g.fs.root}

@@ -41,7 +41,7 @@ func refusing(nr uint32, errno unix.Errno) []byte {
 
 // startFiltered starts a program, by default sleep, in a mount namespace of its
 // own and under filters.
-func startFiltered(t *testing.T, steps func(*launcher.Program), filters ...[]byte) (pid int) {
+func startFiltered(t testing.TB, steps func(*launcher.Program), filters ...[]byte) (pid int) {
 	t.Helper()
 	testkit.RequireRoot(t)
 	testkit.RequireNS(t, "mnt")
@@ -242,6 +242,16 @@ func TestSeccompFilterStopsUs(t *testing.T) {
 				t.Errorf("without: %q, %v", got, err)
 			}
 		})
+	}
+}
+
+// BenchmarkSeccompFilters is how long a target stops, and a thread for it.
+func BenchmarkSeccompFilters(b *testing.B) {
+	pid := startFiltered(b, nil, refusing(unix.SYS_UNAME, unix.EXDEV))
+	for b.Loop() {
+		if _, err := linux.SeccompFilters(pid, func() bool { return true }); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

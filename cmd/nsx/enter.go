@@ -67,7 +67,7 @@ With the mount namespace CMD is the target's own program, under the target's
 root directory. It gets the target's capability bounding set, no_new_privs,
 security label and seccomp filters, and a terminal of its own; --privileged
 leaves it our rights and our terminal. To have its filters read, the target stops
-for less than a millisecond; --no-seccomp goes without. Without the mount namespace CMD is this
+for a moment; --no-seccomp goes without. Without the mount namespace CMD is this
 host's program and keeps our rights.
 
 In a user namespace CMD is root or, where that has no root, the target's user;

@@ -212,7 +212,7 @@ func (b *box) checkEnter(t *testing.T) {
 	}
 	for _, words := range enterWords {
 		got, want := try(t, b.enter(words...)...), try(t, append(slices.Clone(b.exec), words...)...)
-		if got.stdout != want.stdout || got.status != want.status {
+		if got.Stdout != want.Stdout || got.Status != want.Status {
 			t.Errorf("%q: %+v, the runtime has %+v", words, got, want)
 		}
 	}
@@ -299,7 +299,7 @@ func (b *box) checkStatus(t *testing.T) {
 		{[]string{"no-such-program"}, 127},
 	} {
 		got := try(t, b.enter(c.words...)...)
-		if got.status != c.want {
+		if got.Status != c.want {
 			t.Errorf("%q: %+v, want status %d", c.words, got, c.want)
 		}
 	}
@@ -349,10 +349,10 @@ func (b *box) checkForeach(t *testing.T) {
 	}
 	r := try(t, b.nsx("foreach", b.target(), "-o", "json", "--", "sh", "-c", "hostname; exit 3")...)
 	var doc results
-	if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil {
 		t.Fatalf("%v: %+v", err, r)
 	}
-	if r.status != 3 || len(doc.Results) != 1 || doc.Results[0].Status != 3 || doc.Results[0].Stdout != hostname+"\n" {
+	if r.Status != 3 || len(doc.Results) != 1 || doc.Results[0].Status != 3 || doc.Results[0].Stdout != hostname+"\n" {
 		t.Errorf("foreach: %+v", r)
 	}
 	if b.as != nil { // it may not enter the others
@@ -362,7 +362,7 @@ func (b *box) checkForeach(t *testing.T) {
 	n := 0
 	want := fmt.Sprintf("net:[%d]\n", link(t, b.pid, "net"))
 	all := try(t, b.nsx("foreach", "net", "-o", "json", "--", "readlink", "/proc/self/ns/net")...)
-	if err := json.Unmarshal([]byte(all.stdout), &doc); err != nil {
+	if err := json.Unmarshal([]byte(all.Stdout), &doc); err != nil {
 		t.Fatalf("%v: %+v", err, all)
 	}
 	for _, r := range doc.Results {

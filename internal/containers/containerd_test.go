@@ -87,7 +87,7 @@ func startContainerd(t *testing.T) (dir string, ctr func(...string) []string) {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the end of containerd's log:\n%s", try(t, "tail", "-n", "20", in("log")).stdout)
+			t.Logf("the end of containerd's log:\n%s", try(t, "tail", "-n", "20", in("log")).Stdout)
 		}
 		if err := daemon.Process.Signal(unix.SIGTERM); err != nil {
 			t.Error(err)
@@ -97,7 +97,7 @@ func startContainerd(t *testing.T) (dir string, ctr func(...string) []string) {
 	ctr = func(args ...string) []string {
 		return append([]string{"ctr", "--address", in("socket"), "--namespace", "nsx-test"}, args...)
 	}
-	waitFor(t, "containerd", func() bool { return try(t, ctr("version")...).status == 0 })
+	waitFor(t, "containerd", func() bool { return try(t, ctr("version")...).Status == 0 })
 	return dir, ctr
 }
 

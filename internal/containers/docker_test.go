@@ -66,7 +66,7 @@ func startDocker(t *testing.T) func(...string) []string {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the end of dockerd's log:\n%s", try(t, "tail", "-n", "20", in("log")).stdout)
+			t.Logf("the end of dockerd's log:\n%s", try(t, "tail", "-n", "20", in("log")).Stdout)
 		}
 		if err := daemon.Process.Signal(unix.SIGTERM); err != nil {
 			t.Error(err)
@@ -80,6 +80,6 @@ func startDocker(t *testing.T) func(...string) []string {
 	docker := func(args ...string) []string {
 		return append([]string{"env", "DOCKER_CONFIG=" + in("client"), "docker", "--host", "unix://" + in("socket")}, args...)
 	}
-	waitFor(t, "dockerd", func() bool { return try(t, docker("info")...).status == 0 })
+	waitFor(t, "dockerd", func() bool { return try(t, docker("info")...).Status == 0 })
 	return docker
 }

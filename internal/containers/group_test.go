@@ -77,11 +77,11 @@ func (b *box) checkFreeze(t *testing.T) {
 	}
 	var force []string
 	if r := try(t, b.nsx("cgroup", "freeze", b.group)...); b.owner != "" {
-		if r.status != 1 || !strings.Contains(r.stderr, b.owner) || frozen() {
+		if r.Status != 1 || !strings.Contains(r.Stderr, b.owner) || frozen() {
 			t.Errorf("freeze without --force: %+v, want a refusal that names %q", r, b.owner)
 		}
-		if b.pauseHint != "" && !strings.Contains(r.stderr, "use "+b.pauseHint+",") {
-			t.Errorf("freeze without --force: %q, want the hint %q", r.stderr, b.pauseHint)
+		if b.pauseHint != "" && !strings.Contains(r.Stderr, "use "+b.pauseHint+",") {
+			t.Errorf("freeze without --force: %q, want the hint %q", r.Stderr, b.pauseHint)
 		}
 		force = []string{"--force"}
 	}
@@ -105,7 +105,7 @@ func (b *box) checkFreeze(t *testing.T) {
 	// Whoever went in now would hang.
 	hint := strings.Replace(strings.Replace(b.pauseHint, " pause ", " unpause ", 1), "-freeze", "-unfreeze", 1)
 	r := try(t, b.nsx("enter", "--join-cgroup", b.target(), "--", "true")...)
-	if r.status != 125 || !strings.Contains(r.stderr, "is frozen") || !strings.Contains(r.stderr, hint) {
+	if r.Status != 125 || !strings.Contains(r.Stderr, "is frozen") || !strings.Contains(r.Stderr, hint) {
 		t.Errorf("enter while it is paused: %+v, want a refusal with the hint %q", r, hint)
 	}
 	run(t, b.unpause...)

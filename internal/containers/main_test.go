@@ -3,9 +3,6 @@
 package containers
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -133,56 +130,26 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// result is how a command ended.
-type result struct {
-	stdout, stderr string
-	status         int
-}
-
 // try runs a command and says how it ended.
-func try(t *testing.T, argv ...string) result {
+func try(t *testing.T, argv ...string) testkit.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	// A daemon may keep the descriptors; do not wait for it.
-	cmd.WaitDelay = 2 * time.Second
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended && !errors.Is(err, exec.ErrWaitDelay) {
-		t.Fatalf("%q: %v", argv, err)
-	}
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return testkit.Try(t, patience, argv...)
 }
 
 // run runs a command that has to succeed, and returns what it prints.
 func run(t *testing.T, argv ...string) string {
 	t.Helper()
-	r := try(t, argv...)
-	if r.status != 0 {
-		t.Fatalf("%q: status %d: %s%s", argv, r.status, r.stdout, r.stderr)
-	}
-	return r.stdout
+	return testkit.Run(t, patience, argv...)
 }
 
 // decode runs a command that has to succeed and print JSON.
 func decode[T any](t *testing.T, argv ...string) T {
 	t.Helper()
-	var v T
-	out := run(t, argv...)
-	if err := json.Unmarshal([]byte(out), &v); err != nil {
-		t.Fatalf("%q: %v: %s", argv, err, out)
-	}
-	return v
+	return testkit.Decode[T](t, patience, argv...)
 }
 
 // waitFor waits for a state.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 20 s for %s", what)
-		}
-	}
+	testkit.WaitFor(t, 20*time.Second, what, ok)
 }

@@ -23,7 +23,7 @@ func TestHostTools(t *testing.T) {
 	cleansUp(t)
 	b := startRunc(t, scratch, []string{"/sleep", lifetime})
 	boxes = append(boxes, link(t, b.pid, "pid"))
-	if r := try(t, b.enter("sh")...); r.status != 127 {
+	if r := try(t, b.enter("sh")...); r.Status != 127 {
 		t.Errorf("a shell in there: %+v, want status 127", r)
 	}
 	for _, c := range []struct{ words, want string }{

@@ -3,10 +3,6 @@
 package systemd
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,46 +26,22 @@ func TestMain(m *testing.M) {
 	os.Exit(testkit.Main(m))
 }
 
-// result is how a command ended.
-type result struct {
-	stdout, stderr string
-	status         int
-}
-
 // try runs a command and says how it ended.
-func try(t *testing.T, argv ...string) result {
+func try(t *testing.T, argv ...string) testkit.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
-		t.Fatalf("%q: %v", argv, err)
-	}
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return testkit.Try(t, patience, argv...)
 }
 
 // run runs a command that has to succeed, and returns what it prints.
 func run(t *testing.T, argv ...string) string {
 	t.Helper()
-	r := try(t, argv...)
-	if r.status != 0 {
-		t.Fatalf("%q: status %d: %s%s", argv, r.status, r.stdout, r.stderr)
-	}
-	return strings.TrimSuffix(r.stdout, "\n")
+	return strings.TrimSuffix(testkit.Run(t, patience, argv...), "\n")
 }
 
 // decode runs nsx, which has to succeed and print JSON.
 func decode[T any](t *testing.T, words ...string) T {
 	t.Helper()
-	var v T
-	out := run(t, append([]string{"nsx", "-o", "json"}, words...)...)
-	if err := json.Unmarshal([]byte(out), &v); err != nil {
-		t.Fatalf("%q: %v: %s", words, err, out)
-	}
-	return v
+	return testkit.Decode[T](t, patience, append([]string{"nsx", "-o", "json"}, words...)...)
 }
 
 // unit is one of systemd's, and what it says of it.
@@ -157,9 +129,5 @@ func values(t *testing.T, group string, keys ...string) map[string]string {
 // waitFor waits for a state.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
+	testkit.WaitFor(t, patience, what, ok)
 }

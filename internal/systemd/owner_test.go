@@ -25,7 +25,7 @@ func TestOwned(t *testing.T) {
 		{"rm", "-r", "/nsxtest.slice"},
 	} {
 		r := try(t, append([]string{"nsx", "cgroup"}, words...)...)
-		if r.status != 1 || !strings.Contains(r.stderr, "EPERM") || !strings.Contains(r.stderr, "systemctl set-property nsxtest") {
+		if r.Status != 1 || !strings.Contains(r.Stderr, "EPERM") || !strings.Contains(r.Stderr, "systemctl set-property nsxtest") {
 			t.Errorf("%q: %+v, want a refusal that names systemctl", words, r)
 		}
 	}
@@ -79,7 +79,7 @@ wait`
 	if got := list[own.group].Owner; got != "systemd unit "+own.name {
 		t.Errorf("%s belongs to %q", own.group, got)
 	}
-	if r := try(t, "nsx", "cgroup", "set", own.group, "--pids", "7"); r.status != 1 {
+	if r := try(t, "nsx", "cgroup", "set", own.group, "--pids", "7"); r.Status != 1 {
 		t.Errorf("the unit's own limits are systemd's: %+v", r)
 	}
 	// From outside it is the same.

@@ -98,7 +98,7 @@ func TestConfined(t *testing.T) {
 	if !slices.Equal(got, want) || !slices.Contains(want, "Seccomp:\t2\n") {
 		t.Errorf("a command inside has %q, the service %q", got, want)
 	}
-	if r := try(t, "nsx", "enter", pid, "--", "mkdir", "/tmp/below"); r.status != 1 || !strings.Contains(r.stderr, "Structure needs cleaning") {
+	if r := try(t, "nsx", "enter", pid, "--", "mkdir", "/tmp/below"); r.Status != 1 || !strings.Contains(r.Stderr, "Structure needs cleaning") {
 		t.Errorf("mkdir inside: %+v, want the service's EUCLEAN", r)
 	}
 	run(t, "nsx", "enter", "--privileged", pid, "--", "mkdir", "/tmp/below")

@@ -199,7 +199,7 @@ func TestScope(t *testing.T) {
 		t.Errorf("%s: %+v, want process %d alone", job.group, g, cmd.Process.Pid)
 	}
 	checkLimit(t, job, "TasksMax", g.PIDsLimit)
-	if r := try(t, "nsx", "cgroup", "kill", job.group); r.status != 1 || !strings.Contains(r.stderr, "systemd unit nsxtest-job.scope") {
+	if r := try(t, "nsx", "cgroup", "kill", job.group); r.Status != 1 || !strings.Contains(r.Stderr, "systemd unit nsxtest-job.scope") {
 		t.Errorf("kill: %+v, want a refusal", r)
 	}
 	run(t, "nsx", "cgroup", "kill", "--force", job.group)
