@@ -36,7 +36,7 @@ func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
 			}
 			// Nobody could continue it in a session of its own, where the kernel
 			// does not let a keyboard stop it either.
-			if sig == unix.SIGTSTP && !inOurSession(p.Pid) {
+			if sig == unix.SIGTSTP && inOtherSession(p.Pid) {
 				if isJob() {
 					stopSelf()
 				}

@@ -58,11 +58,12 @@ func isJob() bool {
 	return err == nil && parent == own && foreground() != 0
 }
 
-// inOurSession says whether a process is in the same session as this one.
-func inOurSession(pid int) bool {
+// inOtherSession says whether a process is in another session than this one. One
+// that has ended is in none.
+func inOtherSession(pid int) bool {
 	theirs, err := unix.Getsid(pid)
 	own, ownErr := unix.Getsid(0)
-	return err == nil && ownErr == nil && theirs == own
+	return err == nil && ownErr == nil && theirs != own
 }
 
 // control calls fn with a file's descriptor. Unlike Fd, it leaves the file's

@@ -1,6 +1,7 @@
 package tty
 
 import (
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -9,6 +10,31 @@ import (
 
 	"nsx/internal/testkit"
 )
+
+// A command that ended by its own ^Z has left no session that we would have to
+// stop for. See also TestStopKeyIsTheCommands, which needs luck to show that.
+func TestInOtherSession(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := start([]string{"sleep", "60"}, [3]*os.File{}, &syscall.SysProcAttr{})
+	if inOtherSession(p.Pid) {
+		t.Error("a child is in our session")
+	}
+	kill(p.Pid, unix.SIGKILL)
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if inOtherSession(p.Pid) {
+		t.Error("what has ended is in no session")
+	}
+	p = start([]string{"sleep", "60"}, [3]*os.File{}, &syscall.SysProcAttr{Setsid: true})
+	if !inOtherSession(p.Pid) {
+		t.Error("it has a session of its own")
+	}
+	kill(p.Pid, unix.SIGKILL)
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestSignalsBetweenCommands: what came while no command was there to get it.
 func TestSignalsBetweenCommands(t *testing.T) {
