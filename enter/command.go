@@ -196,7 +196,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	}
 	p.dirSteps(prog)
 	// A new mount namespace takes root and working directory along.
-	n.otherSteps(prog, b)
+	n.otherSteps(prog, b, p.root != nil)
 	if p.options.MountProc {
 		prog.Unshare("unshare(CLONE_NEWNS)", unix.CLONE_NEWNS)
 		prog.Mount("making our mounts private", "none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
@@ -211,7 +211,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	if p.forks() {
 		prog.Fork()
 	}
-	n.childSteps(prog, b)
+	n.childSteps(prog, b, p.root != nil)
 	if p.options.MountProc {
 		prog.Mount(mountProc, "proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	}
@@ -311,7 +311,15 @@ const checkDir = "looking at the working directory"
 // giveUp takes away the rights and then the ids that the command must not have.
 func (p *Plan) giveUp(prog *launcher.Program) {
 	p.rights.steps(prog)
+	if p.kept != 0 {
+		prog.KeepCapabilities()
+	}
 	p.ids.steps(prog)
+	if p.kept != 0 {
+		// Changing to a uid that is not 0 has emptied the effective set.
+		prog.Capabilities(p.kept, p.kept, p.kept)
+		prog.AmbientSet(p.kept)
+	}
 }
 
 // forks says that the command has to be a child of the helper: setns(2) into a

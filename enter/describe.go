@@ -59,6 +59,9 @@ func (p *Plan) String() string {
 	} else if p.ids.gid != nil {
 		line("become gid %d", *p.ids.gid)
 	}
+	if p.options.KeepCaps {
+		line("keep the capabilities %016x", p.kept)
+	}
 	return b.String()
 }
 
@@ -84,6 +87,12 @@ func (n *New) describe(line func(format string, args ...any)) {
 			line("map %s %s", m.kind, m.ids)
 		}
 	}
+	if n.Owner != nil {
+		line("make uid %d, gid %d the owner of the user namespace", n.Owner.UID, n.Owner.GID)
+	}
+	if n.Setgroups != "" {
+		line("%s setgroups", n.Setgroups)
+	}
 	if n.Monotonic != nil {
 		line("set the monotonic clock %d s off", *n.Monotonic)
 	}
@@ -92,6 +101,12 @@ func (n *New) describe(line func(format string, args ...any)) {
 	}
 	if n.MountProc != "" {
 		line("mount a new /proc at %s", n.MountProc)
+	}
+	if n.MountBinfmt != "" {
+		line("mount binfmt_misc at %s", n.MountBinfmt)
+	}
+	for _, interpreter := range n.Interpreters {
+		line("register the interpreter %s", interpreter)
 	}
 }
 

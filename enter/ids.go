@@ -9,6 +9,7 @@ import (
 
 	"nsx/inspect"
 	"nsx/internal/launcher"
+	"nsx/internal/linux"
 )
 
 // ids is who the command will be; nil: it stays who we are.
@@ -149,4 +150,19 @@ func unmapped(kind string, id uint32, m inspect.IDMap, flag string) string {
 		known = fmt.Sprintf(", which maps %s", m)
 	}
 	return fmt.Sprintf("%s %d is not mapped in the user namespace%s: choose one that is with %s, or --preserve-credentials", kind, id, known, flag)
+}
+
+// chooseCaps chooses the capabilities that KeepCaps keeps. In a user namespace
+// that is joined or made one has all of them (user_namespaces(7)).
+func (p *Plan) chooseCaps() {
+	if !p.options.KeepCaps {
+		return
+	}
+	p.kept = linux.PermittedCapabilities()
+	if p.Has(inspect.User) || p.options.New.has(inspect.User) {
+		p.kept = launcher.AllCapabilities()
+	}
+	if p.rights != nil {
+		p.kept &= p.rights.bounding
+	}
 }

@@ -20,14 +20,23 @@ import (
 // the kernel lets us, and otherwise through newuidmap(1) and newgidmap(1),
 // which may map what /etc/subuid and /etc/subgid grant.
 func (n *New) writeMaps(pid int) error {
-	if len(n.GIDs) > 0 {
+	setgroups := n.Setgroups
+	if setgroups == "" && len(n.GIDs) > 0 && !holds(unix.CAP_SETGID) && single(n.GIDs, os.Getegid()) {
 		// Without CAP_SETGID a map of one's own group takes this first; who has
 		// it can leave setgroups(2) allowed.
-		if !holds(unix.CAP_SETGID) && single(n.GIDs, os.Getegid()) {
-			if err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte("deny"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return explained("denying setgroups(2)", err, "")
+		setgroups = "deny"
+	}
+	if setgroups != "" {
+		err := os.WriteFile(fmt.Sprintf("/proc/%d/setgroups", pid), []byte(setgroups), 0)
+		if err != nil && (n.Setgroups != "" || !errors.Is(err, os.ErrNotExist)) { // Linux 3.19
+			why := ""
+			if setgroups == "allow" && errors.Is(err, unix.EPERM) {
+				why = "a user namespace above denies it for good"
 			}
+			return explained("writing setgroups "+setgroups, err, why)
 		}
+	}
+	if len(n.GIDs) > 0 {
 		if err := writeMap(pid, "gid_map", n.GIDs, "newgidmap", unix.CAP_SETGID, os.Getegid()); err != nil {
 			return err
 		}
@@ -57,7 +66,7 @@ func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, ow
 		}
 		why := "the ids must not overlap, and those outside must exist in our own user namespace"
 		if errors.Is(err, unix.EPERM) {
-			why = "they must be ids of our own, or it takes " + map[int]string{unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID"}[capability]
+			why = "they must be ids of our own, the group's only with setgroups(2) denied, or it takes " + map[int]string{unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID"}[capability]
 		}
 		return explained(fmt.Sprintf("writing %s %q", file, strings.TrimSpace(text.String())), err, why)
 	}
@@ -82,6 +91,24 @@ func firstLine(out []byte, err error) string {
 
 // holds says whether a capability is in effect.
 func holds(capability int) bool { return linux.HasCapability(capability) }
+
+// unmappedOwner is "user" or "group" if ours does not exist in our own user
+// namespace: create_user_ns() in kernel/user_namespace.c minds both.
+func unmappedOwner() string {
+	for _, who := range []struct {
+		name, file string
+		id         int
+	}{{"user", "uid_map", os.Geteuid()}, {"group", "gid_map", os.Getegid()}} {
+		text, err := os.ReadFile("/proc/self/" + who.file)
+		if err != nil {
+			continue
+		}
+		if m, err := inspect.ParseIDMap(string(text)); err == nil && !m.Has(uint32(who.id)) {
+			return who.name
+		}
+	}
+	return ""
+}
 
 // ErrNoSubIDs says that a user was granted no subordinate ids.
 var ErrNoSubIDs = errors.New("no subordinate ids")

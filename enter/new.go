@@ -3,7 +3,9 @@ package enter
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,17 +22,32 @@ type New struct {
 	// UIDs and GIDs are the id maps of a new user namespace. Its Outside is in
 	// our own user namespace. Without any, all ids inside are the overflow id.
 	UIDs, GIDs inspect.IDMap
+	// Setgroups is "allow" or "deny", for setgroups(2) in a new user namespace. ""
+	// denies it where the kernel takes a map of our own group no other way.
+	Setgroups string
+	// Owner owns a new user namespace: who has that effective uid has all
+	// capabilities in it (user_namespaces(7)). nil is ourselves.
+	Owner *Owner
 	// Propagation is that of the mounts in a new mount namespace: "private"
 	// (also ""), "slave", "shared" or "unchanged" (mount_namespaces(7)).
 	Propagation string
 	// MountProc is where a new /proc is mounted; "" nowhere.
 	MountProc string
+	// MountBinfmt is where binfmt_misc is mounted; "" nowhere. A user namespace in
+	// which it is has interpreters of its own since Linux 6.7, any other has its
+	// parent's (fs/binfmt_misc.c). Interpreters are registered there, each written
+	// as in Documentation/admin-guide/binfmt-misc.rst.
+	MountBinfmt  string
+	Interpreters []string
 	// Monotonic and Boottime are the offsets of these clocks in a new time
 	// namespace, in seconds; nil is 0.
 	Monotonic, Boottime *int64
 	// KillSignal is what the command gets when we end; 0 is SIGKILL.
 	KillSignal unix.Signal
 }
+
+// Owner is who is meant by New.Owner, with ids of our own user namespace.
+type Owner struct{ UID, GID uint32 }
 
 // propagations are the values of New.Propagation.
 var propagations = map[string]uintptr{
@@ -45,14 +62,24 @@ func (n *New) check() error {
 	if _, known := propagations[n.Propagation]; !known {
 		return fmt.Errorf("unknown propagation %q: there are private, slave, shared and unchanged", n.Propagation)
 	}
+	if !slices.Contains([]string{"", "allow", "deny"}, n.Setgroups) {
+		return fmt.Errorf("setgroups %q: there are allow and deny", n.Setgroups)
+	}
+	if len(n.Interpreters) > 0 && n.MountBinfmt == "" {
+		return errors.New("interpreters are registered where binfmt_misc is mounted: say where")
+	}
 	for _, need := range []struct {
 		what string
 		has  bool
 		typ  inspect.Type
 	}{
 		{"an id map", len(n.UIDs)+len(n.GIDs) > 0, inspect.User},
+		{"a decision on setgroups", n.Setgroups != "", inspect.User},
+		{"an owner", n.Owner != nil, inspect.User},
+		{"an interpreter, so that it is not this host's,", len(n.Interpreters) > 0, inspect.User},
 		{"a clock offset", n.Monotonic != nil || n.Boottime != nil, inspect.Time},
 		{"a new /proc", n.MountProc != "", inspect.Mnt},
+		{"binfmt_misc", n.MountBinfmt != "", inspect.Mnt},
 		{"a propagation", n.Propagation != "", inspect.Mnt},
 	} {
 		if need.has && !n.has(need.typ) {
@@ -87,11 +114,22 @@ func (n *New) userSteps(prog *launcher.Program) {
 	if !n.has(inspect.User) {
 		return
 	}
+	if o := n.Owner; o != nil {
+		// create_user_ns() in kernel/user_namespace.c: the owner is the effective
+		// user. All ids are his, for without maps they cannot be changed any more.
+		gid, uid := launcher.Int(o.GID), launcher.Int(o.UID)
+		prog.Call(becomeOwner, unix.SYS_SETGROUPS, launcher.Int(0), launcher.Int(0)).Ignore() // if it may not, it is us
+		prog.Call(becomeOwner, unix.SYS_SETRESGID, gid, gid, gid)
+		prog.Call(becomeOwner, unix.SYS_SETRESUID, uid, uid, uid)
+	}
 	prog.Unshare("unshare(CLONE_NEWUSER)", unix.CLONE_NEWUSER)
-	if len(n.UIDs)+len(n.GIDs) > 0 {
+	if len(n.UIDs)+len(n.GIDs) > 0 || n.Setgroups != "" {
 		prog.Parent("writing the id maps", n.writeMaps)
 	}
 }
+
+// becomeOwner is the name of the steps that change to New.Owner.
+const becomeOwner = "becoming the owner of the user namespace"
 
 // timeSteps makes the time namespace, whose offsets can be set as long as no
 // process is in it: the helper itself is not, only its child will be.
@@ -112,8 +150,9 @@ func (n *New) timeSteps(prog *launcher.Program) {
 	}
 }
 
-// otherSteps makes the other namespaces.
-func (n *New) otherSteps(prog *launcher.Program, b *binds) {
+// otherSteps makes the other namespaces. newRoot says that the root is still to be
+// changed.
+func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	if n == nil {
 		return
 	}
@@ -123,19 +162,44 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds) {
 	if how := propagations[n.Propagation]; n.has(inspect.Mnt) && how != 0 {
 		prog.Mount("setting the propagation of mounts", "none", "/", "", unix.MS_REC|how, "")
 	}
+	if newRoot && len(n.Interpreters) > 0 {
+		// An interpreter with the flag F is opened now, as a file of ours.
+		n.binfmtSteps(prog, binfmtDir, n.Interpreters)
+	}
 	if b.any(false) {
 		prog.Parent("keeping the namespaces", func(pid int) error { return b.bind(pid, false) })
 	}
 }
 
-// childSteps is what only the child in the new PID namespace can do.
-func (n *New) childSteps(prog *launcher.Program, b *binds) {
+// binfmtDir is where binfmt_misc is looked for.
+const binfmtDir = "/proc/sys/fs/binfmt_misc"
+
+func (n *New) binfmtSteps(prog *launcher.Program, dir string, interpreters []string) {
+	prog.Mount(mountBinfmt, "binfmt_misc", dir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	for _, line := range interpreters {
+		prog.WriteFile(filepath.Join(dir, "register"), line)
+	}
+}
+
+// mountBinfmt is the name of the step that mounts binfmt_misc.
+const mountBinfmt = "mounting binfmt_misc"
+
+// childSteps is what only the child in the new PID namespace can do. newRoot says
+// that the root was changed.
+func (n *New) childSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	if n == nil {
 		return
 	}
 	if n.MountProc != "" {
 		// What is below stays out of reach of a mount that hides part of it.
 		prog.Mount("mounting "+n.MountProc, "proc", n.MountProc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	}
+	if n.MountBinfmt != "" {
+		interpreters := n.Interpreters
+		if newRoot {
+			interpreters = nil // are there already: it is the same for all of a user namespace
+		}
+		n.binfmtSteps(prog, n.MountBinfmt, interpreters)
 	}
 	if b.any(true) {
 		prog.Parent("keeping the PID namespace", func(pid int) error { return b.bind(pid, true) })
@@ -149,6 +213,9 @@ func (n *New) explain(step string, err error) string {
 	}
 	switch {
 	case step == "unshare(CLONE_NEWUSER)" && errors.Is(err, unix.EPERM):
+		if who := unmappedOwner(); who != "" {
+			return "our own " + who + " is not mapped in this user namespace, and so cannot own another"
+		}
 		return "this process is in a chroot, or user namespaces are restricted: see /proc/sys/kernel/unprivileged_userns_clone and apparmor_restrict_unprivileged_userns"
 	case errors.Is(err, unix.EPERM) && (step == "unshare" || step == "unshare(CLONE_NEWTIME)"):
 		return "it takes CAP_SYS_ADMIN: run as root, or make a user namespace too (-U -r)"
@@ -156,8 +223,32 @@ func (n *New) explain(step string, err error) string {
 		return "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, which count for each user in every user namespace above"
 	case errors.Is(err, unix.EPERM) && step == "mounting "+n.MountProc:
 		return "parts of the /proc here are covered by mounts, so that the kernel does not allow another one (mount_too_revealing in fs/namespace.c): make a PID namespace too, or run as root"
+	case step == mountBinfmt && errors.Is(err, unix.EPERM):
+		return "it takes CAP_SYS_ADMIN, and before Linux 6.7 that of the initial user namespace"
+	case step == mountBinfmt && errors.Is(err, unix.ENODEV):
+		return "the kernel has no binfmt_misc, or its module is not loaded: modprobe binfmt_misc"
+	case strings.HasSuffix(step, "/register"):
+		return explainInterpreter(err)
+	case step == becomeOwner && errors.Is(err, unix.EPERM):
+		return "it takes CAP_SETUID and CAP_SETGID: run as root"
+	case step == becomeOwner && errors.Is(err, unix.EINVAL):
+		return "the owner's ids have to exist in our own user namespace"
 	case step == "open /proc/self/timens_offsets" || errors.Is(err, unix.EACCES):
 		return "the offsets of a time namespace can be set only before a process is in it, and with CAP_SYS_TIME in its user namespace"
+	default:
+		return ""
+	}
+}
+
+// explainInterpreter says why binfmt_misc did not take a line.
+func explainInterpreter(err error) string {
+	switch {
+	case errors.Is(err, unix.EINVAL):
+		return "it has to be :name:type:offset:magic:mask:interpreter:flags, with the type M or E (binfmt-misc.rst)"
+	case errors.Is(err, unix.EEXIST):
+		return "there is an interpreter of that name"
+	case errors.Is(err, unix.ENOENT):
+		return "with the flag F the interpreter has to be there"
 	default:
 		return ""
 	}

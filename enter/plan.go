@@ -77,6 +77,13 @@ type Options struct {
 	// FollowUID and FollowGID make them the target's.
 	FollowUID, FollowGID bool
 	KeepCredentials      bool
+	// KeepCaps lets the command keep capabilities although it is not root, as
+	// ambient ones (capabilities(7)): those of the user namespace that is joined
+	// or made, or else ours, as far as the target's bounding set goes.
+	KeepCaps bool
+	// UserParent joins the user namespace that owns the others, or, if one is
+	// joined, its parent instead of that.
+	UserParent bool
 	// Privileged leaves the command our rights when it is the target's own
 	// code, that is when the mount namespace is joined. By default it gets the
 	// bounding set, no_new_privs, security label and seccomp filters of the
@@ -120,6 +127,7 @@ type Plan struct {
 	dir     *os.File // to become the working directory
 	ids     ids
 	rights  *rights            // nil: ours
+	kept    uint64             // capabilities, of KeepCaps
 	inside  *cgroupfs.Entrance // the target's cgroups, to start in; nil: ours
 	env     []string           // to be added to the command's
 }
@@ -193,6 +201,12 @@ func (p *Plan) build(requests []Request) error {
 			user = r.Target
 		}
 	}
+	if p.options.UserParent {
+		if err := p.addParent(); err != nil {
+			return err
+		}
+		user = nil
+	}
 	slices.SortFunc(p.Joins, func(a, b Join) int { return order[a.ID.Type] - order[b.ID.Type] })
 	of := p.options.Of
 	for _, t := range []*inspect.Target{mnt, user} {
@@ -217,6 +231,7 @@ func (p *Plan) build(requests []Request) error {
 	if err := p.chooseRights(mnt); err != nil {
 		return err
 	}
+	p.chooseCaps()
 	if p.options.Cgroup {
 		if of == nil {
 			return errors.New("joining cgroups: no process is named whose they are")
@@ -273,15 +288,8 @@ func (p *Plan) add(r Request) error {
 		return explainOpen("the "+r.Type.String()+" namespace", r.Target, err)
 	}
 	j := Join{ID: id, From: r.Target.Name(), file: file}
-	theirs, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return fmt.Errorf("looking at %s: %w", id, err)
-	}
-	if os.SameFile(own, theirs) {
-		file.Close()
-		p.Skipped = append(p.Skipped, Skip{id, j.From, "it is our own"})
-		return nil
+	if skipped, err := p.skipOwn(j, own); skipped || err != nil {
+		return err
 	}
 	if r.Target.TID == 0 && r.Target.PIDFD() >= 0 {
 		j.pid = r.Target.PID
@@ -289,6 +297,59 @@ func (p *Plan) add(r Request) error {
 			file.Close()
 			return err
 		}
+	}
+	p.Joins = append(p.Joins, j)
+	return nil
+}
+
+// skipOwn closes and skips a namespace that is our own.
+func (p *Plan) skipOwn(j Join, own os.FileInfo) (bool, error) {
+	theirs, err := j.file.Stat()
+	if err != nil {
+		j.file.Close()
+		return false, fmt.Errorf("looking at %s: %w", j.ID, err)
+	}
+	if !os.SameFile(own, theirs) {
+		return false, nil
+	}
+	j.file.Close()
+	p.Skipped = append(p.Skipped, Skip{j.ID, j.From, "it is our own"})
+	return true, nil
+}
+
+// addParent joins the user namespace that owns one of the others or, of a user
+// namespace, its parent, which is its owner as well (user_namespaces(7)).
+func (p *Plan) addParent() error {
+	if len(p.Joins) == 0 {
+		return errors.New("joining the user namespace above the others: there are no others")
+	}
+	i := slices.IndexFunc(p.Joins, func(j Join) bool { return j.ID.Type == inspect.User })
+	of := p.Joins[max(i, 0)]
+	what := "the user namespace above " + of.ID.String()
+	own, err := os.Stat("/proc/thread-self/ns/user")
+	if err != nil {
+		return fmt.Errorf("looking at our own user namespace: %w", err)
+	}
+	fd, err := linux.NSUserns(int(of.file.Fd()))
+	if err != nil {
+		why := ""
+		if errors.Is(err, unix.EPERM) {
+			why = "our own user namespace is not above it, or there is none above"
+		}
+		return explained("opening "+what, err, why)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return fmt.Errorf("looking at %s: %w", what, err)
+	}
+	j := Join{ID: inspect.ID{Type: inspect.User, Inode: st.Ino}, From: of.ID.String(), file: os.NewFile(uintptr(fd), what)}
+	if i >= 0 {
+		of.close()
+		p.Joins = slices.Delete(p.Joins, i, i+1)
+	}
+	if skipped, err := p.skipOwn(j, own); skipped || err != nil {
+		return err
 	}
 	p.Joins = append(p.Joins, j)
 	return nil
@@ -370,8 +431,7 @@ func (p *Plan) Untrusted() bool { return p.Has(inspect.Mnt) && !p.options.Privil
 // Close closes what the plan holds open. It may be called again.
 func (p *Plan) Close() error {
 	for _, j := range p.Joins {
-		j.file.Close()
-		j.pidfd.Close() // nil is no harm
+		j.close()
 	}
 	p.root.Close()
 	p.dir.Close()
@@ -379,6 +439,11 @@ func (p *Plan) Close() error {
 		p.inside.Close()
 	}
 	return nil
+}
+
+func (j Join) close() {
+	j.file.Close()
+	j.pidfd.Close() // nil is no harm
 }
 
 // explainOpen says why something of a target could not be opened.

@@ -103,6 +103,8 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`; follow: as the target's")
 	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`; follow: as the target's")
 	flags.BoolVar(&o.options.KeepCredentials, "preserve-credentials", false, "do not change user and groups")
+	flags.BoolVar(&o.options.KeepCaps, "keep-caps", false, "keep the capabilities although CMD is not root")
+	flags.BoolVar(&o.options.UserParent, "user-parent", false, "join the user namespace above the others")
 	flags.BoolVarP(&o.env, "env", "e", false, "take the target's environment")
 	flags.BoolVarP(&o.options.NoFork, "no-fork", "F", false, "do not fork: only CMD's children are in the PID namespace")
 	flags.BoolVarP(&o.options.Cgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"strconv"
 	"strings"
 
@@ -18,28 +16,26 @@ import (
 )
 
 type runOptions struct {
-	new        [inspect.NumTypes]string // onlyNew, or a file to keep it by
-	joins      []string
-	fork       bool
-	mapRoot    bool
-	mapCurrent bool
-	mapAuto    bool
-	mapUser    string
-	mapGroup   string
-	uidMaps    []string
-	gidMaps    []string
-	monotonic  string
-	boottime   string
-	killChild  string
-	mountProc  string
-	uid, gid   string
-	dryRun     bool
-	making     enter.New
-	options    enter.Options
-	cgroup     string
-	group      groupFlags
+	new       [inspect.NumTypes]string // onlyNew, or a file to keep it by
+	joins     []string
+	fork      bool
+	maps      mapOptions
+	monotonic string
+	boottime  string
+	killChild string
+	mountProc string
+	clearEnv  bool
+	uid, gid  string
+	dryRun    bool
+	making    enter.New
+	options   enter.Options
+	cgroup    string
+	group     groupFlags
 	limitFlags
 }
+
+// usual is the value of --mount-binfmt without one.
+const usual = "usual"
 
 // onlyNew is the value of a type's switch without a file.
 const onlyNew = "not kept"
@@ -65,8 +61,13 @@ Mounts in a new mount namespace are private unless --propagation says otherwise.
 file in /run/netns, ip netns knows it. If CMD does not start, that is undone.
 
 In a new user namespace CMD is root if the id maps have a root: -r maps root to
-you, -c you to yourself, --map-users and --map-groups map IN:OUT:COUNT,
-and --map-auto the ids that /etc/subuid and /etc/subgid grant you, from 1 up.
+you, -c you to yourself; --map-users and --map-groups map others, around that one:
+IN:OUT:COUNT, or auto for the ids that /etc/subuid and /etc/subgid grant you, from
+0 up, subids for the same unchanged, all for those of this user namespace. Without
+a root inside, --keep-caps gives CMD the capabilities nevertheless.
+
+--load-interp registers an interpreter for the programs in the new user namespace,
+in the words of the kernel's binfmt-misc.rst (Linux 6.7).
 
 CMD ends when nsx does.
 
@@ -106,13 +107,11 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.BoolVarP(&o.fork, "fork", "f", false, "as unshare(1) has it; -p and -T imply it")
 	flags.StringVar(&o.mountProc, "mount-proc", "", "mount a new /proc, at `DIR`; implies -m")
 	flags.Lookup("mount-proc").NoOptDefVal = "/proc"
-	flags.BoolVarP(&o.mapRoot, "map-root-user", "r", false, "be root inside; implies -U")
-	flags.BoolVarP(&o.mapCurrent, "map-current-user", "c", false, "be yourself inside; implies -U")
-	flags.StringVar(&o.mapUser, "map-user", "", "be user `UID` inside; implies -U")
-	flags.StringVar(&o.mapGroup, "map-group", "", "be group `GID` inside; implies -U")
-	flags.StringArrayVar(&o.uidMaps, "map-users", nil, "map users `IN:OUT:COUNT`, or auto; implies -U")
-	flags.StringArrayVar(&o.gidMaps, "map-groups", nil, "map groups `IN:OUT:COUNT`, or auto; implies -U")
-	flags.BoolVar(&o.mapAuto, "map-auto", false, "map the subordinate ids granted to you; implies -U")
+	flags.StringVar(&o.making.MountBinfmt, "mount-binfmt", "", "mount binfmt_misc, at `DIR`; implies -m")
+	flags.Lookup("mount-binfmt").NoOptDefVal = usual
+	flags.StringArrayVarP(&o.making.Interpreters, "load-interp", "l", nil, "register the interpreter `SPEC` there; implies --mount-binfmt")
+	o.maps.add(flags, &o.making)
+	flags.BoolVar(&o.options.KeepCaps, "keep-caps", false, "keep the capabilities although CMD is not root")
 	flags.StringVar(&o.making.Propagation, "propagation", "", "`HOW` mounts propagate: private, slave, shared, unchanged")
 	flags.StringVar(&o.monotonic, "monotonic", "", "offset of the monotonic clock, in `SECONDS`; implies -T")
 	flags.StringVar(&o.boottime, "boottime", "", "offset of the boottime clock, in `SECONDS`; implies -T")
@@ -122,11 +121,13 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.StringVarP(&o.options.DirInside, "wd", "w", "", "make `DIR` the working directory, looked up inside")
 	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`")
 	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`")
+	flags.BoolVar(&o.clearEnv, "clear-env", false, "start CMD without our environment")
 	flags.StringVar(&o.cgroup, "cgroup", "", "start in the group `PATH`; limits make it if needed")
 	o.group.addForce(cmd)
 	o.add(cmd)
 	complete(cmd, "cgroup", completeGroups)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
+	o.maps.complete(cmd)
 	complete(cmd, "propagation", cobra.FixedCompletions([]string{"private", "slave", "shared", "unchanged"}, cobra.ShellCompDirectiveNoFileComp))
 	complete(cmd, "join", completeTargets)
 	return cmd
@@ -134,10 +135,17 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 
 // settle makes options of what the flags say in words.
 func (o *runOptions) settle() error {
-	if err := o.settleMaps(); err != nil {
+	implied, err := o.maps.settle(&o.making)
+	if err != nil {
 		return err
 	}
-	if o.mountProc != "" && o.new[inspect.Mnt] == "" {
+	if implied && o.new[inspect.User] == "" {
+		o.new[inspect.User] = onlyNew
+	}
+	if o.making.MountBinfmt == usual || o.making.MountBinfmt == "" && len(o.making.Interpreters) > 0 {
+		o.making.MountBinfmt = "/proc/sys/fs/binfmt_misc"
+	}
+	if (o.mountProc != "" || o.making.MountBinfmt != "") && o.new[inspect.Mnt] == "" {
 		o.new[inspect.Mnt] = onlyNew
 	}
 	for name, clock := range map[string]struct {
@@ -161,7 +169,6 @@ func (o *runOptions) settle() error {
 			return fmt.Errorf("--kill-child: there is no signal %q", o.killChild)
 		}
 	}
-	var err error
 	if o.options.UID, _, err = parseID("-S", o.uid); err != nil {
 		return err
 	}
@@ -185,87 +192,6 @@ func (o *runOptions) settle() error {
 	}
 	o.options.New = &o.making
 	return nil
-}
-
-// settleMaps makes the id maps.
-func (o *runOptions) settleMaps() error {
-	uid, gid := uint32(os.Geteuid()), uint32(os.Getegid())
-	if o.mapRoot && o.mapCurrent {
-		return errors.New("-r and -c exclude each other: you are either root inside or yourself")
-	}
-	if o.mapRoot {
-		o.making.UIDs = inspect.IDMap{{Outside: uid, Count: 1}}
-		o.making.GIDs = inspect.IDMap{{Outside: gid, Count: 1}}
-	}
-	if o.mapCurrent {
-		o.making.UIDs = inspect.IDMap{{Inside: uid, Outside: uid, Count: 1}}
-		o.making.GIDs = inspect.IDMap{{Inside: gid, Outside: gid, Count: 1}}
-	}
-	for _, one := range []struct {
-		flag, word string
-		own        uint32
-		to         *inspect.IDMap
-	}{{"--map-user", o.mapUser, uid, &o.making.UIDs}, {"--map-group", o.mapGroup, gid, &o.making.GIDs}} {
-		inside, _, err := parseID(one.flag, one.word)
-		if err != nil {
-			return err
-		}
-		if inside != nil {
-			*one.to = inspect.IDMap{{Inside: *inside, Outside: one.own, Count: 1}}
-		}
-	}
-	if o.mapAuto {
-		o.uidMaps, o.gidMaps = append(o.uidMaps, "auto"), append(o.gidMaps, "auto")
-	}
-	for _, m := range []struct {
-		flag, granted string
-		words         []string
-		to            *inspect.IDMap
-	}{
-		{"--map-users", "/etc/subuid", o.uidMaps, &o.making.UIDs},
-		{"--map-groups", "/etc/subgid", o.gidMaps, &o.making.GIDs},
-	} {
-		for _, word := range m.words {
-			r, err := parseRange(word, m.granted, len(*m.to) > 0)
-			if err != nil {
-				return fmt.Errorf("%s: %w", m.flag, err)
-			}
-			*m.to = append(*m.to, r)
-		}
-	}
-	if len(o.making.UIDs)+len(o.making.GIDs) > 0 && o.new[inspect.User] == "" {
-		o.new[inspect.User] = onlyNew
-	}
-	return nil
-}
-
-// parseRange reads INSIDE:OUTSIDE:COUNT, or auto: the ids granted to the user,
-// after the one that is mapped already if there is one.
-func parseRange(word, granted string, after bool) (inspect.IDRange, error) {
-	if word == "auto" {
-		name := strconv.Itoa(os.Geteuid())
-		if u, err := user.Current(); err == nil {
-			name = u.Username
-		}
-		r, err := enter.SubIDs(granted, name, os.Geteuid())
-		if after {
-			r.Inside = 1
-		}
-		return r, err
-	}
-	var n [3]uint32
-	fields := strings.Split(word, ":")
-	for i, field := range fields {
-		v, err := strconv.ParseUint(field, 10, 32)
-		if err != nil || len(fields) != len(n) {
-			return inspect.IDRange{}, fmt.Errorf("%q: want INSIDE:OUTSIDE:COUNT, or auto", word)
-		}
-		n[i] = uint32(v)
-	}
-	if n[2] == 0 {
-		return inspect.IDRange{}, fmt.Errorf("%q maps no id: the count is 0", word)
-	}
-	return inspect.IDRange{Inside: n[0], Outside: n[1], Count: n[2]}, nil
 }
 
 func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limits, command []string) error {
@@ -293,7 +219,11 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		return own(in.undo(err))
 	}
 	defer plan.Close()
-	return in.undo(runCommand(s, plan, command, nil, o.dryRun))
+	var env []string // ours
+	if o.clearEnv {
+		env = []string{}
+	}
+	return in.undo(runCommand(s, plan, command, env, o.dryRun))
 }
 
 // enterGroup opens the group of --cgroup, if that is given; with --dry-run only

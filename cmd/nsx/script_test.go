@@ -31,8 +31,7 @@ type leakChecked struct{ *testing.M }
 func (m leakChecked) Run() int { return testkit.Main(m.M) }
 
 // TestScripts runs testdata/script/*.txtar. Besides testscript's commands, they
-// have those of scriptCommands, and the conditions [root], [user] and
-// [readable:LINK].
+// have those of scriptCommands, and the conditions of condition.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -52,6 +51,8 @@ func setUp(e *testscript.Env) error {
 	return nil
 }
 
+// condition knows [root], [user], [readable:LINK], [linux:VERSION] for a kernel at
+// least as new, [slow], and [v1:CONTROLLER] and [v2:CONTROLLER] for where that is.
 func condition(word string) (bool, error) {
 	name, arg, _ := strings.Cut(word, ":")
 	switch name {
@@ -62,6 +63,8 @@ func condition(word string) (bool, error) {
 	case "readable":
 		_, err := os.Readlink(arg)
 		return err == nil, nil
+	case "linux":
+		return testkit.KernelIs(arg)
 	case "slow":
 		return os.Getenv(testkit.SlowEnv) != "", nil
 	case "v1", "v2":
@@ -89,11 +92,12 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 //	require cgroup1 CONTROLLER
 //	require cgroup2 [alone]
 //	require disk NAME
+//	require binfmt
 func require(ts *testscript.TestScript, neg bool, args []string) {
 	tb := ts.Value(tbKey{}).(testing.TB)
 	switch {
 	case neg || len(args) == 0:
-		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]|disk NAME")
+		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]|disk NAME|binfmt")
 	case args[0] == "root":
 		testkit.RequireRoot(tb)
 	case args[0] == "user":
@@ -113,6 +117,8 @@ func require(ts *testscript.TestScript, neg bool, args []string) {
 		testkit.Require(tb, err == nil, "needs a controller: %v", err)
 	case args[0] == "disk" && len(args) == 2:
 		testkit.Require(tb, exists("/sys/class/block/"+args[1]), "needs a disk named %s", args[1])
+	case args[0] == "binfmt":
+		testkit.Require(tb, exists("/proc/sys/fs/binfmt_misc"), "needs binfmt_misc in the kernel")
 	case args[0] == "program" && len(args) == 2:
 		testkit.RequireProgram(tb, args[1])
 	default:

@@ -5,10 +5,20 @@ import "golang.org/x/sys/unix"
 // HasCapability says whether the calling thread has a capability (unix.CAP_*)
 // in effect, in its own user namespace.
 func HasCapability(c int) bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return false
-	}
+	data := capabilities()
 	return data[c/32].Effective&(1<<(c%32)) != 0
+}
+
+// PermittedCapabilities is the calling thread's permitted set: bit n is
+// capability n.
+func PermittedCapabilities() uint64 {
+	data := capabilities()
+	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32
+}
+
+// capabilities is capget(2), which fails for nobody's own.
+func capabilities() (data [2]unix.CapUserData) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	_ = unix.Capget(&header, &data[0])
+	return data
 }

@@ -185,18 +185,36 @@ func inLab() bool {
 // RequireKernel skips the test on kernels older than major.minor.
 func RequireKernel(t testing.TB, major, minor int) {
 	t.Helper()
-	var uts unix.Utsname
-	if err := unix.Uname(&uts); err != nil {
+	release, enough, err := kernelIs(major, minor)
+	if err != nil {
 		t.Fatal(err)
 	}
-	release := unix.ByteSliceToString(uts.Release[:])
-	var maj, mnr int
-	if _, err := fmt.Sscanf(release, "%d.%d", &maj, &mnr); err != nil {
-		t.Fatalf("kernel release %q: %v", release, err)
-	}
-	if maj < major || maj == major && mnr < minor {
+	if !enough {
 		skip(t, "needs Linux %d.%d: this is %s on %s", major, minor, release, runtime.GOARCH)
 	}
+}
+
+// KernelIs says that the kernel is at least as new as a version such as "5.14".
+func KernelIs(version string) (bool, error) {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return false, fmt.Errorf("%q is no version: %w", version, err)
+	}
+	_, enough, err := kernelIs(major, minor)
+	return enough, err
+}
+
+func kernelIs(major, minor int) (release string, enough bool, err error) {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return "", false, err
+	}
+	release = unix.ByteSliceToString(uts.Release[:])
+	var maj, mnr int
+	if _, err := fmt.Sscanf(release, "%d.%d", &maj, &mnr); err != nil {
+		return "", false, fmt.Errorf("kernel release %q: %w", release, err)
+	}
+	return release, maj > major || maj == major && mnr >= minor, nil
 }
 
 // findMount looks for a mount in /proc/self/mountinfo, which has lines like
