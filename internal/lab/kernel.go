@@ -23,12 +23,14 @@ var kernels = []kernel{
 	{"7.2", "sid"},
 }
 
-// fetch downloads and unpacks the kernel below dir, unless it is there, and
+// fetch downloads and unpacks the kernel below dir, unless it is there whole, and
 // returns the path of its image.
 func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	dir = filepath.Join(dir, "kernel-"+k.version)
 	image = filepath.Join(dir, "vmlinuz")
-	if _, err := os.Stat(image); err == nil && isDir(filepath.Join(dir, "modules")) {
+	// What is there may be of another list of modules.
+	stamp, wanted := filepath.Join(dir, "modules.list"), strings.Join(modules, "\n")+"\n"
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == wanted {
 		return image, nil
 	}
 	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
@@ -63,8 +65,10 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	}
 	for _, pattern := range []string{"boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz"} {
 		if all, _ := filepath.Glob(filepath.Join(root, pattern)); len(all) > 0 {
-			err := os.Rename(all[0], image)
-			return image, errors.Join(err, os.RemoveAll(root), a.close())
+			if err := errors.Join(os.Rename(all[0], image), os.RemoveAll(root), a.close()); err != nil {
+				return "", err
+			}
+			return image, os.WriteFile(stamp, []byte(wanted), 0o644)
 		}
 	}
 	return "", fmt.Errorf("%v have no vmlinuz", names)
@@ -74,7 +78,7 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 // after those that it needs.
 var modules = []string{
 	"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
-	"fuse", "overlay",
+	"fuse", "overlay", "binfmt_misc",
 }
 
 // unpackModules puts those modules that the kernel has as such into dir, where

@@ -24,6 +24,9 @@ import (
 //	the page back and waits;
 //	the parent gets the FUSE_WRITE request and never answers.
 //
+// Before Linux 6.16 (0c58a97f919c) the kernel waits for a copy of the page alone,
+// and nobody gets stuck.
+//
 // /proc/PID/cmdline, environ, maps, smaps, … of the victim take that lock and
 // wait; stat, status, comm, cgroup and ns/ do not. The wait of the reader can
 // be killed, that of the victim cannot, until the parent closes /dev/fuse.
