@@ -126,17 +126,7 @@ func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 			err = h.writeFreeze(g.path, freeze)
 		}
 		if err == nil {
-			err = until(ctx, func() (bool, error) {
-				frozen, err := h.frozen(g.path)
-				if err == nil && freeze && h.Version == 1 && !frozen {
-					// Old kernels try only when told.
-					err = h.writeFreeze(g.path, true)
-				}
-				if err == nil && frozen && !freeze && h.frozenAbove(g.path) != "" {
-					return false, context.DeadlineExceeded // no use to wait
-				}
-				return frozen == freeze, err
-			})
+			err = h.awaitFrozen(ctx, g.path, freeze)
 		}
 		if err == nil {
 			continue
@@ -152,6 +142,21 @@ func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 		return g.explainFreeze(op, h, freeze, err)
 	}
 	return nil
+}
+
+// awaitFrozen waits until the group is frozen, or is not.
+func (h *Hierarchy) awaitFrozen(ctx context.Context, group string, freeze bool) error {
+	return until(ctx, func() (bool, error) {
+		frozen, err := h.frozen(group)
+		if err == nil && freeze && h.Version == 1 && !frozen {
+			// Old kernels try only when told.
+			err = h.writeFreeze(group, true)
+		}
+		if err == nil && frozen && !freeze && h.frozenAbove(group) != "" {
+			return false, context.DeadlineExceeded // no use to wait
+		}
+		return frozen == freeze, err
+	})
 }
 
 // selfFrozen says whether the group was itself told to freeze.

@@ -36,7 +36,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	defer cancel()
 	err = until(ctx, func() (bool, error) {
 		for _, h := range list {
-			if err := g.killIn(h); err != nil {
+			if err := g.killIn(ctx, h); err != nil {
 				return false, &Error{Op: op, File: h.Dir(g.path), Err: bare(err), Cause: killCause(err)}
 			}
 		}
@@ -67,8 +67,12 @@ func killCause(err error) string {
 	return ""
 }
 
+// stopTimeout is how long a round of Kill waits for processes to stop. Those that
+// do not are killed all the same, and what they start meanwhile in the next round.
+const stopTimeout = time.Second
+
 // killIn is one round in one hierarchy.
-func (g *Group) killIn(h *Hierarchy) error {
+func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 	groups, err := h.subtree(g.path)
 	if err != nil {
 		return err
@@ -87,6 +91,11 @@ func (g *Group) killIn(h *Hierarchy) error {
 	if freezer {
 		if err := h.writeFreeze(g.path, true); err != nil {
 			return ignoreGone(err)
+		}
+		stop, cancel := context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
+		if err := h.awaitFrozen(stop, g.path, true); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return errors.Join(ignoreGone(err), ignoreGone(h.writeFreeze(g.path, false)))
 		}
 	}
 	err = g.signal(h, groups)
