@@ -197,11 +197,12 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	p.dirSteps(prog)
 	// A new mount namespace takes root and working directory along.
 	n.otherSteps(prog, b, p.root != nil)
-	if p.options.MountProc {
+	if p.options.MountProc || p.options.MountSys {
 		prog.Unshare("unshare(CLONE_NEWNS)", unix.CLONE_NEWNS)
 		prog.Mount("making our mounts private", "none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	}
 	p.insideSteps(prog)
+	p.sysSteps(prog)
 	// What takes rights is done before the fork, if it can be: the helper is not
 	// in the PID namespace and cannot be seen there, its child is.
 	late := p.options.MountProc || n != nil
@@ -225,7 +226,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 // sees its process who did not see ours.
 func (p *Plan) plain() bool {
 	o := &p.options
-	if o.New != nil || o.MountProc || p.Untrusted() || p.root != nil || p.dir != nil || p.entrance() != nil ||
+	if o.New != nil || o.MountProc || o.MountSys || p.Untrusted() || p.root != nil || p.dir != nil || p.entrance() != nil ||
 		p.rights != nil || p.ids.any() {
 		return false
 	}
@@ -395,6 +396,9 @@ func (c *Cmd) explain(err error) error {
 	why := p.ids.explain(step.Step, step.Errno)
 	if step.Step == mountProc && step.Errno == unix.ENOENT {
 		why = "there is no directory /proc below the root directory"
+	}
+	if step.Step == mountSys && step.Errno == unix.EPERM {
+		why = "it takes CAP_SYS_ADMIN in the user namespace that owns the network namespace, and no mounts that cover parts of the /sys here (mount_too_revealing in fs/namespace.c)"
 	}
 	if step.Step == checkDir {
 		why = "it is not below the new root directory, where the command could see it"

@@ -43,6 +43,16 @@ func (p *Plan) String() string {
 	if p.options.MountProc {
 		line("mount a new /proc, in a mount namespace of its own")
 	}
+	if p.options.MountSys {
+		line("mount a new /sys, in a mount namespace of its own")
+	}
+	for _, c := range p.covers {
+		if c.missing {
+			line("skip %s: there is no %s to cover", c.from, c.to)
+		} else {
+			line("cover %s by %s", c.to, c.from)
+		}
+	}
 	switch {
 	case p.rights != nil:
 		line("take the rights of %s: %s", p.rights.of, p.rights)

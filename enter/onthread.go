@@ -20,8 +20,8 @@ func (c *Cmd) startOnThread(try bool) error {
 	switch {
 	case p.rights != nil:
 		return fmt.Errorf("running %s with the target's rights: %w on this architecture: --privileged runs it with ours", c.Name, errors.ErrUnsupported)
-	case p.ids.uid != nil, p.ids.gid != nil, p.kept != 0, p.options.MountProc, p.options.NoFork, p.options.DirInside != "", p.entrance() != nil, c.terminal != nil:
-		return fmt.Errorf("running %s with other ids, a directory inside, a new /proc, a session or in a cgroup: %w on this architecture", c.Name, errors.ErrUnsupported)
+	case p.ids.uid != nil, p.ids.gid != nil, p.kept != 0, p.options.MountProc, p.options.MountSys, p.options.NoFork, p.options.DirInside != "", p.entrance() != nil, c.terminal != nil:
+		return fmt.Errorf("running %s with other ids, a directory inside, a new /proc or /sys, a session or in a cgroup: %w on this architecture", c.Name, errors.ErrUnsupported)
 	}
 	null, err := c.openNull()
 	if err != nil {

@@ -106,6 +106,11 @@ type Options struct {
 	// MountProc mounts a new /proc, for the joined PID namespace, in a mount
 	// namespace of the command's own.
 	MountProc bool
+	// MountSys does what ip netns exec does, in a mount namespace of the command's
+	// own: a new /sys, which shows the devices of the joined network namespace,
+	// and, if ip netns has a name for that, the files of /etc/netns/NAME over
+	// those of /etc. Of what is mounted below /sys only the cgroups stay.
+	MountSys bool
 	// New makes new namespaces, after the others are joined.
 	New *New
 	// HostTools leaves out the mount namespace, so that the command is ours with
@@ -128,6 +133,7 @@ type Plan struct {
 	ids     ids
 	rights  *rights            // nil: ours
 	kept    uint64             // capabilities, of KeepCaps
+	covers  []cover            // of MountSys
 	inside  *cgroupfs.Entrance // the target's cgroups, to start in; nil: ours
 	env     []string           // to be added to the command's
 }
@@ -232,6 +238,9 @@ func (p *Plan) build(requests []Request) error {
 		return err
 	}
 	p.chooseCaps()
+	if err := p.findCovers(); err != nil {
+		return err
+	}
 	if p.options.Cgroup {
 		if of == nil {
 			return errors.New("joining cgroups: no process is named whose they are")

@@ -70,6 +70,9 @@ leaves it our rights and our terminal. To have its filters read, the target stop
 for a moment; --no-seccomp goes without. Without the mount namespace CMD is this
 host's program and keeps our rights.
 
+What shows a network namespace in /sys, and what ip netns exec has in
+/etc/netns/NAME, such as its resolv.conf, CMD sees with --mount-sys.
+
 In a user namespace CMD is root or, where that has no root, the target's user;
 -S, -G and --preserve-credentials change that. With --tools=host, CMD is this
 host's even in all of the target's namespaces; $NSX_ROOT is the target's root.
@@ -111,6 +114,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.BoolVar(&o.options.Privileged, "privileged", false, "keep our rights in the target's mount namespace")
 	flags.BoolVar(&o.options.NoSeccomp, "no-seccomp", false, "do not stop the target to read its seccomp filters")
 	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
+	flags.BoolVar(&o.options.MountSys, "mount-sys", false, "mount a new /sys, and /etc/netns/NAME's files over /etc")
 	flags.StringVar(&o.tools, "tools", "target", "`WHOSE` program CMD is: target or host")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
 	for _, t := range inspect.Types {

@@ -22,6 +22,7 @@ import (
 type foreachOptions struct {
 	prefix    bool
 	noHeaders bool
+	mountSys  bool
 	parallel  int
 	format    string
 	targets   []string
@@ -68,6 +69,7 @@ Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
 	flags.SortFlags = false
 	flags.BoolVar(&o.prefix, "prefix", false, "begin each line with the namespace or target")
 	flags.BoolVar(&o.noHeaders, "no-headers", false, "leave the headers out")
+	flags.BoolVar(&o.mountSys, "mount-sys", false, "show CMD its network's /sys and /etc, as enter does")
 	flags.IntVarP(&o.parallel, "parallel", "P", 1, "run `N` at a time")
 	flags.StringVarP(&o.format, "output", "o", "text", "`FORMAT`: text, or json with status and output of each")
 	complete(cmd, "output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -280,7 +282,7 @@ func (o *foreachOptions) runOne(s streams, j *job) {
 }
 
 func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) error {
-	plan, err := enter.NewPlan(requests, enter.Options{})
+	plan, err := enter.NewPlan(requests, enter.Options{MountSys: o.mountSys})
 	if err != nil {
 		return err
 	}

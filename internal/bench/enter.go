@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +27,12 @@ const netCount = 200
 func enterBench(w io.Writer, o options) ([]string, error) {
 	fmt.Fprintf(w, "\n## Entering\n\n")
 	fmt.Fprintf(w, "All eight namespaces of one process, /bin/true in them; whole processes, in turns; median of %d.\n", 4*o.runs)
-	fmt.Fprint(w, "`nsx version` does nothing: it is what starting nsx costs.\n\n")
+	fmt.Fprint(w, "`nsx version` does nothing: it is what starting nsx costs, beside a Go program with an empty main.\n\n")
+	empty, err := buildEmpty()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(filepath.Dir(empty))
 	p, err := testkit.TryStart(testkit.Config{New: testkit.AllNS})
 	if err != nil {
 		return nil, err
@@ -35,14 +43,35 @@ func enterBench(w io.Writer, o options) ([]string, error) {
 		{o.nsx, "enter", "-a", "-t", pid, "/bin/true"},
 		{"nsenter", "-a", "-t", pid, "/bin/true"},
 		{o.nsx, "version"},
+		{empty},
 		{"/bin/true"},
 	}
 	all, err := measure(commands, 4*o.runs)
 	if err != nil {
 		return nil, err
 	}
-	table(w, "times nsenter", []string{"nsx enter -a", "nsenter -a", "nsx version", "/bin/true"}, all)
+	table(w, "times nsenter", []string{"nsx enter -a", "nsenter -a", "nsx version", "empty Go program", "/bin/true"}, all)
 	return bar("nsx enter -a takes %.1f times as long as nsenter -a, not %.1f", all, maxEnter), nil
+}
+
+// buildEmpty makes a program that is nothing but Go's runtime, built as nsx is.
+func buildEmpty() (path string, err error) {
+	dir, err := os.MkdirTemp("", "nsx-bench-")
+	if err != nil {
+		return "", err
+	}
+	source, path := filepath.Join(dir, "main.go"), filepath.Join(dir, "empty")
+	err = os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600)
+	if err == nil {
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+	}
+	return path, err
 }
 
 // foreachBench times a command in each of many network namespaces.

@@ -16,7 +16,7 @@ var packages = []string{"cgroupfs", "inspect", "enter", "internal/launcher", "cm
 // patterns choose the tests of a package where all would take too long: of the
 // command those whose answers depend on the kernel.
 var patterns = map[string]string{
-	"cmd/nsx": "TestScripts/(cgroup-|run-|enter-(cgroup|caps|parent|rootless|types)|ls-types|ps)",
+	"cmd/nsx": "TestScripts/(cgroup-|run-|enter-(cgroup|caps|parent|rootless|sys|types)|ls-types|ps)",
 }
 
 // leftOut are the tests that compare nsx with itself or with others, repeat what

@@ -1,0 +1,95 @@
+package enter
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/launcher"
+)
+
+// netnsDir is where ip netns keeps network namespaces, and netnsEtc where the
+// files of each are that are to stand for those of /etc (ip-netns(8)).
+const (
+	netnsDir = "/run/netns"
+	netnsEtc = "/etc/netns"
+)
+
+// cover is a file of /etc/netns/NAME and the one that it stands for.
+type cover struct {
+	from, to string
+	missing  bool // there is nothing to cover
+}
+
+// findCovers lists the files for the network namespace that is joined. They are
+// the host's: in another root or mount namespace they are not there.
+func (p *Plan) findCovers() error {
+	if !p.options.MountSys || p.root != nil || p.Has(inspect.Mnt) {
+		return nil
+	}
+	for _, j := range p.Joins {
+		if j.ID.Type != inspect.Net {
+			continue
+		}
+		name, err := netnsName(j.file)
+		if name == "" || err != nil {
+			return err
+		}
+		files, err := os.ReadDir(filepath.Join(netnsEtc, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		for _, f := range files {
+			c := cover{from: filepath.Join(netnsEtc, name, f.Name()), to: filepath.Join("/etc", f.Name())}
+			_, err := os.Stat(c.to)
+			c.missing = err != nil
+			p.covers = append(p.covers, c)
+		}
+	}
+	return nil
+}
+
+// netnsName is the name that ip netns has for a namespace, "" if it has none.
+func netnsName(ns *os.File) (string, error) {
+	want, err := ns.Stat()
+	if err != nil {
+		return "", err
+	}
+	files, err := os.ReadDir(netnsDir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	for _, f := range files {
+		if have, err := os.Stat(filepath.Join(netnsDir, f.Name())); err == nil && os.SameFile(have, want) {
+			return f.Name(), nil
+		}
+	}
+	return "", nil
+}
+
+// mountSys is the name of the step that mounts Options.MountSys's.
+const mountSys = "mounting /sys"
+
+// sysSteps mounts a /sys, which shows the network namespace of whom mounts it, and
+// carries over the cgroups, which would be out of sight below the old one. It
+// covers the files of /etc.
+func (p *Plan) sysSteps(prog *launcher.Program) {
+	if !p.options.MountSys {
+		return
+	}
+	here, cgroups := launcher.Int(int64(unix.AT_FDCWD)), prog.Slot(0)
+	dir := prog.String("/sys/fs/cgroup")
+	prog.Call("open_tree /sys/fs/cgroup", unix.SYS_OPEN_TREE, here, dir,
+		launcher.Int(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).Ignore().Into(cgroups)
+	prog.Mount(mountSys, "sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	prog.Call("move_mount /sys/fs/cgroup", unix.SYS_MOVE_MOUNT, cgroups.Value(), prog.String(""), here, dir,
+		launcher.Int(unix.MOVE_MOUNT_F_EMPTY_PATH)).Ignore()
+	for _, c := range p.covers {
+		if !c.missing {
+			prog.Mount("covering "+c.to, c.from, c.to, "", unix.MS_BIND, "")
+		}
+	}
+}
