@@ -91,7 +91,7 @@ lab: ## Run the tests on many kernels, in virtual machines (needs QEMU)
 LAB_CI_CELLS ?= 7.2/v2,6.1/hybrid,6.1/v1
 
 .PHONY: lab-ci
-lab-ci: ## Run three of those machines, in about six minutes
+lab-ci: ## Run three of those machines, in about eight minutes
 	$(LAB) -cells $(LAB_CI_CELLS)
 
 # Debian's systemd of the kernel's own suite: all layouts that it still has.
