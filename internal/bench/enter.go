@@ -77,7 +77,7 @@ func buildEmpty() (path string, err error) {
 // foreachBench times a command in each of many network namespaces.
 func foreachBench(w io.Writer, o options) ([]string, error) {
 	fmt.Fprintf(w, "\n## In each of %d network namespaces\n\n", netCount)
-	fmt.Fprintf(w, "/bin/true in each, one after the other, beside a shell loop over nsenter; median of %d.\n\n", o.runs)
+	fmt.Fprintf(w, "/bin/true in each, one after the other, beside a shell loop over nsenter; median of %d.\n\n", 4*o.runs)
 	crowd, err := testkit.StartCrowd(testkit.CrowdConfig{N: netCount, Every: 1, New: []string{"net"}})
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func foreachBench(w io.Writer, o options) ([]string, error) {
 	all, err := measure([][]string{
 		{o.nsx, "foreach", "net", "--no-headers", "--", "/bin/true"},
 		{"sh", "-c", loop},
-	}, o.runs)
+	}, 4*o.runs)
 	if err != nil {
 		return nil, err
 	}
