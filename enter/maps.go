@@ -99,11 +99,7 @@ func unmappedOwner() string {
 		name, file string
 		id         int
 	}{{"user", "uid_map", os.Geteuid()}, {"group", "gid_map", os.Getegid()}} {
-		text, err := os.ReadFile("/proc/self/" + who.file)
-		if err != nil {
-			continue
-		}
-		if m, err := inspect.ParseIDMap(string(text)); err == nil && !m.Has(uint32(who.id)) {
+		if m, err := inspect.OwnIDMap(who.file); err == nil && !m.Has(uint32(who.id)) {
 			return who.name
 		}
 	}

@@ -11,12 +11,9 @@ import (
 	"nsx/internal/launcher"
 )
 
-// netnsDir is where ip netns keeps network namespaces, and netnsEtc where the
-// files of each are that are to stand for those of /etc (ip-netns(8)).
-const (
-	netnsDir = "/run/netns"
-	netnsEtc = "/etc/netns"
-)
+// netnsEtc is where the files of each network namespace are that are to stand for
+// those of /etc (ip-netns(8)).
+const netnsEtc = "/etc/netns"
 
 // cover is a file of /etc/netns/NAME and the one that it stands for.
 type cover struct {
@@ -30,44 +27,25 @@ func (p *Plan) findCovers() error {
 	if !p.options.MountSys || p.root != nil || p.Has(inspect.Mnt) {
 		return nil
 	}
-	for _, j := range p.Joins {
-		if j.ID.Type != inspect.Net {
-			continue
-		}
-		name, err := netnsName(j.file)
-		if name == "" || err != nil {
-			return err
-		}
-		files, err := os.ReadDir(filepath.Join(netnsEtc, name))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		for _, f := range files {
-			c := cover{from: filepath.Join(netnsEtc, name, f.Name()), to: filepath.Join("/etc", f.Name())}
-			_, err := os.Stat(c.to)
-			c.missing = err != nil
-			p.covers = append(p.covers, c)
-		}
+	i := p.index(inspect.Net)
+	if i < 0 {
+		return nil
 	}
-	return nil
-}
-
-// netnsName is the name that ip netns has for a namespace, "" if it has none.
-func netnsName(ns *os.File) (string, error) {
-	want, err := ns.Stat()
-	if err != nil {
-		return "", err
+	name, err := inspect.NameOfNetns(p.Joins[i].file)
+	if name == "" || err != nil {
+		return err
 	}
-	files, err := os.ReadDir(netnsDir)
+	files, err := os.ReadDir(filepath.Join(netnsEtc, name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
+		return err
 	}
 	for _, f := range files {
-		if have, err := os.Stat(filepath.Join(netnsDir, f.Name())); err == nil && os.SameFile(have, want) {
-			return f.Name(), nil
-		}
+		c := cover{from: filepath.Join(netnsEtc, name, f.Name()), to: filepath.Join("/etc", f.Name())}
+		_, err := os.Stat(c.to)
+		c.missing = err != nil
+		p.covers = append(p.covers, c)
 	}
-	return "", nil
+	return nil
 }
 
 // mountSys is the name of the step that mounts Options.MountSys's.

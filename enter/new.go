@@ -33,7 +33,7 @@ type New struct {
 	Propagation string
 	// MountProc is where a new /proc is mounted; "" nowhere.
 	MountProc string
-	// MountBinfmt is where binfmt_misc is mounted; "" nowhere. A user namespace in
+	// MountBinfmt is where binfmt_misc is mounted, as at BinfmtDir; "" nowhere. A user namespace in
 	// which it is has interpreters of its own since Linux 6.7, any other has its
 	// parent's (fs/binfmt_misc.c). Interpreters are registered there, each written
 	// as in Documentation/admin-guide/binfmt-misc.rst.
@@ -164,15 +164,15 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	}
 	if newRoot && len(n.Interpreters) > 0 {
 		// An interpreter with the flag F is opened now, as a file of ours.
-		n.binfmtSteps(prog, binfmtDir, n.Interpreters)
+		n.binfmtSteps(prog, BinfmtDir, n.Interpreters)
 	}
 	if b.any(false) {
 		prog.Parent("keeping the namespaces", func(pid int) error { return b.bind(pid, false) })
 	}
 }
 
-// binfmtDir is where binfmt_misc is looked for.
-const binfmtDir = "/proc/sys/fs/binfmt_misc"
+// BinfmtDir is where binfmt_misc is looked for.
+const BinfmtDir = "/proc/sys/fs/binfmt_misc"
 
 func (n *New) binfmtSteps(prog *launcher.Program, dir string, interpreters []string) {
 	prog.Mount(mountBinfmt, "binfmt_misc", dir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")

@@ -284,13 +284,13 @@ func (p *Plan) withoutMounts(requests []Request) []Request {
 
 // add opens one namespace.
 func (p *Plan) add(r Request) error {
-	own, err := os.Stat("/proc/thread-self/ns/" + r.Type.String())
+	own, err := ownNamespace(r.Type)
 	if errors.Is(err, unix.ENOENT) {
 		p.Skipped = append(p.Skipped, Skip{inspect.ID{Type: r.Type}, r.Target.Name(), "this kernel has no such namespaces"})
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("looking at our own %s namespace: %w", r.Type, err)
+		return err
 	}
 	file, id, err := r.Target.OpenNamespace(r.Type)
 	if err != nil {
@@ -309,6 +309,15 @@ func (p *Plan) add(r Request) error {
 	}
 	p.Joins = append(p.Joins, j)
 	return nil
+}
+
+// ownNamespace looks at the namespace that we are in. ENOENT: the kernel has none.
+func ownNamespace(t inspect.Type) (os.FileInfo, error) {
+	own, err := os.Stat("/proc/thread-self/ns/" + t.String())
+	if err != nil {
+		return nil, fmt.Errorf("looking at our own %s namespace: %w", t, err)
+	}
+	return own, nil
 }
 
 // skipOwn closes and skips a namespace that is our own.
@@ -332,12 +341,12 @@ func (p *Plan) addParent() error {
 	if len(p.Joins) == 0 {
 		return errors.New("joining the user namespace above the others: there are no others")
 	}
-	i := slices.IndexFunc(p.Joins, func(j Join) bool { return j.ID.Type == inspect.User })
+	i := p.index(inspect.User)
 	of := p.Joins[max(i, 0)]
 	what := "the user namespace above " + of.ID.String()
-	own, err := os.Stat("/proc/thread-self/ns/user")
+	own, err := ownNamespace(inspect.User)
 	if err != nil {
-		return fmt.Errorf("looking at our own user namespace: %w", err)
+		return err
 	}
 	fd, err := linux.NSUserns(int(of.file.Fd()))
 	if err != nil {
@@ -429,8 +438,11 @@ func dup(fd int, name string) (*os.File, error) {
 }
 
 // Has says whether a namespace of type t will be joined.
-func (p *Plan) Has(t inspect.Type) bool {
-	return slices.ContainsFunc(p.Joins, func(j Join) bool { return j.ID.Type == t })
+func (p *Plan) Has(t inspect.Type) bool { return p.index(t) >= 0 }
+
+// index is where in Joins the namespace of a type is, -1 if it is not joined.
+func (p *Plan) index(t inspect.Type) int {
+	return slices.IndexFunc(p.Joins, func(j Join) bool { return j.ID.Type == t })
 }
 
 // Untrusted says that the command is the target's own code with the target's

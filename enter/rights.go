@@ -35,7 +35,7 @@ type label struct {
 // the process whose mount namespace it is, whoever else is named: that process
 // had the files written that are run. mnt is nil if a namespace is named.
 func (p *Plan) chooseRights(mnt *inspect.Target) error {
-	i := slices.IndexFunc(p.Joins, func(j Join) bool { return j.ID.Type == inspect.Mnt })
+	i := p.index(inspect.Mnt)
 	if i < 0 || p.options.Privileged {
 		return nil
 	}

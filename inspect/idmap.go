@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -79,6 +80,48 @@ func (m IDMap) String() string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Around is a range without the one id that single maps already, inside and outside:
+// the ids that are left are mapped in their order, as unshare(1) does it.
+func (r IDRange) Around(single IDRange) (m IDMap) {
+	inside, outside := without(r.Inside, r.Count, single.Inside), without(r.Outside, r.Count, single.Outside)
+	for len(inside) > 0 && len(outside) > 0 {
+		n := min(inside[0].count, outside[0].count)
+		if n > 0 {
+			m = append(m, IDRange{Inside: inside[0].first, Outside: outside[0].first, Count: n})
+		}
+		inside, outside = behind(inside, n), behind(outside, n)
+	}
+	return m
+}
+
+type idSpan struct{ first, count uint32 }
+
+// without is the ids from first on but for one.
+func without(first, count, id uint32) []idSpan {
+	if id < first || id-first >= count {
+		return []idSpan{{first, count}}
+	}
+	return []idSpan{{first, id - first}, {id + 1, first + count - id - 1}}
+}
+
+// behind is the spans without the first n ids, which are of one span.
+func behind(spans []idSpan, n uint32) []idSpan {
+	if n == spans[0].count {
+		return spans[1:]
+	}
+	spans[0].first, spans[0].count = spans[0].first+n, spans[0].count-n
+	return spans
+}
+
+// OwnIDMap reads "uid_map" or "gid_map" of our own user namespace.
+func OwnIDMap(name string) (IDMap, error) {
+	text, err := os.ReadFile("/proc/self/" + name)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIDMap(string(text))
 }
 
 // IDMap reads the target's "uid_map" or "gid_map".

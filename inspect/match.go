@@ -215,17 +215,6 @@ func openRefFile(r Ref, root string) (int, ID, error) {
 	return openNamespaceFile(path)
 }
 
-// netnsPath is the file that ip-netns(8) made for a name, or "".
-func netnsPath(root, name string) string {
-	for _, dir := range []string{"run/netns", "var/run/netns"} {
-		path := filepath.Join(root, dir, name)
-		if _, err := os.Lstat(path); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
 // openNamespaceFile opens a file that must be a namespace's. It is looked at
 // before it is opened for reading, which might block (a FIFO) or act (a
 // device).

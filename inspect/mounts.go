@@ -31,21 +31,6 @@ const ownMounts = "/proc/thread-self/mountinfo"
 // as in /proc/PID/ns: "net:[4026532201]" (nsfs_show_path in fs/nsfs.c).
 func isBind(m *mountinfo.Info) bool { return m.FSType == "nsfs" }
 
-// netnsName is the name by which ip-netns(8) knows a bind mount; root is the
-// scanned root.
-func netnsName(root, mountpoint string) (string, bool) {
-	rel, err := filepath.Rel(root, mountpoint)
-	if err != nil {
-		return "", false
-	}
-	for _, dir := range []string{"run/netns/", "var/run/netns/"} {
-		if name, ok := strings.CutPrefix(rel, dir); ok && !strings.Contains(name, "/") {
-			return name, true
-		}
-	}
-	return "", false
-}
-
 // hidden finds the option by which /proc hides processes from this reader
 // (proc(5)): hidepid=2 (invisible) and 4 (ptraceable) do, unless the reader
 // may trace them or, with 2, is in the group gid=; 1 (noaccess) lists them all.

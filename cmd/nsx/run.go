@@ -143,7 +143,7 @@ func (o *runOptions) settle() error {
 		o.new[inspect.User] = onlyNew
 	}
 	if o.making.MountBinfmt == usual || o.making.MountBinfmt == "" && len(o.making.Interpreters) > 0 {
-		o.making.MountBinfmt = "/proc/sys/fs/binfmt_misc"
+		o.making.MountBinfmt = enter.BinfmtDir
 	}
 	if (o.mountProc != "" || o.making.MountBinfmt != "") && o.new[inspect.Mnt] == "" {
 		o.new[inspect.Mnt] = onlyNew

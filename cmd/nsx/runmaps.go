@@ -69,35 +69,13 @@ func (o *mapOptions) settle(making *enter.New) (implied bool, err error) {
 	if o.subIDs {
 		o.users, o.groups = append(o.users, "subids"), append(o.groups, "subids")
 	}
-	users := idWords{"--map-users", "/etc/subuid", "/proc/self/uid_map"}
-	groups := idWords{"--map-groups", "/etc/subgid", "/proc/self/gid_map"}
-	if making.UIDs, err = o.single("--map-user", o.user, userID, os.Geteuid()); err == nil {
-		making.UIDs, err = users.add(making.UIDs, o.users)
-	}
-	if err != nil {
+	users := idKind{"--map-user", "--map-users", os.Geteuid(), userID, "/etc/subuid", "uid_map"}
+	if making.UIDs, err = users.idMap(o, o.user, o.users); err != nil {
 		return false, err
 	}
-	if making.GIDs, err = o.single("--map-group", o.group, groupID, os.Getegid()); err == nil {
-		making.GIDs, err = groups.add(making.GIDs, o.groups)
-	}
+	groups := idKind{"--map-group", "--map-groups", os.Getegid(), groupID, "/etc/subgid", "gid_map"}
+	making.GIDs, err = groups.idMap(o, o.group, o.groups)
 	return len(making.UIDs)+len(making.GIDs) > 0 || making.Owner != nil || making.Setgroups != "", err
-}
-
-// single maps our own id; to none without a flag that says so.
-func (o *mapOptions) single(flag, word string, byName func(string) (string, error), own int) (inspect.IDMap, error) {
-	r := inspect.IDRange{Outside: uint32(own), Count: 1}
-	switch {
-	case word != "":
-		var err error
-		if r.Inside, err = parseName(flag, word, byName); err != nil {
-			return nil, err
-		}
-	case o.current:
-		r.Inside = r.Outside
-	case !o.root:
-		return nil, nil
-	}
-	return inspect.IDMap{r}, nil
 }
 
 // parseName reads a user or group, by number or name.
@@ -132,24 +110,40 @@ func groupID(name string) (string, error) {
 	return g.Gid, nil
 }
 
-// idWords is what the words of --map-users or --map-groups are about.
-type idWords struct {
-	flag    string
-	granted string // subuid(5), subgid(5)
-	own     string // the map of our own user namespace
+// idKind is what differs between users and groups.
+type idKind struct {
+	one, many string // the flags
+	own       int    // our id
+	byName    func(string) (string, error)
+	granted   string // subuid(5), subgid(5)
+	file      string // of /proc/PID
 }
 
-// add adds the words' ranges to a map of one id or none, around that.
-func (w idWords) add(m inspect.IDMap, words []string) (inspect.IDMap, error) {
-	single := m
+// idMap maps our own id as one word says, or -r or -c, and the ranges that the
+// words mean around that.
+func (k idKind) idMap(o *mapOptions, one string, words []string) (m inspect.IDMap, err error) {
+	single := inspect.IDRange{Outside: uint32(k.own), Count: 1}
+	switch {
+	case one != "":
+		if single.Inside, err = parseName(k.one, one, k.byName); err != nil {
+			return nil, err
+		}
+	case o.current:
+		single.Inside = single.Outside
+	case !o.root:
+		single.Count = 0
+	}
+	if single.Count > 0 {
+		m = inspect.IDMap{single}
+	}
 	for _, word := range words {
-		ranges, err := w.parse(word)
+		ranges, err := k.parse(word)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.flag, err)
+			return nil, fmt.Errorf("%s: %w", k.many, err)
 		}
 		for _, r := range ranges {
-			if len(single) > 0 {
-				m = append(m, around(r, single[0])...)
+			if single.Count > 0 {
+				m = append(m, r.Around(single)...)
 			} else {
 				m = append(m, r)
 			}
@@ -160,24 +154,20 @@ func (w idWords) add(m inspect.IDMap, words []string) (inspect.IDMap, error) {
 
 // parse reads INSIDE:OUTSIDE:COUNT, or auto and subids: the ids granted to the
 // user, from 0 up or as they are; or all: those of our own user namespace.
-func (w idWords) parse(word string) (inspect.IDMap, error) {
+func (k idKind) parse(word string) (inspect.IDMap, error) {
 	switch word {
 	case "auto", "subids":
 		name := strconv.Itoa(os.Geteuid())
 		if u, err := user.Current(); err == nil {
 			name = u.Username
 		}
-		r, err := enter.SubIDs(w.granted, name, os.Geteuid())
+		r, err := enter.SubIDs(k.granted, name, os.Geteuid())
 		if word == "subids" {
 			r.Inside = r.Outside
 		}
 		return inspect.IDMap{r}, err
 	case "all":
-		text, err := os.ReadFile(w.own)
-		if err != nil {
-			return nil, err
-		}
-		m, err := inspect.ParseIDMap(string(text))
+		m, err := inspect.OwnIDMap(k.file)
 		for i := range m {
 			m[i].Outside = m[i].Inside
 		}
@@ -196,35 +186,4 @@ func (w idWords) parse(word string) (inspect.IDMap, error) {
 		return nil, fmt.Errorf("%q maps no id: the count is 0", word)
 	}
 	return inspect.IDMap{{Inside: n[0], Outside: n[1], Count: n[2]}}, nil
-}
-
-// around is a range without the id that is mapped already, inside and outside, as
-// unshare(1) has it: the ids that are left are mapped in their order.
-func around(r, single inspect.IDRange) (m inspect.IDMap) {
-	inside, outside := without(r.Inside, r.Count, single.Inside), without(r.Outside, r.Count, single.Outside)
-	for len(inside) > 0 && len(outside) > 0 {
-		in, out := &inside[0], &outside[0]
-		n := min(in.count, out.count)
-		if n > 0 {
-			m = append(m, inspect.IDRange{Inside: in.first, Outside: out.first, Count: n})
-		}
-		for _, rest := range []*[]idSpan{&inside, &outside} {
-			span := &(*rest)[0]
-			span.first, span.count = span.first+n, span.count-n
-			if span.count == 0 {
-				*rest = (*rest)[1:]
-			}
-		}
-	}
-	return m
-}
-
-type idSpan struct{ first, count uint32 }
-
-// without is the ids from first on but for one.
-func without(first, count, id uint32) []idSpan {
-	if id < first || id-first >= count {
-		return []idSpan{{first, count}}
-	}
-	return []idSpan{{first, id - first}, {id + 1, first + count - id - 1}}
 }

@@ -59,7 +59,7 @@ func (p *Program) Capabilities(effective, permitted, inheritable uint64) Step {
 // BoundingSet takes all capabilities but the given ones from the bounding set:
 // PR_CAPBSET_DROP. It takes CAP_SETPCAP, and none can be added.
 func (p *Program) BoundingSet(keep uint64) {
-	for n := range lastCapability() + 1 {
+	for n := range capabilities() {
 		if keep>>n&1 == 0 {
 			p.Prctl(fmt.Sprintf("prctl(PR_CAPBSET_DROP, %d)", n), unix.PR_CAPBSET_DROP, Int(n))
 		}
@@ -70,7 +70,7 @@ func (p *Program) BoundingSet(keep uint64) {
 // permitted and inheritable: PR_CAP_AMBIENT.
 func (p *Program) AmbientSet(set uint64) {
 	p.Prctl("prctl(PR_CAP_AMBIENT_CLEAR_ALL)", unix.PR_CAP_AMBIENT, Int(unix.PR_CAP_AMBIENT_CLEAR_ALL), Int(0), Int(0), Int(0))
-	for n := range lastCapability() + 1 {
+	for n := range 64 {
 		if set>>n&1 == 1 {
 			p.Prctl(fmt.Sprintf("prctl(PR_CAP_AMBIENT_RAISE, %d)", n),
 				unix.PR_CAP_AMBIENT, Int(unix.PR_CAP_AMBIENT_RAISE), Int(n), Int(0), Int(0))
@@ -79,15 +79,16 @@ func (p *Program) AmbientSet(set uint64) {
 }
 
 // AllCapabilities is a set of all capabilities that this kernel has.
-func AllCapabilities() uint64 { return ^uint64(0) >> (63 - lastCapability()) }
+func AllCapabilities() uint64 { return 1<<capabilities() - 1 }
 
-func lastCapability() int {
-	for n := range 63 {
-		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(n+1), 0, 0, 0); err != nil {
+// capabilities is how many capabilities this kernel has.
+func capabilities() int {
+	for n := range 64 {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(n), 0, 0, 0); err != nil {
 			return n
 		}
 	}
-	return 63
+	return 64
 }
 
 // ClearInheritable empties the inheritable set and leaves the others as they

@@ -1,0 +1,59 @@
+package inspect
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// netnsDirs is where ip-netns(8) keeps network namespaces, below the root.
+var netnsDirs = []string{"run/netns", "var/run/netns"}
+
+// netnsPath is the file that ip-netns(8) made for a name, or "".
+func netnsPath(root, name string) string {
+	for _, dir := range netnsDirs {
+		path := filepath.Join(root, dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// netnsName is the name by which ip-netns(8) knows a bind mount; root is the
+// scanned root.
+func netnsName(root, mountpoint string) (string, bool) {
+	rel, err := filepath.Rel(root, mountpoint)
+	if err != nil {
+		return "", false
+	}
+	for _, dir := range netnsDirs {
+		if name, ok := strings.CutPrefix(rel, dir+"/"); ok && !strings.Contains(name, "/") {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// NameOfNetns is the name by which ip-netns(8) knows an open namespace, "" if it has
+// none.
+func NameOfNetns(ns *os.File) (string, error) {
+	want, err := ns.Stat()
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range netnsDirs {
+		files, err := os.ReadDir("/" + dir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+		for _, f := range files {
+			have, err := os.Stat(filepath.Join("/", dir, f.Name()))
+			if err == nil && os.SameFile(have, want) {
+				return f.Name(), nil
+			}
+		}
+	}
+	return "", nil
+}
