@@ -94,14 +94,15 @@ type visit struct {
 }
 
 func visitCondition(t *testing.T, c soakCondition, total *tally, d time.Duration) {
+	// Cleaning up can hang, too: this is stopped last.
+	hang := time.AfterFunc(d+time.Minute, func() { panic("soak: " + c.name + ": it hangs") })
+	t.Cleanup(func() { hang.Stop() })
 	testkit.CheckLeaks(t)
 	if total.Refused == nil {
 		total.Refused = map[string]int{}
 	}
 	v := &visit{t, total}
 	v.checkTraces()
-	hang := time.AfterFunc(d+time.Minute, func() { panic("soak: " + c.name + ": it hangs") })
-	defer hang.Stop()
 	end := time.Now().Add(d)
 	round := c.begin(v)
 	v.Visits++

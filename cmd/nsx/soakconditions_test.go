@@ -337,6 +337,7 @@ func littleMemory(v *visit) func() {
 		args := works[v.Rounds%len(works)]
 		v.count(args)
 		s := v.program(limited(args))
+		v.reapInside(p)
 		switch {
 		case s.status == -1, s.status == 128+int(unix.SIGKILL):
 			v.refused("killed")

@@ -12,24 +12,25 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
+	"nsx/internal/testkit"
 )
 
 // soakGroup is the group below which all groups of this process's soak are.
 func soakGroup() string { return fmt.Sprintf("/nsx-test-soak-%d", os.Getpid()) }
 
-// checkTraces fails the test if at its end there are groups, mounts or orphans
-// that were not there before. Descriptors and children are testkit's to check.
+// checkTraces fails the test if at its end there are groups or mounts that were
+// not there before, or children that live on. Descriptors are testkit's to check.
 func (v *visit) checkTraces() {
 	before := traces(v.T)
 	v.Cleanup(func() {
-		v.reapOrphans()
 		for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			v.reapOrphans()
 			left := slices.DeleteFunc(traces(v.T), func(trace string) bool { return slices.Contains(before, trace) })
-			if len(left) == 0 {
+			if len(left) == 0 && len(testkit.Children()) == 0 {
 				return
 			}
 			if time.Now().After(deadline) {
-				v.Errorf("left behind: %q", left)
+				v.Errorf("left behind: %q, processes %v", left, testkit.Children())
 				return
 			}
 		}
@@ -73,6 +74,37 @@ func (v *visit) reapOrphans() {
 			return
 		}
 		v.Orphans++
+	}
+}
+
+// reapInside reaps what an nsx that was killed has left in the target's PID
+// namespace: the child that became, or was to become, the command. That is
+// ours, since we adopt orphans, and it has to be dead, as nsx is: PDEATHSIG.
+//
+// A PID namespace ends only when all in it are reaped (zap_pid_ns_processes in
+// kernel/pid_namespace.c): its init, the target, would wait for us, and we for
+// the target. Elsewhere process 1 or a user's service manager reaps them.
+func (v *visit) reapInside(p *testkit.Proc) {
+	pidns := p.NS("pid")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		living := 0
+		for _, pid := range testkit.Children() {
+			inode, err := testkit.ReadNS(fmt.Sprintf("/proc/%d/ns/pid", pid))
+			if pid == p.PID || err != nil || inode != pidns {
+				continue
+			}
+			if dead, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err == nil && dead == pid {
+				v.Orphans++
+			} else {
+				living = pid
+			}
+		}
+		if living == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			v.Fatalf("nsx is gone, and process %d in the target lives on", living)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ type snapshot struct {
 }
 
 func takeSnapshot() snapshot {
-	return snapshot{openFiles(), goroutines(), children()}
+	return snapshot{openFiles(), goroutines(), Children()}
 }
 
 // leaks describes what is there now and was not there before. What is about
@@ -135,9 +135,9 @@ func goroutines() map[string]string {
 	return all
 }
 
-// children is the PIDs of our child processes, dead ones that nobody has
+// Children is the PIDs of our child processes, dead ones that nobody has
 // waited for included.
-func children() []int {
+func Children() []int {
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
 	if errors.Is(err, unix.ECHILD) {
