@@ -18,7 +18,8 @@ func completeTargets(cmd *cobra.Command, _ []string, word string) ([]cobra.Compl
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	root := "/"
-	if f := cmd.Flags().Lookup("root"); f != nil && cmd.Name() != "enter" {
+	// Other commands have a --root that is no place to look at.
+	if f := cmd.Flags().Lookup("root"); f != nil && f.DefValue == "/" {
 		root = f.Value.String()
 	}
 	var list []cobra.Completion

@@ -58,7 +58,7 @@ among those of the one target.
 
 If -t or a flag such as --net names the target, the first word that is no flag
 is CMD; otherwise that word is TARGET, and CMD is the next one that is no flag.
-"--" always ends the flags.
+"--" always ends the flags. After -t or TARGET, --net is -n if no target follows.
 
 Everything is opened before the first namespace is joined. If one cannot be
 joined, CMD does not start. CMD ends when nsx does.
@@ -93,6 +93,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.SetInterspersed(false)
+	flags.SetNormalizeFunc(mountIsMnt)
 	flags.StringVarP(&o.target, "target", "t", "", "the process whose namespaces the letters mean")
 	flags.BoolVarP(&o.all, "all", "a", false, "all its namespaces, like TARGET alone")
 	for _, t := range inspect.Types {
@@ -141,19 +142,19 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 
 // parse reads the flags, TARGET and CMD.
 func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
-	if err := parseOnce(flags, args); err != nil {
+	if err := parseOnce(flags, args, false); err != nil {
 		return err
 	}
 	rest := flags.Args()
 	named := o.target != ""
 	for _, t := range inspect.Types {
-		named = named || flags.Changed(t.String())
+		named = named || flags.Changed(t.String()) || o.switches[t] != "" && o.switches[t] != ofTarget
 	}
 	dashed := flags.ArgsLenAtDash() >= 0
 	if !named && !dashed && len(rest) > 0 {
 		word := rest[0]
 		o.target = word
-		if err := parseOnce(flags, rest[1:]); err != nil {
+		if err := parseOnce(flags, rest[1:], true); err != nil {
 			return err
 		}
 		rest = flags.Args()
@@ -170,7 +171,11 @@ func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
 	return nil
 }
 
-func parseOnce(flags *pflag.FlagSet, args []string) error {
+func parseOnce(flags *pflag.FlagSet, args []string, hasTarget bool) error {
+	args, err := nsenterWords(flags, args, hasTarget)
+	if err != nil {
+		return err
+	}
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -272,7 +277,7 @@ func runEnter(ctx context.Context, s streams, o *enterOptions) error {
 	if err := o.settle(); err != nil {
 		return usage(err)
 	}
-	plan, env, err := o.plan(ctx, wants, whole)
+	plan, env, err := o.plan(ctx, s, wants, whole)
 	if err != nil {
 		return own(err)
 	}
@@ -308,7 +313,7 @@ func warnUnfiltered(s streams, plan *enter.Plan) {
 
 // plan resolves the targets and opens their namespaces. The environment is nil
 // unless the target's is wanted.
-func (o *enterOptions) plan(ctx context.Context, wants []want, whole bool) (plan *enter.Plan, env []string, err error) {
+func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole bool) (plan *enter.Plan, env []string, err error) {
 	resolver := newResolver()
 	defer resolver.close()
 	var requests []enter.Request
@@ -324,13 +329,15 @@ func (o *enterOptions) plan(ctx context.Context, wants []want, whole bool) (plan
 			o.options.Of = t
 		}
 	}
+	var asked []enter.Request
 	for _, w := range wants {
 		request, err := resolver.request(ctx, w.typ, w.word)
 		if err != nil {
 			return nil, nil, err
 		}
-		requests = append(requests, request)
+		asked = append(asked, request)
 	}
+	requests = append(requests, asked...)
 	if o.env {
 		if o.options.Of == nil {
 			return nil, nil, usagef("-e needs a process whose environment it is: name it with -t TARGET")
@@ -340,6 +347,9 @@ func (o *enterOptions) plan(ctx context.Context, wants []want, whole bool) (plan
 		}
 	}
 	plan, err = enter.NewPlan(requests, o.options)
+	if err == nil {
+		noteSkipped(ctx, s, "enter", plan, asked)
+	}
 	return plan, env, err
 }
 
@@ -423,6 +433,6 @@ func takesTarget(arg string) bool {
 		return true
 	}
 	name, long := strings.CutPrefix(arg, "--")
-	_, err := inspect.ParseType(name)
+	_, err := inspect.ParseType(string(mountIsMnt(nil, name)))
 	return long && err == nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ type runOptions struct {
 	killChild string
 	mountProc string
 	clearEnv  bool
+	keepEnv   []string // what --clear-env leaves
 	uid, gid  string
 	dryRun    bool
 	making    enter.New
@@ -54,7 +56,8 @@ func newRun(s streams) *cobra.Command {
 		Aliases: []string{"unshare"},
 		Short:   "Run a command in new namespaces",
 		Long: `Run CMD (default: your shell) in new namespaces. The letters are those of
-unshare(1). A new PID or time namespace implies --fork: CMD is its first process.
+unshare(1); without any, CMD is just run. A new PID or time namespace implies
+--fork: CMD is its first process.
 Mounts in a new mount namespace are private unless --propagation says otherwise.
 
 --net=FILE and the like keep the new namespace by a bind mount on FILE; with a
@@ -99,12 +102,15 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.SetInterspersed(false)
+	flags.SetNormalizeFunc(mountIsMnt)
 	for _, t := range []inspect.Type{inspect.Mnt, inspect.UTS, inspect.IPC, inspect.Net, inspect.PID, inspect.User, inspect.Cgroup, inspect.Time} {
 		flags.StringVarP(&o.new[t], runNames[t], nsenterLetters[t], "", fmt.Sprintf("make a new %s namespace, kept by `FILE` if given", t))
 		flags.Lookup(runNames[t]).NoOptDefVal = onlyNew
 	}
 	flags.StringArrayVar(&o.joins, "join", nil, "join those of `[TYPE=]TARGET` first; may be repeated")
 	flags.BoolVarP(&o.fork, "fork", "f", false, "as unshare(1) has it; -p and -T imply it")
+	flags.Bool("forward-signals", true, "as unshare(1) has it: always")
+	flags.Lookup("forward-signals").Hidden = true
 	flags.StringVar(&o.mountProc, "mount-proc", "", "mount a new /proc, at `DIR`; implies -m")
 	flags.Lookup("mount-proc").NoOptDefVal = "/proc"
 	flags.StringVar(&o.making.MountBinfmt, "mount-binfmt", "", "mount binfmt_misc, at `DIR`; implies -m")
@@ -122,6 +128,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`")
 	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`")
 	flags.BoolVar(&o.clearEnv, "clear-env", false, "start CMD without our environment")
+	flags.StringSliceVar(&o.keepEnv, "whitelist-env", nil, "start CMD with the variables `NAME,…` of it alone")
 	flags.StringVar(&o.cgroup, "cgroup", "", "start in the group `PATH`; limits make it if needed")
 	o.group.addForce(cmd)
 	o.add(cmd)
@@ -187,9 +194,6 @@ func (o *runOptions) settle() error {
 		}
 		o.making.Types = append(o.making.Types, t)
 	}
-	if len(o.making.Types) == 0 && len(o.joins) == 0 && o.cgroup == "" {
-		return errors.New("no namespace to make: -m -u -i -n -p -U -C -T")
-	}
 	o.options.New = &o.making
 	return nil
 }
@@ -197,13 +201,16 @@ func (o *runOptions) settle() error {
 func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limits, command []string) error {
 	resolver := newResolver()
 	defer resolver.close()
-	var requests []enter.Request
+	var requests, asked []enter.Request
 	for _, word := range o.joins {
 		more, err := resolver.requests(ctx, word)
 		if err != nil {
 			return own(err)
 		}
 		requests = append(requests, more...)
+		if len(more) == 1 { // one that was asked for by name
+			asked = append(asked, more...)
+		}
 	}
 	// The group comes last, so that there is little to undo.
 	in, err := o.enterGroup(s, limits)
@@ -219,9 +226,15 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		return own(in.undo(err))
 	}
 	defer plan.Close()
+	noteSkipped(ctx, s, "run", plan, asked)
 	var env []string // ours
-	if o.clearEnv {
+	if o.clearEnv || len(o.keepEnv) > 0 {
 		env = []string{}
+	}
+	for _, name := range o.keepEnv {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
 	}
 	return in.undo(runCommand(s, plan, command, env, o.dryRun))
 }
