@@ -25,7 +25,7 @@ type found struct {
 // holderSearch looks for what keeps namespaces alive besides processes.
 type holderSearch struct {
 	proc      Procfs
-	nsfs      [2]uint32 // the device of all namespace files: major, minor
+	nsfs      device    // of all namespace files
 	samePIDs  bool      // proc's PIDs are those of our own PID namespace
 	known     *grouping // read, not written, while the search runs
 	relations relations
@@ -134,12 +134,12 @@ func openBind(root int, path string, id ID) int {
 // reopen opens for reading what an O_PATH descriptor is of, if that is the
 // namespace with this inode number, or returns -1.
 func reopen(at int, inode uint64) int {
-	var fs unix.Statfs_t
-	if unix.Fstatfs(at, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
+	fd, id, err := reopenNamespace(at)
+	if err != nil {
 		return -1
 	}
-	fd, ok := openExactly(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at), inode)
-	if !ok {
+	if id.Inode != inode {
+		unix.Close(fd)
 		return -1
 	}
 	return fd
@@ -186,14 +186,6 @@ func (s *holderSearch) search(ctx context.Context, workers int) []found {
 	return slices.Concat(finds...)
 }
 
-func nsfsDevice() [2]uint32 {
-	var st unix.Stat_t
-	if unix.Stat("/proc/thread-self/ns/user", &st) != nil {
-		return [2]uint32{}
-	}
-	return [2]uint32{unix.Major(st.Dev), unix.Minor(st.Dev)}
-}
-
 // descriptors finds the namespaces that p holds by a file or a socket. The
 // link of a namespace opened in /proc/PID/ns reads "net:[…]"; of one opened
 // through a bind mount it reads like a path, so that such links are looked
@@ -236,10 +228,8 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 		if _, err := ParseID(link); err != nil && !strings.HasPrefix(link, "/") {
 			continue
 		}
-		var st unix.Statx_t
-		err = unix.Statx(int(dir.Fd()), name, unix.AT_STATX_DONT_SYNC, 0, &st)
-		if err != nil || [2]uint32{st.Dev_major, st.Dev_minor} != s.nsfs {
-			continue
+		if device, err := deviceOf(int(dir.Fd()), name, 0); err != nil || device != s.nsfs {
+			continue // the cheap look; by the next call it may be something else
 		}
 		ns, id, err := openNamespace(int(dir.Fd()), name)
 		if err != nil {
@@ -260,34 +250,6 @@ func (p Procfs) has(process *Process) bool {
 	path := linux.CString(p.join(strconv.Itoa(process.PID), "stat"))
 	st, err := r.stat(taskDir{unix.AT_FDCWD, &taskFiles{stat: path}})
 	return err == nil && st.startTicks == process.StartTicks
-}
-
-// openNamespace opens a namespace file whose type is not known yet.
-func openNamespace(dir int, name string) (int, ID, error) {
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, ID{}, err
-	}
-	id, err := identify(fd)
-	if err != nil {
-		unix.Close(fd)
-		return -1, ID{}, err
-	}
-	return fd, id, nil
-}
-
-// identify is the type and inode number of an open namespace file.
-func identify(fd int) (ID, error) {
-	flag, err := linux.NSType(fd)
-	if err != nil {
-		return ID{}, err
-	}
-	t, known := TypeOfFlag(flag)
-	if !known {
-		return ID{}, unix.ENOTTY
-	}
-	inode, err := inodeOf(fd)
-	return ID{t, inode}, err
 }
 
 // socketNamespace finds a network namespace that a socket of p belongs to and

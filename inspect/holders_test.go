@@ -1,11 +1,13 @@
 package inspect
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -149,5 +151,31 @@ func TestBinds(t *testing.T) {
 	}
 	if !reflect.DeepEqual(n.HeldBy, want) || n.Owner == nil {
 		t.Errorf("%+v", n)
+	}
+}
+
+// TestFlippingDescriptors: what was a namespace when it was looked at is a FIFO
+// when it is opened, and nobody will ever write to that.
+func TestFlippingDescriptors(t *testing.T) {
+	startIn(t, testkit.Config{Mode: testkit.Flipping})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		for range 20 {
+			if _, err := Scan(ctx, Options{Holders: true}); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-ctx.Done():
+		t.Fatal("the scan hangs")
 	}
 }

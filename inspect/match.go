@@ -224,14 +224,10 @@ func openNamespaceFile(path string) (int, ID, error) {
 		return -1, ID{}, fmt.Errorf("opening the namespace file: %w", &os.PathError{Op: "open", Path: path, Err: err})
 	}
 	defer unix.Close(at)
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(at, &fs); err != nil {
-		return -1, ID{}, &os.PathError{Op: "fstatfs", Path: path, Err: err}
-	}
-	if fs.Type != unix.NSFS_MAGIC {
+	fd, id, err := reopenNamespace(at)
+	if errors.Is(err, errNoNamespace) {
 		return -1, ID{}, fmt.Errorf("%s is no namespace file: %s", path, whatItIs(at, path))
 	}
-	fd, id, err := openNamespace(unix.AT_FDCWD, "/proc/thread-self/fd/"+strconv.Itoa(at))
 	if err != nil {
 		return -1, ID{}, fmt.Errorf("%s is no namespace file: %w", path, err)
 	}

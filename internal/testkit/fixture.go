@@ -112,6 +112,10 @@ func (f *fixture) assume() error {
 		return f.holdSocket()
 	case Stuck:
 		return f.stuck()
+	case Flipping:
+		return f.flip()
+	case HugeArgs:
+		return f.hugeArgs()
 	case stuckVictim:
 		return f.stuckVictim()
 	}

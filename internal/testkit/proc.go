@@ -63,6 +63,11 @@ const (
 	// who reads its cmdline, environ or maps. It needs /dev/fuse, and a kernel
 	// that [RequireStuck] finds fit.
 	Stuck Mode = "stuck"
+	// Flipping has descriptors from 100 on that are now a network namespace and
+	// now a FIFO without a writer, and never rests.
+	Flipping Mode = "flipping"
+	// HugeArgs has a command line and an environment of [HugeArgsSize] bytes.
+	HugeArgs Mode = "huge-args"
 )
 
 // Config describes a fixture. The zero value is a paused process in the
@@ -88,8 +93,8 @@ type Config struct {
 	// "user" in New it is that user who creates the namespaces and owns them,
 	// without it they are the caller's.
 	UID int
-	// Dir is Chrooted's root and where BindHolder and Stuck mount something;
-	// default: a temporary directory.
+	// Dir is Chrooted's root, where BindHolder and Stuck mount something, and
+	// where Flipping's FIFO is; default: a temporary directory.
 	Dir string
 }
 
@@ -121,7 +126,7 @@ type Proc struct {
 // ask the gates ([RequireNS], …) first.
 func Start(t testing.TB, c Config) *Proc {
 	t.Helper()
-	if c.Dir == "" && (c.Mode == Chrooted || c.Mode == BindHolder || c.Mode == Stuck) {
+	if c.Dir == "" && (c.Mode == Chrooted || c.Mode == BindHolder || c.Mode == Stuck || c.Mode == Flipping) {
 		c.Dir = t.TempDir()
 		// A fixture with another uid has to get in.
 		if err := openUp(c.Dir); err != nil {
