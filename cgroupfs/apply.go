@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,7 +26,7 @@ type Applied struct {
 	// "clamped", "ignored", …; empty if it is that.
 	Change string `json:"change,omitempty"`
 
-	made bool
+	made, wrote bool
 }
 
 // String is one line for people.
@@ -48,21 +49,30 @@ func (r Report) Adjusted() []Applied {
 }
 
 // Apply does the steps in their order and reads every value back. If one
-// fails, those before it are undone and the error is the *Error of that one.
-func (p *Plan) Apply() (Report, error) {
+// fails, or ctx ends before all are done, those before it are undone; the error
+// is the *Error of that one, or says that it was interrupted.
+func (p *Plan) Apply(ctx context.Context) (Report, error) {
 	var done []Applied
+	fail := func(err error) (Report, error) { return Report{Steps: []Applied{}}, together(err, undo(done)) }
 	for _, s := range p.Steps {
+		if err := interrupted(ctx, "set up "+p.Group); err != nil {
+			return fail(err)
+		}
 		a, err := s.do()
-		if err == nil {
+		if err == nil || a.wrote {
 			done = append(done, a)
-			continue
 		}
-		if s.Mkdir {
-			err = p.fs.explainMkdir(s, err)
-		} else {
-			err = p.fs.explainWrite(s, err)
+		switch {
+		case err == nil:
+		case s.Mkdir:
+			return fail(p.fs.explainMkdir(s, err))
+		default:
+			return fail(p.fs.explainWrite(s, err))
 		}
-		return Report{Steps: []Applied{}}, together(err, undo(done))
+	}
+	// The last one may have taken its time: memory.max reclaims.
+	if err := interrupted(ctx, "set up "+p.Group); err != nil {
+		return fail(err)
 	}
 	return Report{Steps: done}, nil
 }
@@ -89,6 +99,7 @@ func (s Step) do() (Applied, error) {
 	if err := s.h.write(s.group, s.File, s.Value); err != nil {
 		return a, err
 	}
+	a.wrote = true
 	if s.writeOnly() {
 		return a, nil
 	}

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,12 +15,14 @@ import (
 
 // Attach moves whole processes into the group, in every hierarchy that has it,
 // and reads back where each thread is. If one cannot be moved, those before
-// it go back to where they were.
-func (g *Group) Attach(pids ...int) error { return g.attach(false, pids) }
+// it go back to where they were, as they do when ctx ends in the middle.
+func (g *Group) Attach(ctx context.Context, pids ...int) error { return g.attach(ctx, false, pids) }
 
 // AttachThreads moves single threads: on v1 any, on v2 within their threaded
 // domain.
-func (g *Group) AttachThreads(tids ...int) error { return g.attach(true, tids) }
+func (g *Group) AttachThreads(ctx context.Context, tids ...int) error {
+	return g.attach(ctx, true, tids)
+}
 
 // move is a process that was moved, and from where.
 type move struct {
@@ -29,7 +32,7 @@ type move struct {
 	file string
 }
 
-func (g *Group) attach(threads bool, pids []int) error {
+func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 	op := "attach to " + g.path
 	list, err := g.need(op)
 	if err != nil {
@@ -46,7 +49,10 @@ func (g *Group) attach(threads bool, pids []int) error {
 		live, err := g.checkAttach(pid, threads)
 		if err == nil {
 			for _, h := range list {
-				if err = g.attachIn(h, pid, live, threads, &moves); err != nil {
+				if err = interrupted(ctx, op); err == nil {
+					err = g.attachIn(h, pid, live, threads, &moves)
+				}
+				if err != nil {
 					break
 				}
 			}
@@ -54,6 +60,9 @@ func (g *Group) attach(threads bool, pids []int) error {
 		if err != nil {
 			return together(err, undoMoves(moves))
 		}
+	}
+	if err := interrupted(ctx, op); err != nil {
+		return together(err, undoMoves(moves))
 	}
 	return nil
 }

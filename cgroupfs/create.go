@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,12 +57,12 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 }
 
 // Create is PlanCreate and Apply.
-func (g *Group) Create(o CreateOptions) (Report, error) {
+func (g *Group) Create(ctx context.Context, o CreateOptions) (Report, error) {
 	p, err := g.PlanCreate(o)
 	if err != nil {
 		return Report{}, err
 	}
-	return p.Apply()
+	return p.Apply(ctx)
 }
 
 // guardCreate minds the owner of the nearest group above that exists or, if it

@@ -73,6 +73,14 @@ func bare(err error) error {
 	return err
 }
 
+// asError makes an *Error of any error.
+func asError(op string, err error) error {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	return &Error{Op: op, Err: bare(err)}
+}
+
 // quote makes a word from outside safe to show.
 func quote(word string) string {
 	if len(word) > 80 {

@@ -15,8 +15,9 @@ import (
 const freezeTimeout = 10 * time.Second
 
 // Freeze stops all processes of the group and below it, and returns when they
-// are. If they are not before ctx ends (without a deadline: 10 seconds), the
-// group is thawed again and the error names those that do not stop.
+// are. If they are not before ctx ends (without a deadline: 10 seconds), or if
+// this process ends before they are, the group is thawed again; the error names
+// those that do not stop.
 func (g *Group) Freeze(ctx context.Context) error {
 	return g.setFrozen(ctx, true)
 }
@@ -93,13 +94,16 @@ func (h *Hierarchy) frozen(group string) (bool, error) {
 
 // writeFreeze tells the kernel; it does not wait.
 func (h *Hierarchy) writeFreeze(group string, freeze bool) error {
-	words := map[bool]string{true: "1", false: "0"}
-	file := "cgroup.freeze"
+	file, word := h.freezeWord(freeze)
+	return h.write(group, file, word)
+}
+
+// freezeWord is what to write where.
+func (h *Hierarchy) freezeWord(freeze bool) (file, word string) {
 	if h.Version == 1 {
-		words = map[bool]string{true: "FROZEN", false: "THAWED"}
-		file = "freezer.state"
+		return "freezer.state", map[bool]string{true: "FROZEN", false: "THAWED"}[freeze]
 	}
-	return h.write(group, file, words[freeze])
+	return "cgroup.freeze", map[bool]string{true: "1", false: "0"}[freeze]
 }
 
 func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
@@ -122,6 +126,10 @@ func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 	for i, h := range list {
 		frozen, err := h.selfFrozen(g.path)
 		was = append(was, frozen)
+		if err == nil && freeze && !frozen {
+			watch := h.watch(g.path)
+			defer watch.release()
+		}
 		if err == nil {
 			err = h.writeFreeze(g.path, freeze)
 		}
@@ -182,14 +190,14 @@ func (h *Hierarchy) frozenAbove(group string) string {
 func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) error {
 	e := &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
 	if errors.Is(err, context.Canceled) {
-		e.Err = context.Canceled
+		e.Err = err
 		return e
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
 		g.fs.common(e, h, g.path, map[int]string{1: "freezer.state", 2: "cgroup.freeze"}[h.Version])
 		return e
 	}
-	e.Err = unix.ETIMEDOUT
+	e.Err = late{unix.ETIMEDOUT}
 	if !freeze {
 		e.Cause = "it is not thawed in time"
 		if at := h.frozenAbove(g.path); at != "" {

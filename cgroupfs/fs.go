@@ -3,9 +3,9 @@
 //
 //	fs, err := cgroupfs.Open(cgroupfs.Options{})
 //	group, err := fs.Group("/demo")
-//	report, err := group.Create(cgroupfs.CreateOptions{Controllers: []string{"memory"}})
+//	report, err := group.Create(ctx, cgroupfs.CreateOptions{Controllers: []string{"memory"}})
 //	plan, err := group.Plan(cgroupfs.Limits{Memory: &size}, cgroupfs.PlanOptions{})
-//	report, err = plan.Apply()
+//	report, err = plan.Apply(ctx)
 //
 // A group is one name over all hierarchies: memory may be on v1 and hugetlb on
 // v2, and "/demo" means the directory of that name in each of them. Limits are

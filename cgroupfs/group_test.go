@@ -26,7 +26,7 @@ func TestCreateAttachRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := deep.Create(CreateOptions{Controllers: []string{"memory", "pids", "cpuset"}})
+	report, err := deep.Create(t.Context(), CreateOptions{Controllers: []string{"memory", "pids", "cpuset"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestCreateAttachRemove(t *testing.T) {
 	}
 
 	p := sleeper(t)
-	if err := deep.Attach(p.PID); err != nil {
+	if err := deep.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	for _, h := range deep.Hierarchies() {
@@ -95,13 +95,13 @@ func TestCreateUndone(t *testing.T) {
 	g := newGroup(t, fs)
 	low, high := int64(1<<20), int64(1<<20)
 	// The second limit cannot be: v1 has no memory.high.
-	_, err := g.Create(CreateOptions{Limits: Limits{Memory: &low, MemoryHigh: &high}})
+	_, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &low, MemoryHigh: &high}})
 	refusedWith(t, err, unix.EOPNOTSUPP, "memory.high", "soft_limit")
 	if g.Exists() {
 		t.Error("the plan was not made before")
 	}
 	// What the kernel alone can refuse.
-	report, err := g.Create(CreateOptions{Limits: Limits{Memory: &low, Raw: []Setting{{"memory.swappiness", "1000"}}}})
+	report, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &low, Raw: []Setting{{"memory.swappiness", "1000"}}}})
 	refusedWith(t, err, unix.EINVAL, "memory.swappiness")
 	if g.Exists() || len(report.Steps) != 0 {
 		t.Errorf("not undone: %v", report)
@@ -112,20 +112,20 @@ func TestAttachRefusals(t *testing.T) {
 	fs := openFS(t)
 	v2Of(t, fs)
 	g := made(t, fs)
-	refusedWith(t, g.Attach(0), unix.EINVAL, "from 1 up")
-	refusedWith(t, g.Attach(-1), unix.EINVAL)
+	refusedWith(t, g.Attach(t.Context(), 0), unix.EINVAL, "from 1 up")
+	refusedWith(t, g.Attach(t.Context(), -1), unix.EINVAL)
 	p := sleeper(t)
 	p.Kill()
-	refusedWith(t, g.Attach(p.PID), unix.ESRCH, "no such process")
-	refusedWith(t, g.Attach(2), unix.EPERM, "kernel thread")
+	refusedWith(t, g.Attach(t.Context(), p.PID), unix.ESRCH, "no such process")
+	refusedWith(t, g.Attach(t.Context(), 2), unix.EPERM, "kernel thread")
 
 	zombie := testkit.Start(t, testkit.Config{Mode: testkit.Zombie})
-	refusedWith(t, g.Attach(zombie.PID), unix.ESRCH, "zombie")
+	refusedWith(t, g.Attach(t.Context(), zombie.PID), unix.ESRCH, "zombie")
 
 	live := sleeper(t)
 	for _, tid := range live.TIDs() {
 		if tid != live.PID {
-			refusedWith(t, g.Attach(tid), unix.EINVAL, "is a thread of "+pidString(live.PID))
+			refusedWith(t, g.Attach(t.Context(), tid), unix.EINVAL, "is a thread of "+pidString(live.PID))
 			break
 		}
 	}
@@ -133,7 +133,7 @@ func TestAttachRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refusedWith(t, gone.Attach(live.PID), unix.ENOENT, "no hierarchy has a group")
+	refusedWith(t, gone.Attach(t.Context(), live.PID), unix.ENOENT, "no hierarchy has a group")
 }
 
 // One that cannot be moved takes those before it back.
@@ -144,7 +144,7 @@ func TestAttachUndone(t *testing.T) {
 	p, gone := sleeper(t), sleeper(t)
 	gone.Kill()
 	before := membershipIn(t, fs, p.PID, v2)
-	refusedWith(t, g.Attach(p.PID, gone.PID), unix.ESRCH)
+	refusedWith(t, g.Attach(t.Context(), p.PID, gone.PID), unix.ESRCH)
 	if at := membershipIn(t, fs, p.PID, v2); at != before {
 		t.Errorf("it stays in %s", at)
 	}
@@ -155,7 +155,7 @@ func TestAttachDeadLeader(t *testing.T) {
 	v2 := v2Of(t, fs)
 	g := made(t, fs)
 	p := testkit.Start(t, testkit.Config{Mode: testkit.DeadLeader})
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	if at := membershipIn(t, fs, p.Thread, v2); at != g.Path() {
@@ -190,7 +190,7 @@ func TestAttachThreads(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := testkit.Start(t, testkit.Config{Mode: testkit.ThreadElsewhere, Apart: []string{"uts"}})
-	if err := g.AttachThreads(p.Thread); err != nil {
+	if err := g.AttachThreads(t.Context(), p.Thread); err != nil {
 		t.Fatal(err)
 	}
 	if at := membershipIn(t, fs, p.Thread, h); at != g.Path() {
@@ -210,9 +210,9 @@ func TestEmptyCpuset(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := sleeper(t)
-	refusedWith(t, g.Attach(p.PID), unix.ENOSPC, "cpuset is empty", "cpuset.cpus=0-")
+	refusedWith(t, g.Attach(t.Context(), p.PID), unix.ENOSPC, "cpuset is empty", "cpuset.cpus=0-")
 	set(t, g, "cpuset.cpus=0", "cpuset.mems=0")
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := trySet(t, g, "cpuset.cpus=")
@@ -238,7 +238,7 @@ func TestFreezeThaw(t *testing.T) {
 		g := made(t, fs, controllers...)
 		below := child(t, g, "below", controllers...)
 		p := sleeper(t)
-		if err := below.Attach(p.PID); err != nil {
+		if err := below.Attach(t.Context(), p.PID); err != nil {
 			t.Fatal(err)
 		}
 		if err := g.Freeze(context.Background()); err != nil {
@@ -301,7 +301,7 @@ func TestFreezeNeverCompletes(t *testing.T) {
 	testkit.RequireRoot(t)
 	p := testkit.RequireStuck(t, testkit.Config{})
 	g := made(t, fs)
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -322,18 +322,18 @@ func TestNoInternalProcesses(t *testing.T) {
 	testkit.Require(t, slices.Contains(v2.Controllers, "hugetlb"), "needs hugetlb on v2")
 	g := made(t, fs, "hugetlb")
 	p := sleeper(t)
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	below := &Group{fs: fs, path: g.path + "/below"}
-	_, err := below.Create(CreateOptions{Controllers: []string{"hugetlb"}})
+	_, err := below.Create(t.Context(), CreateOptions{Controllers: []string{"hugetlb"}})
 	refusedWith(t, err, unix.EBUSY, "1 processes are in the group itself", pidString(p.PID), "leaf")
 	if below.Exists() {
 		t.Error("not undone")
 	}
 	rawWrite(t, v2, &Group{fs: fs, path: "/"}, "cgroup.procs", pidString(p.PID))
 	create(t, below, "hugetlb")
-	refusedWith(t, g.Attach(p.PID), unix.EBUSY, "hugetlb", "attach to a child of it, such as "+below.Path())
+	refusedWith(t, g.Attach(t.Context(), p.PID), unix.EBUSY, "hugetlb", "attach to a child of it, such as "+below.Path())
 	refusedWith(t, g.Start(helperCommand(t, "sleep")), unix.EBUSY, "hugetlb", below.Path())
 }
 
@@ -344,20 +344,20 @@ func TestThreadedDomains(t *testing.T) {
 	threaded, invalid := child(t, g, "threaded"), child(t, g, "invalid")
 	rawWrite(t, v2, threaded, "cgroup.type", "threaded")
 	p := sleeper(t)
-	refusedWith(t, invalid.Attach(p.PID), unix.EOPNOTSUPP, "invalid is domain invalid")
+	refusedWith(t, invalid.Attach(t.Context(), p.PID), unix.EOPNOTSUPP, "invalid is domain invalid")
 	refusedWith(t, invalid.Start(helperCommand(t, "sleep")), unix.EOPNOTSUPP, "domain invalid")
 	_, err := trySet(t, threaded, "cgroup.type=domain")
 	refusedWith(t, err, unix.EINVAL, "threaded")
 	if slices.Contains(v2.Controllers, "hugetlb") {
 		// The root of threaded groups has only controllers that know threads.
-		_, err = child(t, g, "third").Create(CreateOptions{Controllers: []string{"hugetlb"}})
+		_, err = child(t, g, "third").Create(t.Context(), CreateOptions{Controllers: []string{"hugetlb"}})
 		refusedWith(t, err, unix.EOPNOTSUPP, "hugetlb cannot control threads", g.Path()+" is domain threaded")
 	}
 	// A threaded group is killed by signals.
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
-	if err := threaded.AttachThreads(p.TIDs()...); err != nil {
+	if err := threaded.AttachThreads(t.Context(), p.TIDs()...); err != nil {
 		t.Fatal(err)
 	}
 	members, err := threaded.Members()
@@ -375,14 +375,14 @@ func TestTreeBounds(t *testing.T) {
 	g := made(t, fs)
 	set(t, g, "cgroup.max.depth=1")
 	deep := &Group{fs: fs, path: g.path + "/a/b"}
-	_, err := deep.Create(CreateOptions{})
+	_, err := deep.Create(t.Context(), CreateOptions{})
 	refusedWith(t, err, unix.EAGAIN, "cgroup.max.depth is 1", "2 below it", "cgroup.max.depth=max")
 	if children, _ := g.Children(); len(children) != 0 {
 		t.Error("not undone")
 	}
 	set(t, g, "cgroup.max.depth=max", "cgroup.max.descendants=1")
 	child(t, g, "one")
-	_, err = (&Group{fs: fs, path: g.path + "/two"}).Create(CreateOptions{})
+	_, err = (&Group{fs: fs, path: g.path + "/two"}).Create(t.Context(), CreateOptions{})
 	refusedWith(t, err, unix.EAGAIN, "cgroup.max.descendants is 1", "1 groups below")
 }
 
@@ -393,20 +393,20 @@ func TestEnableRefusals(t *testing.T) {
 	g := made(t, fs)
 	plan := g.newPlan()
 	plan.write(&v2, g.path, "cgroup.subtree_control", "+memory")
-	_, err := plan.Apply()
+	_, err := plan.Apply(t.Context())
 	refusedWith(t, err, unix.ENOENT, "memory is bound to v1 at /sys/fs/cgroup/memory")
 	plan = g.newPlan()
 	plan.write(&v2, g.path, "cgroup.subtree_control", "+nonsense")
-	_, err = plan.Apply()
+	_, err = plan.Apply(t.Context())
 	refusedWith(t, err, unix.EINVAL, "knows no controller of that name")
 	// Unless somebody else has it enabled at the root.
 	if slices.Contains(v2.Controllers, "hugetlb") && !strings.Contains(get(t, g, "cgroup.controllers"), "hugetlb") {
 		plan = g.newPlan()
 		plan.write(&v2, g.path, "cgroup.subtree_control", "+hugetlb")
-		_, err = plan.Apply()
+		_, err = plan.Apply(t.Context())
 		refusedWith(t, err, unix.ENOENT, "not offered hugetlb", "children of /")
 	}
-	_, err = g.Create(CreateOptions{Controllers: []string{"nonsense"}})
+	_, err = g.Create(t.Context(), CreateOptions{Controllers: []string{"nonsense"}})
 	refusedWith(t, err, unix.EINVAL, "none of that name", "offered: ")
 }
 
@@ -427,7 +427,7 @@ func TestVanishedGroup(t *testing.T) {
 	if err := g.Remove(context.Background(), false); err != nil {
 		t.Fatal(err)
 	}
-	_, err = plan.Apply()
+	_, err = plan.Apply(t.Context())
 	refusedWith(t, err, unix.ENOENT, "the group is gone")
 	err = e.Start(helperCommand(t, "sleep"))
 	if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
@@ -484,7 +484,7 @@ func TestKillByFile(t *testing.T) {
 	h := v2Of(t, fs)
 	g := made(t, fs)
 	p := sleeper(t)
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Freeze(t.Context()); err != nil {

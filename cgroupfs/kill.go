@@ -16,7 +16,8 @@ const killTimeout = 10 * time.Second
 // Kill ends all processes of the group and below it, in every hierarchy that
 // has it, and returns when none is left: cgroup.kill on v2, freeze, signal and
 // thaw on v1, so that nothing that forks escapes. Without a deadline of ctx it
-// takes 10 seconds at most, and then names who is left.
+// takes 10 seconds at most, and then names who is left. Whenever it ends, or this
+// process does, nothing stays frozen.
 func (g *Group) Kill(ctx context.Context) error {
 	op := "kill " + g.path
 	if g.path == "/" {
@@ -46,7 +47,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		pids, _ := g.fs.inTree(list, g.path)
 		e := &Error{
-			Op: op, Err: unix.ETIMEDOUT, Cause: fmt.Sprintf("%d processes are left: %s", len(pids), g.fs.names(pids)),
+			Op: op, Err: late{unix.ETIMEDOUT}, Cause: fmt.Sprintf("%d processes are left: %s", len(pids), g.fs.names(pids)),
 			Next: "those in state D die when the kernel lets them; see /proc/PID/stack",
 		}
 		for _, h := range list {
@@ -57,7 +58,7 @@ func (g *Group) Kill(ctx context.Context) error {
 		}
 		return e
 	}
-	return err
+	return asError(op, err)
 }
 
 func killCause(err error) string {
@@ -89,6 +90,8 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 	// Frozen processes do not fork, and die when thawed.
 	freezer := h.has(g.path, "freezer.state") || h.has(g.path, "cgroup.freeze")
 	if freezer {
+		watch := h.watch(g.path)
+		defer watch.release()
 		if err := h.writeFreeze(g.path, true); err != nil {
 			return ignoreGone(err)
 		}

@@ -33,7 +33,7 @@ func TestSetReadsBack(t *testing.T) {
 	if got := get(t, g, "memory.max"); got != "max" {
 		t.Errorf("planning wrote: %s", got)
 	}
-	report, err := p.Apply()
+	report, err := p.Apply(t.Context())
 	if err != nil || len(report.Adjusted()) > 0 || len(report.Steps) != len(p.Steps) {
 		t.Fatalf("%v, %v", report, err)
 	}
@@ -236,7 +236,7 @@ func TestDelegatedUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = below.Create(CreateOptions{})
+	_, err = below.Create(t.Context(), CreateOptions{})
 	refusedWith(t, err, unix.EPERM, "systemd unit own.service", "--force")
 	for _, h := range fs.with(unit.path) {
 		if err := unix.Setxattr(h.Dir(unit.path), "trusted.delegate", []byte("1"), 0); err != nil {
@@ -329,7 +329,7 @@ func TestBusyLoopIsHeld(t *testing.T) {
 	needs(t, fs, "cpu", "cpuacct")
 	g := newGroup(t, fs)
 	fifth, _ := ParseCPUs("0.2")
-	if _, err := g.Create(CreateOptions{Controllers: []string{"cpuacct"}, Limits: Limits{CPU: &fifth}}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Controllers: []string{"cpuacct"}, Limits: Limits{CPU: &fifth}}); err != nil {
 		t.Fatal(err)
 	}
 	cmd := helperCommand(t, "loop")
@@ -375,7 +375,7 @@ func TestAllocationIsKilled(t *testing.T) {
 	needs(t, fs, "memory")
 	g := newGroup(t, fs)
 	memory, swap := int64(64<<20), int64(0)
-	if _, err := g.Create(CreateOptions{Limits: Limits{Memory: &memory, Swap: &swap}}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &memory, Swap: &swap}}); err != nil {
 		t.Fatal(err)
 	}
 	cmd := helperCommand(t, "allocate")
@@ -396,7 +396,7 @@ func TestForkBeyondPidsMax(t *testing.T) {
 	needs(t, fs, "pids")
 	g := newGroup(t, fs)
 	limit := int64(14)
-	if _, err := g.Create(CreateOptions{Limits: Limits{PIDs: &limit}}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Limits: Limits{PIDs: &limit}}); err != nil {
 		t.Fatal(err)
 	}
 	cmd := helperCommand(t, "fork")
@@ -429,7 +429,7 @@ func killForking(t *testing.T, fs *FS, controllers ...string) {
 	t.Helper()
 	g := newGroup(t, fs)
 	limit := int64(60)
-	if _, err := g.Create(CreateOptions{Controllers: controllers, Limits: Limits{PIDs: &limit}}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Controllers: controllers, Limits: Limits{PIDs: &limit}}); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/bin/sh", "-c", "f() { for i in 1 2 3; do (f) & done; sleep 0.01; }; while :; do f; done")
@@ -487,7 +487,7 @@ func TestStart(t *testing.T) {
 		t.Errorf("a missing program: %v", err)
 	}
 	p := sleeper(t)
-	if err := g.Attach(p.PID); err != nil {
+	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	at, err := fs.Memberships(p.PID)

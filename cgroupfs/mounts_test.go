@@ -235,7 +235,7 @@ func TestCapturedV2(t *testing.T) {
 		t.Error("a symbolic link is followed")
 	}
 	// Its PIDs are not ours.
-	refusedWith(t, g.Attach(os.Getpid()), unix.EXDEV, "not those of this PID namespace")
+	refusedWith(t, g.Attach(t.Context(), os.Getpid()), unix.EXDEV, "not those of this PID namespace")
 }
 
 func TestOutsideOfNamespaceIsRefused(t *testing.T) {
@@ -298,7 +298,7 @@ func TestReadOnlyMount(t *testing.T) {
 	og := &Group{fs: other, path: g.path}
 	_, err := trySet(t, og, "cgroup.max.depth=3")
 	refusedWith(t, err, unix.EROFS, "mounted read-only", "remount")
-	_, err = (&Group{fs: other, path: g.path + "/x"}).Create(CreateOptions{})
+	_, err = (&Group{fs: other, path: g.path + "/x"}).Create(t.Context(), CreateOptions{})
 	refusedWith(t, err, unix.EROFS, "mounted read-only")
 }
 
@@ -343,7 +343,7 @@ func asDelegatedUser(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := web.Create(CreateOptions{}); err != nil {
+	if _, err := web.Create(t.Context(), CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	set(t, web, "cgroup.max.depth=3")
@@ -352,10 +352,10 @@ func asDelegatedUser(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	home := &Group{fs: fs, path: path + "/home", force: true}
-	if err := home.Attach(cmd.Process.Pid); err != nil {
+	if err := home.Attach(t.Context(), cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
-	if err := web.Attach(cmd.Process.Pid); err != nil {
+	if err := web.Attach(t.Context(), cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
 	if err := web.Freeze(t.Context()); err != nil {
@@ -370,11 +370,11 @@ func asDelegatedUser(t *testing.T, path string) {
 	}
 
 	// What is not his.
-	_, err = (&Group{fs: fs, path: path + "-other"}).Create(CreateOptions{})
+	_, err = (&Group{fs: fs, path: path + "-other"}).Create(t.Context(), CreateOptions{})
 	refusedWith(t, err, unix.EACCES, "belongs to uid 0", "this is uid 65534")
-	refusedWith(t, home.Attach(1), unix.EACCES, "the process is in /", "belongs to uid 0")
+	refusedWith(t, home.Attach(t.Context(), 1), unix.EACCES, "the process is in /", "belongs to uid 0")
 	root := (&Group{fs: fs, path: "/"}).Forced()
-	refusedWith(t, root.Attach(os.Getpid()), unix.EACCES, "belongs to uid 0")
+	refusedWith(t, root.Attach(t.Context(), os.Getpid()), unix.EACCES, "belongs to uid 0")
 	refusedWith(t, root.Start(helperCommand(t, "sleep")), unix.EACCES, "uid 0")
 	g := &Group{fs: fs, path: path, force: true}
 	_, err = trySet(t, g, "cgroup.max.depth=3")

@@ -138,7 +138,7 @@ func made(t *testing.T, fs *FS, controllers ...string) *Group {
 
 func create(t *testing.T, g *Group, controllers ...string) {
 	t.Helper()
-	if _, err := g.Create(CreateOptions{Controllers: controllers}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Controllers: controllers}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -177,7 +177,7 @@ func trySet(t *testing.T, g *Group, settings ...string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return p.Apply()
+	return p.Apply(t.Context())
 }
 
 func get(t *testing.T, g *Group, key string) string {

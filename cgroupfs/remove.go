@@ -54,7 +54,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, unix.EBUSY):
 		return g.explainBusy(op, list)
 	case errors.Is(err, context.Canceled):
-		return err
+		return asError(op, err)
 	}
 	e := &Error{Op: op, Err: bare(err)}
 	for _, h := range list {
@@ -131,6 +131,9 @@ func (h *Hierarchy) removeTree(ctx context.Context, group string) error {
 	return until(ctx, func() (bool, error) {
 		groups, err := h.subtree(group)
 		for _, at := range groups {
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return false, ended(ctx)
+			}
 			if err == nil {
 				err = h.rmdir(at)
 			}
@@ -147,7 +150,7 @@ func (h *Hierarchy) removeTree(ctx context.Context, group string) error {
 
 // explainBusy names who is in the way.
 func (g *Group) explainBusy(op string, list []*Hierarchy) error {
-	e := &Error{Op: op, Err: unix.EBUSY}
+	e := &Error{Op: op, Err: late{unix.EBUSY}}
 	for _, h := range list {
 		if h.has(g.path, "") {
 			e.File = h.Dir(g.path)

@@ -33,7 +33,7 @@ func TestPureV1(t *testing.T) {
 	}
 	below := child(t, g, "below")
 	p := sleeper(t)
-	if err := below.Attach(p.PID); err != nil {
+	if err := below.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Freeze(t.Context()); err != nil {
@@ -74,7 +74,7 @@ func TestPureV1KillWhileForking(t *testing.T) {
 func TestPureV1StartBeyondPidsMax(t *testing.T) {
 	g := newGroup(t, pureV1(t))
 	none := int64(0)
-	if _, err := g.Create(CreateOptions{Limits: Limits{PIDs: &none}}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Limits: Limits{PIDs: &none}}); err != nil {
 		t.Fatal(err)
 	}
 	refusedWith(t, g.Start(helperCommand(t, "sleep")), unix.EAGAIN, "of at most 0 processes")
@@ -108,7 +108,7 @@ func TestRealtime(t *testing.T) {
 	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	err = unix.SchedSetAttr(p.PID, attr, 0)
 	testkit.Require(t, err == nil, "needs the right to set a realtime policy: %v", err)
-	refusedWith(t, g.Attach(p.PID), unix.EINVAL, "realtime policy", "cpu.rt_runtime_us is 0")
+	refusedWith(t, g.Attach(t.Context(), p.PID), unix.EINVAL, "realtime policy", "cpu.rt_runtime_us is 0")
 	if at := membershipIn(t, fs, p.PID, *fs.v2()); at == g.Path() {
 		t.Error("half of it moved")
 	}
@@ -124,7 +124,7 @@ func TestWeightGoesToBFQ(t *testing.T) {
 	if err != nil || !strings.HasSuffix(p.String(), "blkio.bfq.weight ← 1000") {
 		t.Fatalf("%s, %v", p, err)
 	}
-	if report, err := p.Apply(); err != nil || len(report.Adjusted()) > 0 {
+	if report, err := p.Apply(t.Context()); err != nil || len(report.Adjusted()) > 0 {
 		t.Errorf("%v, %v", report, err)
 	}
 }

@@ -20,7 +20,7 @@ func TestPureV2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Create(CreateOptions{Controllers: []string{"cpu", "memory", "pids"}}); err != nil {
+	if _, err := g.Create(t.Context(), CreateOptions{Controllers: []string{"cpu", "memory", "pids"}}); err != nil {
 		t.Fatal(err)
 	}
 	report := set(t, g, "memory.limit_in_bytes=64M", "memory.memsw.limit_in_bytes=96M", "cpu.shares=2048", "cpu.cfs_quota_us=50000", "memory.high=4097")
@@ -48,7 +48,7 @@ func TestPureV2(t *testing.T) {
 	_, err = trySet(t, g, "devices.allow=c 1:3 rwm")
 	refusedWith(t, err, unix.ENOENT, "v1 only", "BPF")
 	p := sleeper(t)
-	refusedWith(t, g.Parent().Attach(p.PID), unix.EBUSY, "are enabled for its children", g.Path())
+	refusedWith(t, g.Parent().Attach(t.Context(), p.PID), unix.EBUSY, "are enabled for its children", g.Path())
 }
 
 // v2 would kill where v1 says EBUSY.

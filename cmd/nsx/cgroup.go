@@ -28,9 +28,9 @@ func newCgroup(s streams) *cobra.Command {
 
 Values mean the same on v1 and v2: keys and flags are translated for the version
 that the controller is really on. Whatever is written is read back, and what the
-kernel rounded, clamped or ignored is reported; if a write fails, those before it
-are undone. Groups that belong to systemd, to a container runtime or to nsx's own
-caller are changed only with --force.
+kernel rounded, clamped or ignored is reported; if a write fails or nsx is
+interrupted, those before it are undone. Groups that belong to systemd, to a
+container runtime or to nsx's own caller are changed only with --force.
 
 ` + noDevices + `.`,
 		Example: `  nsx cgroup info                                # what this machine has

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -15,7 +16,7 @@ func newCgroupAttach(streams) *cobra.Command {
 		Short: "Move processes into a cgroup",
 		Long: `Move whole processes, or with --threads single threads, into a group, in every
 hierarchy that has it. Where they are afterwards is read back. If one cannot be
-moved, those before it go back.
+moved, or nsx is interrupted, those before it go back.
 
 ` + groupHelp,
 		Example: `  nsx cgroup attach /demo 5151
@@ -32,7 +33,7 @@ moved, those before it go back.
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			pids, err := parsePIDs(args[1:])
 			if err != nil {
 				return usage(err)
@@ -41,10 +42,11 @@ moved, those before it go back.
 			if err != nil {
 				return err
 			}
+			attach := group.Attach
 			if threads {
-				return group.AttachThreads(pids...)
+				attach = group.AttachThreads
 			}
-			return group.Attach(pids...)
+			return interruptible(cmd.Context(), func(ctx context.Context) error { return attach(ctx, pids...) })
 		},
 	}
 	o.addForce(cmd)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -53,7 +54,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			if err != nil {
 				return own(err)
 			}
-			return runCgroupRun(s, group, limits, o.formula, command)
+			return runCgroupRun(cmd.Context(), s, group, limits, o.formula, command)
 		},
 	}
 	o.addForce(cmd)
@@ -62,8 +63,8 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	return cmd
 }
 
-func runCgroupRun(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string, command []string) error {
-	in, err := enterGroup(s, group, limits, formula)
+func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string, command []string) error {
+	in, err := enterGroup(ctx, s, group, limits, formula)
 	if err != nil {
 		return own(err)
 	}
@@ -96,14 +97,18 @@ func (e entered) undo(err error) error {
 
 // enterGroup opens a group for a command to be started in. With limits it is
 // made first, if it is missing, and limited.
-func enterGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (entered, error) {
+func enterGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (entered, error) {
 	var e entered
 	plan, err := planGroup(s, group, limits, formula)
 	if err != nil {
 		return e, err
 	}
 	if plan != nil {
-		if e.done, err = plan.Apply(); err != nil {
+		err := interruptible(ctx, func(ctx context.Context) error {
+			e.done, err = plan.Apply(ctx)
+			return err
+		})
+		if err != nil {
 			return e, err
 		}
 		report(s, e.done)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -107,9 +108,11 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 		_, err := fmt.Fprintln(s.out, plan)
 		return err
 	}
-	done, err := plan.Apply()
-	report(s, done)
-	return err
+	return interruptible(cmd.Context(), func(ctx context.Context) error {
+		done, err := plan.Apply(ctx)
+		report(s, done)
+		return err
+	})
 }
 
 func makePlan(group *cgroupfs.Group, limits cgroupfs.Limits, formula cgroupfs.Formula, controllers []string, create bool) (*cgroupfs.Plan, error) {

@@ -27,9 +27,11 @@ func newStateVerb(verb, short, long, example string, usual time.Duration, do fun
 			if err != nil {
 				return err
 			}
-			ctx, cancel := o.within(cmd.Context())
-			defer cancel()
-			return do(ctx, group)
+			return interruptible(cmd.Context(), func(ctx context.Context) error {
+				ctx, cancel := o.within(ctx)
+				defer cancel()
+				return do(ctx, group)
+			})
 		},
 	}
 	o.addForce(cmd)
@@ -53,7 +55,8 @@ inside are waited for until --timeout, and then named.`,
 func newCgroupFreeze(streams) *cobra.Command {
 	return newStateVerb("freeze", "Stop all processes of a cgroup",
 		`Stop all processes of a group and below it, and wait until they are stopped. If
-they are not before --timeout, the group is thawed again and they are named.`,
+they are not before --timeout, the group is thawed again and they are named; so it
+is when nsx is interrupted, or killed, before they are.`,
 		`  nsx cgroup freeze /demo`,
 		10*time.Second, func(ctx context.Context, g *cgroupfs.Group) error { return g.Freeze(ctx) })
 }
@@ -70,7 +73,8 @@ func newCgroupKill(streams) *cobra.Command {
 	return newStateVerb("kill", "Kill all processes of a cgroup",
 		`Kill all processes of a group and below it, and wait until none is left: by
 cgroup.kill on v2, frozen, signalled and thawed on v1, so that nothing that forks
-escapes. Those that are left at --timeout are named.`,
+escapes. Those that are left at --timeout are named. Nothing stays frozen, not even
+if nsx is killed meanwhile.`,
 		`  nsx cgroup kill /demo`,
 		10*time.Second, func(ctx context.Context, g *cgroupfs.Group) error { return g.Kill(ctx) })
 }

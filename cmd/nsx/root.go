@@ -67,6 +67,10 @@ func run(args []string, s streams) int {
 	if status == exitUsage {
 		fmt.Fprintf(s.err, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	}
+	if sig := interruptedBy(err); sig != 0 {
+		dieBy(sig)
+		return 128 + int(sig)
+	}
 	return status
 }
 

@@ -213,7 +213,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		}
 	}
 	// The group comes last, so that there is little to undo.
-	in, err := o.enterGroup(s, limits)
+	in, err := o.enterGroup(ctx, s, limits)
 	if err != nil {
 		return own(err)
 	}
@@ -241,7 +241,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 
 // enterGroup opens the group of --cgroup, if that is given; with --dry-run only
 // if it is there already.
-func (o *runOptions) enterGroup(s streams, limits cgroupfs.Limits) (entered, error) {
+func (o *runOptions) enterGroup(ctx context.Context, s streams, limits cgroupfs.Limits) (entered, error) {
 	if o.cgroup == "" {
 		return entered{}, nil
 	}
@@ -250,7 +250,7 @@ func (o *runOptions) enterGroup(s streams, limits cgroupfs.Limits) (entered, err
 		return entered{}, err
 	}
 	if !o.dryRun {
-		return enterGroup(s, group, limits, o.formula)
+		return enterGroup(ctx, s, group, limits, o.formula)
 	}
 	plan, err := planGroup(s, group, limits, o.formula)
 	if err != nil {

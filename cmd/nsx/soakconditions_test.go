@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -365,10 +366,10 @@ func frozenTarget(v *visit) func() {
 	// Not among those of groupWork, which are removed meanwhile.
 	group, err := fs.Group(soakGroup() + "-frozen")
 	if err == nil {
-		_, err = group.Create(cgroupfs.CreateOptions{Controllers: []string{"freezer"}})
+		_, err = group.Create(context.Background(), cgroupfs.CreateOptions{Controllers: []string{"freezer"}})
 	}
 	if err == nil {
-		err = group.Attach(p.PID)
+		err = group.Attach(context.Background(), p.PID)
 	}
 	if err == nil {
 		err = group.Freeze(v.Context())

@@ -74,14 +74,14 @@ func (v *visit) tryGroup(name string) error {
 		return err
 	}
 	pids := int64(40)
-	if _, err := group.Create(cgroupfs.CreateOptions{Controllers: []string{"memory"}, Limits: cgroupfs.Limits{PIDs: &pids}}); err != nil {
+	if _, err := group.Create(context.Background(), cgroupfs.CreateOptions{Controllers: []string{"memory"}, Limits: cgroupfs.Limits{PIDs: &pids}}); err != nil {
 		return err
 	}
 	p := v.sleeper()
 	defer func() { _ = p.Process.Kill(); _ = p.Wait() }()
 	inside := exec.Command("true")
 	for _, step := range []func() error{
-		func() error { return group.Attach(p.Process.Pid) },
+		func() error { return group.Attach(context.Background(), p.Process.Pid) },
 		func() error { _, err := group.Members(); return err },
 		func() error { return v.limit(group, pids+1) },
 		func() error { _, err := group.Get(); return err },
@@ -114,7 +114,7 @@ func (v *visit) limit(group *cgroupfs.Group, pids int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = plan.Apply()
+	_, err = plan.Apply(context.Background())
 	return err
 }
 
@@ -169,7 +169,7 @@ func (v *visit) group(controller string) soakRoom {
 	}
 	group, err := fs.Group(soakGroup() + "/" + controller)
 	if err == nil {
-		_, err = group.Create(cgroupfs.CreateOptions{Controllers: []string{controller}})
+		_, err = group.Create(context.Background(), cgroupfs.CreateOptions{Controllers: []string{controller}})
 	}
 	h, missing := fs.Controller(controller)
 	if err != nil || missing != nil {
@@ -188,7 +188,7 @@ func (r soakRoom) command(name string, args ...string) *exec.Cmd {
 func (r soakRoom) limitMemory(n int64) error {
 	plan, err := r.Forced().Plan(cgroupfs.Limits{Memory: &n}, cgroupfs.PlanOptions{})
 	if err == nil {
-		_, err = plan.Apply()
+		_, err = plan.Apply(context.Background())
 	}
 	if errors.Is(err, unix.EBUSY) {
 		return nil
