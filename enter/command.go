@@ -189,7 +189,8 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 		prog.NotDumpable()
 	}
 	p.joinSteps(prog)
-	n.userSteps(prog)
+	p.betweenSteps(prog)
+	n.userSteps(prog, p.userNS())
 	n.timeSteps(prog)
 	if n != nil {
 		prog.NotDumpable() // before, an ordinary user could not have written id maps and offsets
@@ -394,6 +395,9 @@ func (c *Cmd) explain(err error) error {
 		return explained("starting "+c.Name, step.Errno, processLimits)
 	}
 	why := p.ids.explain(step.Step, step.Errno)
+	if why == "" {
+		why = p.between.explain(step.Step, step.Errno)
+	}
 	if step.Step == mountProc && step.Errno == unix.ENOENT {
 		why = "there is no directory /proc below the root directory"
 	}
@@ -401,7 +405,7 @@ func (c *Cmd) explain(err error) error {
 		why = "it takes CAP_SYS_ADMIN in the user namespace that owns the network namespace, and no mounts that cover parts of the /sys here (mount_too_revealing in fs/namespace.c)"
 	}
 	if step.Step == checkDir {
-		why = "it is not below the new root directory, where the command could see it"
+		why = p.explainDir()
 	}
 	if why == "" {
 		why = p.options.New.explain(step.Step, step.Errno)
@@ -410,6 +414,22 @@ func (c *Cmd) explain(err error) error {
 		why = "it may be a seccomp filter of the target: --no-seccomp goes without"
 	}
 	return explained(step.Step, step.Errno, why)
+}
+
+// explainDir says why the working directory cannot be seen from the root.
+func (p *Plan) explainDir() string {
+	for _, d := range []struct {
+		file *os.File
+		name string
+	}{{p.root, p.rootOf}, {p.dir, "it"}} {
+		if d.file == nil {
+			continue
+		}
+		if st, err := d.file.Stat(); err == nil && st.Sys().(*syscall.Stat_t).Nlink == 0 {
+			return d.name + " has been deleted"
+		}
+	}
+	return "it is not below the new root directory, where the command could see it"
 }
 
 // Wait waits for the command to end. A status other than 0 is an *ExitError.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -78,6 +79,13 @@ func (j Join) explainEPERM() string {
 	owner, err := ownerOf(j.file)
 	if err != nil {
 		return fmt.Sprintf("it takes %s in the user namespace that owns it, which is not ours or below it: run as root of the host", caps)
+	}
+	if own, err := ownNamespace(inspect.User); err == nil && own.Sys().(*syscall.Stat_t).Ino == owner.id.Inode {
+		next := "run as root"
+		if unix.Geteuid() == 0 {
+			next = "we are root without it, as in a container that was started without it"
+		}
+		return fmt.Sprintf("it is owned by our own user namespace, and it takes %s here: %s", caps, next)
 	}
 	why := fmt.Sprintf("it is owned by %s", owner.id)
 	next := "run as root of that namespace"

@@ -3,6 +3,7 @@ package enter
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,14 @@ func (p *Plan) chooseIDs(of, user *inspect.Target) error {
 		return nil
 	}
 	if o.New.has(inspect.User) {
+		if p.Has(inspect.User) {
+			last := p.ids
+			p.ids = ids{}
+			if err := p.chooseInside(user); err != nil {
+				return err
+			}
+			p.between, p.ids = p.ids, last
+		}
 		p.ids.inNew(o.New)
 		return nil
 	}
@@ -51,6 +60,12 @@ func (p *Plan) chooseIDs(of, user *inspect.Target) error {
 		}
 		return nil
 	}
+	return p.chooseInside(user)
+}
+
+// chooseInside is chooseIDs for a user namespace that is joined.
+func (p *Plan) chooseInside(user *inspect.Target) error {
+	o := p.options
 	p.ids.dropGroups = true
 	if user == nil {
 		p.ids.mayDeny = true // nobody to ask
@@ -68,13 +83,35 @@ func (p *Plan) chooseIDs(of, user *inspect.Target) error {
 	if err != nil {
 		return explainOpen("the id maps", user, err)
 	}
+	if p.ids.uids == nil { // known, and empty
+		p.ids.uids = inspect.IDMap{}
+	}
+	if p.ids.gids == nil {
+		p.ids.gids = inspect.IDMap{}
+	}
 	if deny, err := user.ReadFile("setgroups"); err == nil { // Linux 3.19
 		p.ids.mayDeny = string(deny) == "deny\n"
 	}
-	uid := insideID(p.ids.uids, status.UID, o.FollowUID)
-	gid := insideID(p.ids.gids, status.GID, o.FollowGID)
-	p.ids.setDefaults(&uid, &gid)
+	uid, gid := new(insideID(p.ids.uids, status.UID, o.FollowUID)), new(insideID(p.ids.gids, status.GID, o.FollowGID))
+	if p.mayStay(status) {
+		// Without a map there is nobody that one could become, and setgroups(2)
+		// is refused.
+		if len(p.ids.uids) == 0 && !o.FollowUID {
+			uid = nil
+		}
+		if len(p.ids.gids) == 0 && !o.FollowGID {
+			gid, p.ids.mayDeny = nil, true
+		}
+	}
+	p.ids.setDefaults(uid, gid)
 	return nil
+}
+
+// mayStay says that the command may be who we are where the joined user
+// namespace maps nobody. The target's own code may not, unless that is who the
+// target is: to files and much of /proc/sys, root is root without any capability.
+func (p *Plan) mayStay(target inspect.Status) bool {
+	return !p.Untrusted() || target.UID == uint32(os.Geteuid()) && target.GID == uint32(os.Getegid())
 }
 
 // inNew chooses the ids in a new user namespace: root, where the maps have it.
@@ -146,6 +183,9 @@ func (i ids) explain(step string, err error) string {
 
 func unmapped(kind string, id uint32, m inspect.IDMap, flag string) string {
 	known := ""
+	if m != nil && len(m) == 0 {
+		return fmt.Sprintf("the user namespace maps no %s at all: keep yours, with --preserve-credentials", kind)
+	}
 	if m != nil {
 		known = fmt.Sprintf(", which maps %s", m)
 	}

@@ -2,7 +2,6 @@ package enter
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -53,22 +52,26 @@ func single(m inspect.IDMap, own int) bool {
 }
 
 func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, own int) error {
-	var text bytes.Buffer
+	above, err := inspect.OwnIDMap(file)
+	if err == nil {
+		m = splitBy(m, above)
+	}
 	args := []string{strconv.Itoa(pid)}
 	for _, r := range m {
-		fmt.Fprintf(&text, "%d %d %d\n", r.Inside, r.Outside, r.Count)
 		args = append(args, fmt.Sprint(r.Inside), fmt.Sprint(r.Outside), fmt.Sprint(r.Count))
 	}
 	if holds(capability) || single(m, own) {
-		err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), text.Bytes(), 0)
+		err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(mapText(m)), 0)
 		if err == nil {
 			return nil
 		}
 		why := "the ids must not overlap, and those outside must exist in our own user namespace"
-		if errors.Is(err, unix.EPERM) {
+		if id, missing := missingFrom(above, m); missing && errors.Is(err, unix.EPERM) {
+			why = fmt.Sprintf("id %d does not exist in our own user namespace, which maps %s", id, above)
+		} else if errors.Is(err, unix.EPERM) {
 			why = "they must be ids of our own, the group's only with setgroups(2) denied, or it takes " + map[int]string{unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID"}[capability]
 		}
-		return explained(fmt.Sprintf("writing %s %q", file, strings.TrimSpace(text.String())), err, why)
+		return explained(fmt.Sprintf("writing %s %q", file, strings.TrimSpace(mapText(m))), err, why)
 	}
 	path, err := exec.LookPath(tool)
 	if err != nil {
@@ -79,6 +82,45 @@ func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, ow
 		return fmt.Errorf("%s %s: %s", tool, strings.Join(args[1:], " "), firstLine(out, err))
 	}
 	return nil
+}
+
+// mapText is a map as it is written to its file.
+func mapText(m inspect.IDMap) string {
+	var text strings.Builder
+	for _, r := range m {
+		fmt.Fprintf(&text, "%d %d %d\n", r.Inside, r.Outside, r.Count)
+	}
+	return text.String()
+}
+
+// splitBy splits the ranges of a map where those of the map above end: the kernel
+// takes none that reaches over several (map_id_range_down in
+// kernel/user_namespace.c).
+func splitBy(m, above inspect.IDMap) (split inspect.IDMap) {
+	for _, r := range m {
+		for r.Count > 0 {
+			n := r.Count // also if it is not mapped at all, which the kernel refuses
+			for _, a := range above {
+				if r.Outside >= a.Inside && r.Outside-a.Inside < a.Count {
+					n = min(n, a.Count-(r.Outside-a.Inside))
+				}
+			}
+			split = append(split, inspect.IDRange{Inside: r.Inside, Outside: r.Outside, Count: n})
+			r.Inside, r.Outside, r.Count = r.Inside+n, r.Outside+n, r.Count-n
+		}
+	}
+	return split
+}
+
+// missingFrom finds an id that a map wants and that the map above does not have.
+// The map is split by that one, but where nothing is mapped.
+func missingFrom(above, m inspect.IDMap) (uint32, bool) {
+	for _, r := range m {
+		if !above.Has(r.Outside) {
+			return r.Outside, true
+		}
+	}
+	return 0, false
 }
 
 func firstLine(out []byte, err error) string {

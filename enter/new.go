@@ -3,6 +3,7 @@ package enter
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +21,8 @@ type New struct {
 	// they do not exist; both are undone if the command does not start.
 	Bind map[inspect.Type]string
 	// UIDs and GIDs are the id maps of a new user namespace. Its Outside is in
-	// our own user namespace. Without any, all ids inside are the overflow id.
+	// our own user namespace or, if another is joined, in that: see CallerOf.
+	// Without any, all ids inside are the overflow id.
 	UIDs, GIDs inspect.IDMap
 	// Setgroups is "allow" or "deny", for setgroups(2) in a new user namespace. ""
 	// denies it where the kernel takes a map of our own group no other way.
@@ -109,8 +111,9 @@ func (n *New) flags(but ...inspect.Type) int {
 
 // userSteps makes the user namespace, which then gives the right to make the
 // others. We write its id maps while the helper waits: it could not itself,
-// where they are more than its own id (user_namespaces(7)).
-func (n *New) userSteps(prog *launcher.Program) {
+// where they are more than its own id (user_namespaces(7)). joined is the user
+// namespace that it is in, nil if that is ours.
+func (n *New) userSteps(prog *launcher.Program, joined *os.File) {
 	if !n.has(inspect.User) {
 		return
 	}
@@ -124,12 +127,19 @@ func (n *New) userSteps(prog *launcher.Program) {
 	}
 	prog.Unshare("unshare(CLONE_NEWUSER)", unix.CLONE_NEWUSER)
 	if len(n.UIDs)+len(n.GIDs) > 0 || n.Setgroups != "" {
-		prog.Parent("writing the id maps", n.writeMaps)
+		write := n.writeMaps
+		if joined != nil {
+			write = func(pid int) error { return n.writeMapsWithin(joined, pid) }
+		}
+		prog.Parent("writing the id maps", write)
 	}
 }
 
 // becomeOwner is the name of the steps that change to New.Owner.
 const becomeOwner = "becoming the owner of the user namespace"
+
+// timeOffsets is where a time namespace's offsets are written.
+const timeOffsets = "/proc/self/timens_offsets"
 
 // timeSteps makes the time namespace, whose offsets can be set as long as no
 // process is in it: the helper itself is not, only its child will be.
@@ -146,7 +156,7 @@ func (n *New) timeSteps(prog *launcher.Program) {
 		text += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
 	}
 	if text != "" {
-		prog.WriteFile("/proc/self/timens_offsets", text)
+		prog.WriteFile(timeOffsets, text)
 	}
 }
 
@@ -160,7 +170,7 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 		prog.Unshare("unshare", mask)
 	}
 	if how := propagations[n.Propagation]; n.has(inspect.Mnt) && how != 0 {
-		prog.Mount("setting the propagation of mounts", "none", "/", "", unix.MS_REC|how, "")
+		prog.Mount(setPropagation, "none", "/", "", unix.MS_REC|how, "")
 	}
 	if newRoot && len(n.Interpreters) > 0 {
 		// An interpreter with the flag F is opened now, as a file of ours.
@@ -170,6 +180,9 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 		prog.Parent("keeping the namespaces", func(pid int) error { return b.bind(pid, false) })
 	}
 }
+
+// setPropagation is the name of the step that New.Propagation is about.
+const setPropagation = "setting the propagation of mounts"
 
 // BinfmtDir is where binfmt_misc is looked for.
 const BinfmtDir = "/proc/sys/fs/binfmt_misc"
@@ -219,8 +232,10 @@ func (n *New) explain(step string, err error) string {
 		return "this process is in a chroot, or user namespaces are restricted: see /proc/sys/kernel/unprivileged_userns_clone and apparmor_restrict_unprivileged_userns"
 	case errors.Is(err, unix.EPERM) && (step == "unshare" || step == "unshare(CLONE_NEWTIME)"):
 		return "it takes CAP_SYS_ADMIN: run as root, or make a user namespace too (-U -r)"
-	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EUSERS):
-		return "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, which count for each user in every user namespace above"
+	case strings.HasPrefix(step, "unshare") && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EUSERS)):
+		return n.limitReached(step)
+	case step == setPropagation && errors.Is(err, unix.EINVAL):
+		return "the root directory here is no mount point, as in a chroot, so that it has no propagation: leave it unchanged (--propagation unchanged)"
 	case errors.Is(err, unix.EPERM) && step == "mounting "+n.MountProc:
 		return "parts of the /proc here are covered by mounts, so that the kernel does not allow another one (mount_too_revealing in fs/namespace.c): make a PID namespace too, or run as root"
 	case step == mountBinfmt && errors.Is(err, unix.EPERM):
@@ -233,11 +248,44 @@ func (n *New) explain(step string, err error) string {
 		return "it takes CAP_SETUID and CAP_SETGID: run as root"
 	case step == becomeOwner && errors.Is(err, unix.EINVAL):
 		return "the owner's ids have to exist in our own user namespace"
-	case step == "open /proc/self/timens_offsets" || errors.Is(err, unix.EACCES):
+	case strings.HasSuffix(step, timeOffsets) && errors.Is(err, unix.ERANGE):
+		return "the clock would show less than nothing, or centuries"
+	case strings.HasSuffix(step, timeOffsets):
 		return "the offsets of a time namespace can be set only before a process is in it, and with CAP_SYS_TIME in its user namespace"
 	default:
 		return ""
 	}
+}
+
+// limitReached says which limits a refused step has met: those of the types that
+// it was to make, in user namespaces from ours up (inc_ucount in kernel/ucount.c).
+// We see ours.
+func (n *New) limitReached(step string) string {
+	types := slices.DeleteFunc(slices.Clone(n.Types), func(t inspect.Type) bool { return t == inspect.User || t == inspect.Time })
+	switch step {
+	case "unshare(CLONE_NEWUSER)":
+		types = []inspect.Type{inspect.User}
+	case "unshare(CLONE_NEWTIME)":
+		types = []inspect.Type{inspect.Time}
+	}
+	var limits []string
+	for _, t := range types {
+		path := fmt.Sprintf("/proc/sys/user/max_%s_namespaces", t)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		value := strings.TrimSpace(string(text))
+		if value == "0" {
+			return path + " is 0: no such namespace may be made here"
+		}
+		limits = append(limits, path+" is "+value)
+	}
+	why := "a limit on namespaces is reached, which counts for each user, here or in a user namespace above: " + strings.Join(limits, ", ")
+	if slices.Contains(types, inspect.User) || slices.Contains(types, inspect.PID) {
+		why += "; and no user or PID namespace is more than 32 deep"
+	}
+	return why
 }
 
 // explainInterpreter says why binfmt_misc did not take a line.

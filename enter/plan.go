@@ -130,6 +130,7 @@ type Plan struct {
 	root    *os.File // to become the root directory, nil: it stays
 	rootOf  string   // whose it is, for people
 	dir     *os.File // to become the working directory
+	between ids      // who makes a new user namespace, in the joined one
 	ids     ids
 	rights  *rights            // nil: ours
 	kept    uint64             // capabilities, of KeepCaps
@@ -476,7 +477,15 @@ func explainOpen(what string, t *inspect.Target, err error) error {
 	case errors.Is(err, unix.ENOENT):
 		return &Error{text + ": it is a zombie, which has exited and keeps only its user and PID namespace", err}
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return &Error{text + ": it takes the right to trace the process (CAP_SYS_PTRACE in its user namespace, and no security module against it): run as root or as the process's user", err}
+		next := "run as root or as the process's user"
+		switch {
+		case unix.Geteuid() != 0:
+		case holds(unix.CAP_SYS_PTRACE):
+			next = "we have that capability, so it is a security module, or a user namespace above ours"
+		default:
+			next = "we are root without that capability, as in a container that was started without it"
+		}
+		return &Error{text + ": it takes the right to trace the process (CAP_SYS_PTRACE in its user namespace, and no security module against it): " + next, err}
 	default:
 		return &Error{text, err}
 	}

@@ -66,18 +66,23 @@ func (m IDMap) Has(inside uint32) bool {
 	return false
 }
 
-// String is the map for people: "0-65535 from 100000".
+// String is the map for people: "0-65535 from 100000". A map may have 340 lines,
+// of which it has the first few.
 func (m IDMap) String() string {
+	const most = 6
 	if len(m) == 0 {
 		return "nothing"
 	}
-	parts := make([]string, len(m))
-	for i, r := range m {
+	var parts []string
+	for _, r := range m[:min(len(m), most)] {
 		if r.Count == 1 {
-			parts[i] = fmt.Sprintf("%d from %d", r.Inside, r.Outside)
+			parts = append(parts, fmt.Sprintf("%d from %d", r.Inside, r.Outside))
 		} else {
-			parts[i] = fmt.Sprintf("%d-%d from %d", r.Inside, uint64(r.Inside)+uint64(r.Count)-1, r.Outside)
+			parts = append(parts, fmt.Sprintf("%d-%d from %d", r.Inside, uint64(r.Inside)+uint64(r.Count)-1, r.Outside))
 		}
+	}
+	if len(m) > most {
+		parts = append(parts, fmt.Sprintf("and %d ranges more", len(m)-most))
 	}
 	return strings.Join(parts, ", ")
 }

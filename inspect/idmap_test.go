@@ -4,7 +4,9 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"nsx/internal/testkit"
@@ -18,6 +20,9 @@ func TestParseIDMap(t *testing.T) {
 	}
 	if got.String() != "0 from 1000, 1-65536 from 100000" {
 		t.Errorf("%s", got)
+	}
+	if got := IDMap(slices.Repeat([]IDRange{{1, 2, 1}}, 340)).String(); len(got) > 150 || !strings.HasSuffix(got, ", and 334 ranges more") {
+		t.Errorf("340 ranges: %s", got)
 	}
 	if got, err := ParseIDMap(""); err != nil || got != nil || got.String() != "nothing" {
 		t.Errorf("an empty map: %v, %v", got, err)

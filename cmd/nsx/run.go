@@ -83,12 +83,6 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
   nsx run -T --boottime 86400 -- uptime     # a day later
   nsx run -n --cgroup /demo --memory 1G -- make`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch err := o.settle(); {
-			case errors.Is(err, enter.ErrNoSubIDs):
-				return own(err)
-			case err != nil:
-				return usage(err)
-			}
 			limits, err := o.limits(cmd, nil)
 			if err != nil {
 				return usage(err)
@@ -140,9 +134,10 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	return cmd
 }
 
-// settle makes options of what the flags say in words.
-func (o *runOptions) settle() error {
-	implied, err := o.maps.settle(&o.making)
+// settle makes options of what the flags say in words. The caller is who will be
+// mapped.
+func (o *runOptions) settle(caller enter.Caller) error {
+	implied, err := o.maps.settle(&o.making, caller)
 	if err != nil {
 		return err
 	}
@@ -211,6 +206,16 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		if len(more) == 1 { // one that was asked for by name
 			asked = append(asked, more...)
 		}
+	}
+	caller, err := enter.CallerOf(requests)
+	if err != nil {
+		return own(err)
+	}
+	switch err := o.settle(caller); {
+	case errors.Is(err, enter.ErrNoSubIDs):
+		return own(err)
+	case err != nil:
+		return usage(err)
 	}
 	// The group comes last, so that there is little to undo.
 	in, err := o.enterGroup(ctx, s, limits)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,8 +44,9 @@ func (o *mapOptions) complete(cmd *cobra.Command) {
 	complete(cmd, "setgroups", cobra.FixedCompletions([]string{"allow", "deny"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// settle makes the id maps. It says whether a user namespace is asked for.
-func (o *mapOptions) settle(making *enter.New) (implied bool, err error) {
+// settle makes the id maps around the caller. It says whether a user namespace is
+// asked for.
+func (o *mapOptions) settle(making *enter.New, caller enter.Caller) (implied bool, err error) {
 	if o.root && o.current {
 		return false, errors.New("-r and -c exclude each other: you are either root inside or yourself")
 	}
@@ -69,11 +71,11 @@ func (o *mapOptions) settle(making *enter.New) (implied bool, err error) {
 	if o.subIDs {
 		o.users, o.groups = append(o.users, "subids"), append(o.groups, "subids")
 	}
-	users := idKind{"--map-user", "--map-users", os.Geteuid(), userID, "/etc/subuid", "uid_map"}
+	users := idKind{"--map-user", "--map-users", caller.UID, userID, "/etc/subuid", caller.UIDs, caller.Joined}
 	if making.UIDs, err = users.idMap(o, o.user, o.users); err != nil {
 		return false, err
 	}
-	groups := idKind{"--map-group", "--map-groups", os.Getegid(), groupID, "/etc/subgid", "gid_map"}
+	groups := idKind{"--map-group", "--map-groups", caller.GID, groupID, "/etc/subgid", caller.GIDs, caller.Joined}
 	making.GIDs, err = groups.idMap(o, o.group, o.groups)
 	return len(making.UIDs)+len(making.GIDs) > 0 || making.Owner != nil || making.Setgroups != "", err
 }
@@ -113,16 +115,17 @@ func groupID(name string) (string, error) {
 // idKind is what differs between users and groups.
 type idKind struct {
 	one, many string // the flags
-	own       int    // our id
+	own       uint32 // the caller's id
 	byName    func(string) (string, error)
-	granted   string // subuid(5), subgid(5)
-	file      string // of /proc/PID
+	granted   string        // subuid(5), subgid(5)
+	all       inspect.IDMap // of the user namespace that the new one is made in
+	joined    bool          // that is not ours
 }
 
 // idMap maps our own id as one word says, or -r or -c, and the ranges that the
 // words mean around that.
 func (k idKind) idMap(o *mapOptions, one string, words []string) (m inspect.IDMap, err error) {
-	single := inspect.IDRange{Outside: uint32(k.own), Count: 1}
+	single := inspect.IDRange{Outside: k.own, Count: 1}
 	switch {
 	case one != "":
 		if single.Inside, err = parseName(k.one, one, k.byName); err != nil {
@@ -153,10 +156,13 @@ func (k idKind) idMap(o *mapOptions, one string, words []string) (m inspect.IDMa
 }
 
 // parse reads INSIDE:OUTSIDE:COUNT, or auto and subids: the ids granted to the
-// user, from 0 up or as they are; or all: those of our own user namespace.
+// user, from 0 up or as they are; or all that there are.
 func (k idKind) parse(word string) (inspect.IDMap, error) {
 	switch word {
 	case "auto", "subids":
+		if k.joined {
+			return nil, fmt.Errorf("%s means ids of this user namespace, which are others in the one that is joined: map them by number, or all", word)
+		}
 		name := strconv.Itoa(os.Geteuid())
 		if u, err := user.Current(); err == nil {
 			name = u.Username
@@ -167,11 +173,11 @@ func (k idKind) parse(word string) (inspect.IDMap, error) {
 		}
 		return inspect.IDMap{r}, err
 	case "all":
-		m, err := inspect.OwnIDMap(k.file)
+		m := slices.Clone(k.all)
 		for i := range m {
 			m[i].Outside = m[i].Inside
 		}
-		return m, err
+		return m, nil
 	}
 	var n [3]uint32
 	fields := strings.Split(word, ":")
