@@ -46,14 +46,14 @@ var linkNames = func() (names [NumTypes]string) {
 // taskFiles are the files of a process or thread that are read, as the kernel
 // takes their names.
 type taskFiles struct {
-	stat, task, cgroup              *byte
+	self, stat, task, cgroup        *byte
 	links                           [NumTypes]*byte
 	pidForChildren, timeForChildren *byte
 }
 
 func newTaskFiles(above, ns string) *taskFiles {
 	f := &taskFiles{
-		stat: linux.CString(above + "stat"), task: linux.CString(above + "task"), cgroup: linux.CString(above + "cgroup"),
+		self: linux.CString(above + "."), stat: linux.CString(above + "stat"), task: linux.CString(above + "task"), cgroup: linux.CString(above + "cgroup"),
 		pidForChildren: linux.CString(ns + "pid_for_children"), timeForChildren: linux.CString(ns + "time_for_children"),
 	}
 	for t := range f.links {
@@ -95,12 +95,15 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	if list.live {
 		missing = missingTypes(int(dir.Fd()), pids[0])
 	}
+	newReader := func() *procfsReader {
+		return &procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(list.live)}
+	}
 	var results []*procfsChunk
 	work := make(chan *procfsChunk, 1024)
 	var wg sync.WaitGroup
 	for range o.workers() {
 		wg.Go(func() {
-			r := procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(list.live)}
+			r := newReader()
 			for r.out = range work {
 				for _, pid := range r.out.pids {
 					if ctx.Err() != nil {
@@ -131,15 +134,27 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	// The chunks lie in the slab one after the other: this moves only what comes
-	// after one with processes that vanished.
-	found := slab[:0]
-	var unreadable []Unreadable
-	for _, r := range results {
-		found = append(found, r.processes...)
-		unreadable = append(unreadable, r.unreadable...)
+	found, unreadable := newReader().merge(ctx, results, slab[:0])
+	return found, unreadable, ctx.Err()
+}
+
+// merge puts together what the chunks have, in room, when those processes were
+// looked at again for which that is worth it.
+//
+// The chunks lie in the room one after the other: this moves only what comes
+// after one with processes that vanished.
+func (r *procfsReader) merge(ctx context.Context, results []*procfsChunk, room []Process) (found []Process, unreadable []Unreadable) {
+	found = room
+	var passing []int
+	for _, c := range results {
+		found = append(found, c.processes...)
+		unreadable = append(unreadable, c.unreadable...)
+		passing = append(passing, c.passing...)
 	}
-	return found, unreadable, nil
+	if len(passing) > 0 {
+		return r.lookAgain(ctx, passing, found, unreadable)
+	}
+	return found, unreadable
 }
 
 // lister lists the PIDs of a /proc, sorted, some at a time.
@@ -198,6 +213,7 @@ type procfsChunk struct {
 	pids       []int
 	processes  []Process // with room for them all
 	unreadable []Unreadable
+	passing    []int // refused us for a moment, it may be: see lookAgain
 }
 
 // missingTypes finds the types that this kernel was built without: for those
@@ -347,11 +363,19 @@ func (r *procfsReader) process(pid int) {
 	}
 	if err != nil {
 		r.refuse(pid, "namespaces", err)
+		if (p.State == 'R' || p.State == 'D') && isPassing(dir, err) {
+			r.out.passing = append(r.out.passing, pid)
+		}
 	}
 	// A leader that has exited leaves its threads' namespaces to be found
 	// under task/ only.
 	if err == nil && p.NumThreads > 1 {
-		r.threads(dir, &p)
+		if err := r.threads(dir, &p); err != nil && !vanished(err) {
+			r.refuse(pid, "threads", err)
+			if isPassing(dir, err) { // a moment ago it did not refuse
+				r.out.passing = append(r.out.passing, pid)
+			}
+		}
 	}
 	if r.options.Cgroups {
 		r.memberships(dir, &p)
@@ -385,9 +409,11 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 		case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
 			// The same check (ptrace_may_access) guards all eight links. A
 			// task that is being torn down is refused as well.
-			if _, gone := r.stat(dir); gone != nil {
+			st, gone := r.stat(dir)
+			if gone != nil {
 				return unix.ESRCH
 			}
+			p.State = st.state
 			return err
 		default:
 			return err
@@ -428,22 +454,16 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 
 // threads reads the threads of p that matter: those whose namespaces differ
 // from the leader's, or all.
-func (r *procfsReader) threads(dir taskDir, p *Process) {
+func (r *procfsReader) threads(dir taskDir, p *Process) error {
 	fd, err := r.quick.Openat(dir.fd, dir.task, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	if err != nil {
-		if !vanished(err) {
-			r.refuse(p.PID, "threads", err)
-		}
-		return
+		return err
 	}
 	task := os.NewFile(uintptr(fd), "task")
 	defer task.Close()
 	tids, err := numericNames(task)
 	if err != nil {
-		if !vanished(err) {
-			r.refuse(p.PID, "threads", err)
-		}
-		return
+		return err
 	}
 	for _, tid := range tids {
 		if tid == p.PID {
@@ -451,13 +471,13 @@ func (r *procfsReader) threads(dir taskDir, p *Process) {
 		}
 		thread, err := r.thread(fd, tid, p)
 		if err != nil && !vanished(err) {
-			r.refuse(p.PID, "threads", err)
-			return
+			return err
 		}
 		if err == nil && (r.options.Threads || thread.NS != p.NS) {
 			p.Threads = append(p.Threads, thread)
 		}
 	}
+	return nil
 }
 
 func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {

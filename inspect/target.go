@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -253,7 +254,7 @@ func (t *Target) OpenNamespace(typ Type) (*os.File, ID, error) {
 
 func (t *Target) openNamespace(typ Type) (int, error) {
 	if t.PID != 0 {
-		return unix.Openat(t.dir, linkNames[typ], unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return t.open(linkNames[typ], unix.O_RDONLY)
 	}
 	if typ != t.ID.Type {
 		return -1, fmt.Errorf("%s is no %s namespace", t.ID, typ)
@@ -267,11 +268,24 @@ func (t *Target) Open(name string, flags int) (*os.File, error) {
 	if t.PID == 0 {
 		return nil, fmt.Errorf("%s is no process: it has no %s", t.Name(), name)
 	}
-	fd, err := unix.Openat(t.dir, name, flags|unix.O_CLOEXEC, 0)
+	fd, err := t.open(name, flags)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: fmt.Sprintf("/proc/%d/%s", t.PID, name), Err: err}
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// open opens a file of the process, again and again while the refusal may be one
+// of a moment.
+func (t *Target) open(name string, flags int) (fd int, err error) {
+	for _, wait := range looks {
+		time.Sleep(wait)
+		fd, err = unix.Openat(t.dir, name, flags|unix.O_CLOEXEC, 0)
+		if err == nil || !isPassing(taskDir{t.dir, filesFromTask}, err) {
+			break
+		}
+	}
+	return fd, err
 }
 
 // ReadFile reads a file of the process, below /proc/PID, whole.

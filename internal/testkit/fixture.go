@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -110,6 +111,8 @@ func (f *fixture) assume() error {
 		return f.hold()
 	case SocketHolder:
 		return f.holdSocket()
+	case Undumpable:
+		return f.undumpable()
 	case Stuck:
 		return f.stuck()
 	case Flipping:
@@ -247,6 +250,17 @@ func (f *fixture) zombie() error {
 	f.rep.PID = rep.PID
 	f.rep.Levels = append(f.rep.Levels, rep.PID)
 	return nil
+}
+
+func (f *fixture) undumpable() error {
+	opened := make(chan os.Signal, 1)
+	signal.Notify(opened, unix.SIGUSR1)
+	f.after = func() {
+		for len(opened) == 0 { // a process that sleeps is in another state
+		}
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
+	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
 func (f *fixture) chroot() error {

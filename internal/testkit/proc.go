@@ -59,6 +59,10 @@ const (
 	// SocketHolder has a socket in a network namespace without any process.
 	// Proc.Held has the namespace, Proc.HeldFD the socket.
 	SocketHolder Mode = "socket-holder"
+	// Undumpable is at work, on its first thread, and has itself shut off from
+	// those without CAP_SYS_PTRACE, its own user too (PR_SET_DUMPABLE). SIGUSR1
+	// opens it, and lets it rest.
+	Undumpable Mode = "undumpable"
 	// Stuck waits in the kernel, in state D, in a way that makes everybody wait
 	// who reads its cmdline, environ or maps. It needs /dev/fuse, and a kernel
 	// that [RequireStuck] finds fit.
