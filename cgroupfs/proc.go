@@ -14,6 +14,7 @@ type process struct {
 	pid     int
 	comm    string
 	state   byte // 'Z' and 'X' are dead
+	flags   uint64
 	kernel  bool // a kernel thread
 	started uint64
 }
@@ -46,7 +47,7 @@ func parseStat(pid int, text string) (process, error) {
 	if err1 != nil || err2 != nil {
 		return process{}, bad
 	}
-	p.kernel, p.started = flags&pfKthread != 0, started
+	p.flags, p.kernel, p.started = flags, flags&pfKthread != 0, started
 	return p, nil
 }
 

@@ -20,18 +20,21 @@ import (
 // namespace in which the hierarchies are seen. Close it in the end.
 //
 // A command is born inside and never runs a moment elsewhere. On v2 the kernel
-// does that (CLONE_INTO_CGROUP, Linux 5.7). On v1 a child is born where the
+// does that (CLONE_INTO_CGROUP, Linux 5.7), but for groups that were killed once
+// (cgroup.kill), where newer kernels kill it at birth: Start says so, and Admit is
+// the way in. On v1 a child is born where the
 // thread that forks it is, and single threads may be anywhere: so a thread of
 // the caller goes in, forks and goes back. It needs no ptrace, which would
 // take set-user-ID programs their rights, and no helper between caller and
 // command.
 //
-// Who starts processes by other means than os/exec clones them into Dir and,
-// before they go on, calls Admit with their PID.
+// Who starts processes by other means than os/exec clones them into Dir, if that
+// goes, and before they go on calls Admit with their PID. Package enter does so.
 type Entrance struct {
 	fs    *FS
 	doors []door
 	v2    *os.File // the directory, for CLONE_INTO_CGROUP
+	v2at  string   // the group that it is
 }
 
 // door is a v1 group: its files for threads and for whole processes, open for
@@ -110,6 +113,7 @@ func (fs *FS) open(list []*Hierarchy, group func(*Hierarchy) string) (_ *Entranc
 			}
 		}
 		if h.Version == 2 {
+			e.v2at = at
 			if e.v2, err = h.openat(at, "", unix.O_PATH|unix.O_DIRECTORY); err != nil {
 				return nil, fs.explainStart(h, at, err)
 			}
@@ -148,10 +152,14 @@ func (e *Entrance) Close() error {
 // if v2 has nothing to do with it. It is Close's to close.
 func (e *Entrance) Dir() *os.File { return e.v2 }
 
-// Admit moves a process into the groups on v1, where none can be born, and
-// reads back that it is there. The process, which has to wait for it, must be
-// one that the caller started and has not reaped: nobody else has its PID.
+// Admit moves a process into the groups: those of v1, where none can be born, and
+// that of v2 unless it was born there; and it reads back that it is there. The
+// process, which has to wait for it, must be one that the caller started and has
+// not reaped: nobody else has its PID.
 func (e *Entrance) Admit(pid int) error {
+	if err := e.admitV2(pid); err != nil {
+		return err
+	}
 	for _, d := range e.doors {
 		// Only decimal: the kernel takes 010 for 8, and 0 for the writer.
 		if _, err := d.procs.WriteString(strconv.Itoa(pid) + "\n"); err != nil {
@@ -165,6 +173,32 @@ func (e *Entrance) Admit(pid int) error {
 		if cause := d.pidsBound(0); cause != "" {
 			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
 		}
+	}
+	return nil
+}
+
+// admitV2 is for who was not born in v2's group.
+func (e *Entrance) admitV2(pid int) error {
+	if e.v2 == nil {
+		return nil
+	}
+	h, group := e.fs.v2(), e.v2at
+	if m, ok := e.fs.memberOf(pid, h); ok && m.Path == group {
+		return nil
+	}
+	fd, err := unix.Openat(int(e.v2.Fd()), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, []byte(strconv.Itoa(pid)+"\n"))
+		unix.Close(fd)
+	}
+	if err != nil {
+		return e.fs.explainAttach(h, group, "cgroup.procs", pid, err)
+	}
+	if err := e.fs.checkMoved(h, group, pid, []int{pid}); err != nil {
+		return err
+	}
+	if cause := h.pidsBound(group, 0); cause != "" {
+		return &Error{Op: "start in " + group, File: h.Dir(group), Err: unix.EAGAIN, Cause: cause}
 	}
 	return nil
 }
@@ -191,7 +225,7 @@ func (e *Entrance) Start(cmd *exec.Cmd) error {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(e.v2.Fd())
 	}
 	if len(e.doors) == 0 {
-		return e.Explain(cmd.Start())
+		return e.start(cmd)
 	}
 	// What Start would open by itself is opened outside, in case the group's
 	// devices do not allow /dev/null.
@@ -216,6 +250,25 @@ func (e *Entrance) Start(cmd *exec.Cmd) error {
 	return <-result
 }
 
+// start starts the command where this thread is on v1. To os/exec a child that
+// the kernel kills at birth looks like one that has executed its program.
+func (e *Entrance) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return e.Explain(err)
+	}
+	const pfForkNoExec = 0x40 // PF_FORKNOEXEC of include/linux/sched.h
+	p, err := e.fs.process(cmd.Process.Pid)
+	if e.v2 == nil || err != nil || p.flags&pfForkNoExec == 0 {
+		return nil
+	}
+	err = cmd.Wait()
+	return &Error{
+		Op: "start in " + e.v2at, File: e.v2.Name(), Err: err,
+		Cause: "the kernel kills what is born in a group that was killed once (cgroup.kill), unless its parent's was as often",
+		Next:  "remove the group and make it again, or start the command with package enter",
+	}
+}
+
 // Start starts a command inside the group: Open, Start and Close.
 func (g *Group) Start(cmd *exec.Cmd) error {
 	e, err := g.Open()
@@ -231,7 +284,7 @@ func (e *Entrance) startInside(cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	inside, err := e.enter()
 	if err == nil {
-		err = e.Explain(cmd.Start())
+		err = e.start(cmd)
 	}
 	back := undoMoves(inside)
 	if len(back) == 0 {
@@ -312,20 +365,10 @@ func (e *Entrance) Explain(err error) error {
 			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
 		}
 	}
-	if h := e.fs.v2(); h != nil && e.v2 != nil {
-		rel, ok := cutDir(e.v2.Name(), h.Mount)
-		if ok {
-			return e.fs.explainStart(h, path.Join(h.MountRoot, rel), err)
-		}
+	if e.v2 != nil {
+		return e.fs.explainStart(e.fs.v2(), e.v2at, err)
 	}
 	return err
-}
-
-func cutDir(name, dir string) (string, bool) {
-	if !isBelow(name, dir) {
-		return "", false
-	}
-	return name[len(dir):], true
 }
 
 // explainStart tells a refusal of the group from one of the program: no such

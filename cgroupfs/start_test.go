@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -86,4 +87,34 @@ func TestOpenOfRefuses(t *testing.T) {
 	line.Path = "/nsx-test-gone"
 	_, err = fs.OpenOf([]Membership{line})
 	refusedWith(t, err, unix.ENOENT, "the group is gone")
+}
+
+// What the kernel kills at birth is said, and Admit is the way in.
+func TestStartInKilledGroup(t *testing.T) {
+	fs := openFS(t)
+	v2Of(t, fs)
+	g := made(t, fs)
+	if err := g.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cmd := helperCommand(t, "sleep")
+	if err := g.Start(cmd); err != nil {
+		if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), "killed once") {
+			t.Fatal(err)
+		}
+	} else if err := g.Kill(t.Context()); err != nil || cmd.Wait() == nil {
+		t.Error(err)
+	}
+	e, err := g.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := sleeper(t)
+	if err := e.Admit(p.PID); err != nil {
+		t.Fatal(err)
+	}
+	if at := membershipIn(t, fs, p.PID, *fs.v2()); at != g.Path() {
+		t.Errorf("admitted to %s", at)
+	}
 }

@@ -138,7 +138,7 @@ func (c *Cmd) start(try bool) error {
 	}
 	c.plan.steps(prog, kept)
 	c.lastSteps(prog, attr.Env, try)
-	process, err := launcher.Start(context.Background(), prog, attr)
+	process, err := launch(context.Background(), prog, attr)
 	if err != nil {
 		kept.rollBack()
 		if refused := c.plan.groupRefusal(err); refused != nil {
@@ -245,7 +245,7 @@ func (p *Plan) entrance() *cgroupfs.Entrance {
 }
 
 // groupSteps starts the helper in the cgroups: in that of v2 it is born
-// (CLONE_INTO_CGROUP), to those of v1 we move it while it waits.
+// (CLONE_INTO_CGROUP), unless that fails, to the others we move it while it waits.
 func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
 	if in := p.entrance(); in != nil {
 		attr.Cgroup = in.Dir()

@@ -21,8 +21,8 @@ func newCgroupRun(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run PATH [flags] [--] [CMD [ARG…]]",
 		Short: "Start a command inside a cgroup",
-		Long: `Start CMD (default: your shell) in a group: it is born there, and never runs a
-moment elsewhere. With limits, the group is made if it is missing, and limited.
+		Long: `Start CMD (default: your shell) in a group: it never runs a moment
+elsewhere. With limits, the group is made if it is missing, and limited.
 
 ` + groupHelp + `
 

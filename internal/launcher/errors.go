@@ -23,7 +23,12 @@ func (e *StepError) Unwrap() error { return e.Errno }
 
 // DiedError is a helper that ended before the program was executed, and did not
 // say why: somebody killed it, or a seccomp filter did.
-type DiedError struct{ Status syscall.WaitStatus }
+type DiedError struct {
+	Status syscall.WaitStatus
+	// Silent says that it has not even come to the first step that reports or
+	// asks the parent.
+	Silent bool
+}
 
 func (e *DiedError) Error() string {
 	if e.Status.Signaled() {

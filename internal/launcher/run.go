@@ -26,6 +26,7 @@ type run struct {
 	im        *image
 	mask      unix.Sigset_t // what the helper shall have blocked
 
+	heard  bool // something was reported
 	last   bool // execve or exit is all that the program has left to do
 	forked int  // the child that goes on, as the helper calls it; 0: none yet
 
@@ -186,7 +187,7 @@ func (r *run) accompany(ctx context.Context) (*os.Process, error) {
 	case failure != nil:
 		return nil, failure
 	case mine == len(pids):
-		return nil, &DiedError{Status: status}
+		return nil, &DiedError{Status: status, Silent: !r.heard}
 	}
 	return os.FindProcess(pids[mine])
 }
@@ -205,6 +206,7 @@ func (r *run) listen() (failure error) {
 		if rec.of == nil {
 			return failure
 		}
+		r.heard = true
 		switch rec.of.record {
 		case recordForked:
 			r.forked = int(rec.value)
