@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,13 +20,31 @@ type Device struct {
 // String is "254:0", as in io.max.
 func (d Device) String() string { return fmt.Sprintf("%d:%d", d.Major, d.Minor) }
 
-// Name is the device's name in /sys/dev/block of this machine, or empty.
-func (d Device) Name() string {
-	link, err := os.Readlink("/sys/dev/block/" + d.String())
-	if err != nil {
-		return ""
+func (d Device) compare(other Device) int {
+	return cmp.Or(cmp.Compare(d.Major, other.Major), cmp.Compare(d.Minor, other.Minor))
+}
+
+// Disk is a block device with its name, "vda", empty where none is known.
+type Disk struct {
+	Device
+	Name string `json:"name"`
+}
+
+// String is the name, or the number if there is none.
+func (d Disk) String() string {
+	if d.Name == "" {
+		return d.Device.String()
 	}
-	return filepath.Base(link)
+	return d.Name
+}
+
+// disk finds the name of a device in /sys/dev/block.
+func (fs *FS) disk(d Device) Disk {
+	link, err := os.Readlink(filepath.Join(fs.root, "sys/dev/block", d.String()))
+	if err != nil {
+		return Disk{Device: d}
+	}
+	return Disk{d, filepath.Base(link)}
 }
 
 // parseDeviceNumber reads "MAJOR:MINOR".

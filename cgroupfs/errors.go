@@ -56,13 +56,16 @@ func (e *Error) errno() unix.Errno {
 // describe is an errno in words and by name, so that both can be searched.
 func describe(err error) string {
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
-		name := unix.ErrnoName(errno)
-		if errno == unix.EOPNOTSUPP {
-			name = "EOPNOTSUPP" // the kernel's name; ENOTSUP is the same number
-		}
-		return fmt.Sprintf("%s (%s)", errno, name)
+		return fmt.Sprintf("%s (%s)", errno, errnoName(errno))
 	}
 	return err.Error()
+}
+
+func errnoName(errno unix.Errno) string {
+	if errno == unix.EOPNOTSUPP {
+		return "EOPNOTSUPP" // the kernel's name; ENOTSUP is the same number
+	}
+	return unix.ErrnoName(errno)
 }
 
 // bare is the errno of an error, or the error.

@@ -108,10 +108,11 @@ func (h *Hierarchy) memoryBound(parent string) (cause, next string) {
 	var tightest, used, most int64
 	at := ""
 	for _, group := range ancestors(parent) {
-		f := statFiles{h, group}
-		u, m := f.number(usage), f.limit(limit)
-		if u != nil && m != nil && (at == "" || *m-*u < tightest) {
-			at, used, most, tightest = group, *u, *m, *m-*u
+		f := files{h: h, group: group}
+		u, ok := f.number(usage).Get()
+		m, limited := f.limit(limit).Get()
+		if ok && limited && (at == "" || m-u < tightest) {
+			at, used, most, tightest = group, u, m, m-u
 		}
 	}
 	if at == "" {

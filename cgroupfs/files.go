@@ -16,7 +16,12 @@ import (
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
 // Dir is the directory of a group in this hierarchy.
-func (h Hierarchy) Dir(group string) string { return path.Join(h.Mount, below(group, h.MountRoot)) }
+func (h Hierarchy) Dir(group string) string {
+	if p, rel, ok := h.place(group); ok {
+		return path.Join(p.dir, rel)
+	}
+	return path.Join(h.Mount, below(group, h.MountRoot))
+}
 
 // below is group's path below root, "." for root itself.
 func below(group, root string) string {
@@ -27,32 +32,33 @@ func below(group, root string) string {
 	return rel
 }
 
-// openat opens a file of a group, or with an empty name its directory. It
-// never creates one: a misspelt name is ENOENT, not the EACCES that cgroupfs
-// answers to O_CREAT.
+// openat opens a file of a group, or with an empty name its directory.
 func (h *Hierarchy) openat(group, file string, flags int) (*os.File, error) {
-	name := path.Join(h.Dir(group), file)
-	fail := func(err error) (*os.File, error) { return nil, &os.PathError{Op: "open", Path: name, Err: err} }
-	if h.Problem != "" {
-		return nil, &Error{Op: "open " + group, Err: unix.EXDEV, Cause: h.Problem, Next: "run in the cgroup namespace of the mount, such as the host's"}
+	p, rel, ok := h.place(group)
+	if !ok {
+		return nil, h.notShown(group)
 	}
-	if !isBelow(group, h.MountRoot) {
-		return nil, &Error{
-			Op: "open " + group, Err: unix.ENOENT,
-			Cause: "only " + h.MountRoot + " and what is below it is mounted at " + h.Mount,
-		}
-	}
-	root, err := unix.Open(h.Mount, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	name := path.Join(p.dir, rel, file)
+	fd, err := p.open(path.Join(rel, file), flags)
 	if err != nil {
-		return fail(err)
-	}
-	defer unix.Close(root)
-	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: beneath}
-	fd, err := unix.Openat2(root, path.Join(below(group, h.MountRoot), file), &how)
-	if err != nil {
-		return fail(err)
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// notShown says why no mount shows a group.
+func (h *Hierarchy) notShown(group string) error {
+	e := &Error{Op: "open " + group, Err: unix.EXDEV, Next: "run in the cgroup namespace of the mount, such as the host's"}
+	switch {
+	case h.Problem != "":
+		e.Cause = h.Problem
+	case outside(group):
+		e.Cause = group + " is outside of this cgroup namespace, and no mount of " + h.String() + " shows it"
+	default:
+		e.Err, e.Next = unix.ENOENT, ""
+		e.Cause = "only " + h.MountRoot + " and what is below it is mounted at " + h.Mount
+	}
+	return e
 }
 
 // read is the whole text of a file, without its last newline.
@@ -102,9 +108,6 @@ func (h *Hierarchy) list(group string, groups bool) ([]string, error) {
 
 // has says whether the group, or a file of it, exists in this hierarchy.
 func (h *Hierarchy) has(group, file string) bool {
-	if h.Problem != "" || !isBelow(group, h.MountRoot) {
-		return false
-	}
 	f, err := h.openat(group, file, unix.O_PATH)
 	if err == nil {
 		f.Close()

@@ -63,6 +63,9 @@ func Open(o Options) (*FS, error) {
 		}
 	}
 	fs.number()
+	for i := range fs.hierarchies {
+		fs.findNamespaceRoots(&fs.hierarchies[i])
+	}
 	fs.fillV2()
 	return fs, nil
 }
@@ -114,10 +117,12 @@ func (fs *FS) number() {
 func (fs *FS) fillV2() {
 	for i := range fs.hierarchies {
 		h := &fs.hierarchies[i]
-		if h.Version != 2 || h.Problem != "" {
+		if h.Version != 2 {
 			continue
 		}
-		text, err := h.read(h.MountRoot, "cgroup.controllers")
+		// Of whatever group is mounted: even one whose place is not known has
+		// no controllers but those of v2.
+		text, err := place{dir: h.Mount}.read("cgroup.controllers")
 		if err == nil {
 			h.Controllers = strings.Fields(text)
 		}

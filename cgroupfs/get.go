@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Value is what a control file holds.
-type Value struct {
+// KeyValue is what a control file holds.
+type KeyValue struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 	// File is where it was read. A key of the other version's is translated
@@ -21,7 +21,7 @@ type Value struct {
 
 // Get reads control files by their names, in either version's spelling, or
 // without any name all that can be read.
-func (g *Group) Get(keys ...string) ([]Value, error) {
+func (g *Group) Get(keys ...string) ([]KeyValue, error) {
 	list, err := g.need("read " + g.path)
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (g *Group) Get(keys ...string) ([]Value, error) {
 	if len(keys) == 0 {
 		return g.getAll(list)
 	}
-	values := []Value{}
+	values := []KeyValue{}
 	for _, key := range keys {
 		v, err := g.get(list, key)
 		if err != nil {
@@ -40,9 +40,9 @@ func (g *Group) Get(keys ...string) ([]Value, error) {
 	return values, nil
 }
 
-func (g *Group) get(list []*Hierarchy, key string) (Value, error) {
+func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
 	if err := checkKey(key); err != nil {
-		return Value{}, err
+		return KeyValue{}, err
 	}
 	h, err := g.hierarchyFor(key)
 	if _, bad := refused[key]; bad && errors.Is(err, unix.EPERM) {
@@ -59,18 +59,18 @@ func (g *Group) get(list []*Hierarchy, key string) (Value, error) {
 		}
 	}
 	if err != nil {
-		return Value{}, err
+		return KeyValue{}, err
 	}
 	text, err := h.read(g.path, key)
 	if err == nil {
-		return Value{Key: key, Value: text, File: path.Join(h.Dir(g.path), key)}, nil
+		return KeyValue{Key: key, Value: text, File: path.Join(h.Dir(g.path), key)}, nil
 	}
 	if errors.Is(err, unix.ENOENT) && h.has(g.path, "") {
 		if v, ok := g.getTranslated(h, key); ok {
 			return v, nil
 		}
 	}
-	return Value{}, g.explainRead(h, key, err)
+	return KeyValue{}, g.explainRead(h, key, err)
 }
 
 func (g *Group) explainRead(h *Hierarchy, key string, err error) error {
@@ -89,11 +89,11 @@ func (g *Group) explainRead(h *Hierarchy, key string, err error) error {
 
 // getTranslated reads the files of the controller's version and spells them as
 // the key's.
-func (g *Group) getTranslated(h *Hierarchy, key string) (Value, bool) {
+func (g *Group) getTranslated(h *Hierarchy, key string) (KeyValue, bool) {
 	r := ruleFor(key)
 	to := KeyVersion(key)
 	if r == nil || to == 0 || to == h.Version {
-		return Value{}, false
+		return KeyValue{}, false
 	}
 	from := map[int][]string{1: r.v2, 2: r.v1}[to]
 	var settings []Setting
@@ -121,11 +121,11 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (Value, bool) {
 		}
 	}
 	if empty {
-		return Value{Key: key, File: path.Join(h.Dir(g.path), from[0])}, true
+		return KeyValue{Key: key, File: path.Join(h.Dir(g.path), from[0])}, true
 	}
 	t := &translator{to: to, root: g.fs.root}
 	if file == "" || t.run(settings) != nil {
-		return Value{}, false
+		return KeyValue{}, false
 	}
 	var lines []string
 	for _, s := range t.out.Settings {
@@ -134,15 +134,15 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (Value, bool) {
 		}
 	}
 	if len(lines) == 0 {
-		return Value{}, false
+		return KeyValue{}, false
 	}
-	return Value{key, strings.Join(lines, "\n"), file, t.out.Notes}, true
+	return KeyValue{key, strings.Join(lines, "\n"), file, t.out.Notes}, true
 }
 
 // getAll leaves out the lists of members and what can only be written.
-func (g *Group) getAll(list []*Hierarchy) ([]Value, error) {
+func (g *Group) getAll(list []*Hierarchy) ([]KeyValue, error) {
 	skip := []string{"cgroup.procs", "cgroup.threads", "tasks"}
-	values := []Value{}
+	values := []KeyValue{}
 	for _, h := range list {
 		names, err := h.list(g.path, false)
 		if err != nil {
@@ -156,7 +156,7 @@ func (g *Group) getAll(list []*Hierarchy) ([]Value, error) {
 			if err != nil {
 				continue
 			}
-			values = append(values, Value{Key: name, Value: text, File: path.Join(h.Dir(g.path), name)})
+			values = append(values, KeyValue{Key: name, Value: text, File: path.Join(h.Dir(g.path), name)})
 		}
 	}
 	return values, nil

@@ -156,7 +156,7 @@ func TestSetUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limitsOf := func(values []Value) (list []string) {
+	limitsOf := func(values []KeyValue) (list []string) {
 		for _, v := range values {
 			if strings.Contains(v.Key, "limit_in") || strings.Contains(v.Key, "cfs_") || v.Key == "pids.max" || v.Key == "cpuset.cpus" {
 				list = append(list, v.File+"="+v.Value)
@@ -344,26 +344,22 @@ func TestBusyLoopIsHeld(t *testing.T) {
 	begin := time.Now()
 	time.Sleep(2 * time.Second)
 	after, _ := g.Stat()
-	for *after.CPU.Throttled == 0 && time.Since(begin) < 20*time.Second {
+	for number(after.CPU.Throttled) == 0 && time.Since(begin) < 20*time.Second {
 		time.Sleep(100 * time.Millisecond) // others take so much that it seldom comes to that
 		after, _ = g.Stat()
 	}
-	used := float64(after.CPU.UsageUsec-before.CPU.UsageUsec) / float64(time.Since(begin).Microseconds())
-	t.Logf("used %.3f CPUs, throttled %d of %d periods", used, *after.CPU.Throttled, *after.CPU.Periods)
+	used := float64(number(after.CPU.UsageUsec)-number(before.CPU.UsageUsec)) / float64(time.Since(begin).Microseconds())
+	t.Logf("used %.3f CPUs, throttled %d of %d periods", used, number(after.CPU.Throttled), number(after.CPU.Periods))
 	// Other work on the machine may take from it, nothing may add to it. But the
 	// time of an emulated processor goes on while it waits for a real one.
 	most := 0.23
 	if os.Getenv(testkit.SlowEnv) != "" {
 		most = 0.5
 	}
-	if used > most || used == 0 || *after.CPU.Throttled == 0 {
+	if used > most || used == 0 || number(after.CPU.Throttled) == 0 {
 		t.Errorf("used %.3f CPUs", used)
 	}
-	effective, err := g.Effective()
-	i := slices.IndexFunc(effective, func(e Effective) bool { return e.Resource == "cpu" })
-	if err != nil || i < 0 || effective[i].Limit == nil || *effective[i].Limit != 0.2 || effective[i].Group != g.Path() {
-		t.Errorf("effective %+v, %v", effective, err)
-	}
+	wantBound(t, g, "cpu", "0.2 by "+g.Path())
 	if err := g.Kill(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -386,7 +382,7 @@ func TestAllocationIsKilled(t *testing.T) {
 		t.Errorf("it was not killed: %v", cmd.ProcessState)
 	}
 	s, err := g.Stat()
-	if err != nil || s.Memory == nil || s.Memory.OOMKills == nil || *s.Memory.OOMKills < 1 || *s.Memory.LimitBytes != memory || *s.Memory.SwapLimitBytes != 0 {
+	if err != nil || s.Memory == nil || number(s.Memory.OOMKills) < 1 || number(s.Memory.LimitBytes) != memory || number(s.Memory.SwapLimitBytes) != 0 {
 		t.Errorf("stat %+v, %v", s.Memory, err)
 	}
 }
@@ -410,7 +406,7 @@ func TestForkBeyondPidsMax(t *testing.T) {
 		t.Errorf("no fork failed with EAGAIN: %q", out)
 	}
 	s, err := g.Stat()
-	if err != nil || s.PIDs == nil || *s.PIDs.MaxEvents < 1 || *s.PIDs.Limit != limit {
+	if err != nil || s.PIDs == nil || number(s.PIDs.MaxEvents) < 1 || number(s.PIDs.Limit) != limit {
 		t.Errorf("stat %+v, %v", s.PIDs, err)
 	}
 	set(t, g, "pids.max=0")

@@ -20,7 +20,9 @@ type Hierarchy struct {
 	Controllers []string `json:"controllers"`
 	// Name is that of a named v1 hierarchy, without "name=".
 	Name string `json:"name,omitempty"`
-	// Mount is where it is mounted, below Options.Root.
+	// Mount is where it is mounted, below Options.Root. If a mount shows what
+	// is above the root of the reader's cgroup namespace too, it is the
+	// directory of that root.
 	Mount string `json:"mount"`
 	// MountRoot is the group that is seen at Mount: "/" unless only a part
 	// of the hierarchy is mounted there.
@@ -29,6 +31,9 @@ type Hierarchy struct {
 	ReadOnly bool `json:"read_only"`
 	// Problem says why nothing can be done with it, if so.
 	Problem string `json:"problem,omitempty"`
+
+	up     int     // how many levels above MountRoot can be seen too
+	others []place // what further mounts of it show
 }
 
 // String is like "v1 cpu,cpuacct at /sys/fs/cgroup/cpu,cpuacct".
@@ -69,7 +74,7 @@ func parseHierarchies(text, root string) ([]Hierarchy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount table: %w", err)
 	}
-	best := map[string]Hierarchy{}
+	of := map[string][]Hierarchy{}
 	var order []string
 	for _, m := range mounts {
 		if m.FSType != "cgroup" && m.FSType != "cgroup2" || covered(mounts, m) {
@@ -77,20 +82,35 @@ func parseHierarchies(text, root string) ([]Hierarchy, error) {
 		}
 		h := newHierarchy(m, root)
 		key := h.label()
-		old, known := best[key]
-		if !known {
+		if of[key] == nil {
 			order = append(order, key)
 		}
-		if !known || h.betterThan(old) {
-			best[key] = h
-		}
+		of[key] = append(of[key], h)
 	}
 	list := make([]Hierarchy, 0, len(order))
 	for _, key := range order {
-		list = append(list, best[key])
+		list = append(list, best(of[key]))
 	}
 	slices.SortStableFunc(list, func(a, b Hierarchy) int { return a.Version - b.Version })
 	return list, nil
+}
+
+// best chooses one of several mounts of a hierarchy, and remembers the others
+// for what it does not show.
+func best(mounts []Hierarchy) Hierarchy {
+	chosen := 0
+	for i := range mounts {
+		if mounts[i].betterThan(mounts[chosen]) {
+			chosen = i
+		}
+	}
+	h := mounts[chosen]
+	for i, m := range mounts {
+		if i != chosen && (m.Problem == "" || outside(m.MountRoot)) {
+			h.others = append(h.others, place{dir: m.Mount, root: m.MountRoot})
+		}
+	}
+	return h
 }
 
 func newHierarchy(m *mountinfo.Info, root string) Hierarchy {

@@ -76,12 +76,22 @@ func ParsePressure(text string) (Pressure, error) {
 }
 
 // readPressures is nil where there is none: the kernel lacks it, or it is off.
-func readPressures(f statFiles) *PressureStat {
+func readPressures(f files) *PressureStat {
 	var s PressureStat
-	for file, p := range map[string]**Pressure{"cpu.pressure": &s.CPU, "memory.pressure": &s.Memory, "io.pressure": &s.IO} {
-		if read, err := ParsePressure(f.text(file)); err == nil {
-			*p = &read
+	for _, of := range []struct {
+		file string
+		to   **Pressure
+	}{{"cpu.pressure", &s.CPU}, {"memory.pressure", &s.Memory}, {"io.pressure", &s.IO}} {
+		text, there, err := f.text(of.file)
+		if !there || err != nil {
+			continue
 		}
+		read, err := ParsePressure(text)
+		if err != nil {
+			_ = f.bad(of.file, text)
+			continue
+		}
+		*of.to = &read
 	}
 	if s == (PressureStat{}) {
 		return nil

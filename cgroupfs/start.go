@@ -407,10 +407,11 @@ func (h *Hierarchy) pidsBound(group string, more int64) string {
 		return ""
 	}
 	for _, at := range ancestors(group) {
-		f := statFiles{h, at}
-		limit, now := f.limit("pids.max"), f.number("pids.current")
-		if limit != nil && now != nil && *now+more > *limit {
-			return fmt.Sprintf("%s has %d of at most %d processes and threads (pids.max)", at, *now+more-1, *limit)
+		f := files{h: h, group: at}
+		limit, limited := f.limit("pids.max").Get()
+		now, known := f.number("pids.current").Get()
+		if limited && known && now+more > limit {
+			return fmt.Sprintf("%s has %d of at most %d processes and threads (pids.max)", at, now+more-1, limit)
 		}
 	}
 	return ""

@@ -2,92 +2,111 @@ package cgroupfs
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // fill1 reads what one v1 hierarchy has to say, in v2's units.
-func (f statFiles) fill1(s *Stat) {
-	if slices.Contains(f.h.Controllers, "freezer") {
-		if state := f.text("freezer.state"); state != "" {
+func (f files) fill1(s *Stat) {
+	has := func(controller string) bool { return slices.Contains(f.h.Controllers, controller) }
+	if has("freezer") {
+		if state, ok, _ := f.text("freezer.state"); ok {
 			frozen := state == "FROZEN"
 			s.seeFrozen(&frozen)
 		}
 	}
-	f.fillCPU1(s)
-	f.fillMemory1(s)
-	f.fillPIDs(s)
-	f.fillIO1(s)
-	f.fillHugetlb(s, "hugetlb.%s.usage_in_bytes", "hugetlb.%s.limit_in_bytes")
+	if has("cpu") || has("cpuacct") {
+		f.fillCPU1(s)
+	}
+	if has("memory") {
+		f.fillMemory1(s)
+	}
+	if has("pids") {
+		f.fillPIDs(s)
+	}
+	if has("blkio") {
+		f.fillIO1(s)
+	}
+	if has("hugetlb") {
+		f.fillHugetlb(s, "hugetlb.%s.usage_in_bytes", "hugetlb.%s.limit_in_bytes")
+	}
 }
 
 // fillCPU1: time is cpuacct's, in nanoseconds, throttling is cpu's, and they
 // may be two hierarchies.
-func (f statFiles) fillCPU1(s *Stat) {
-	usage, periods := f.number("cpuacct.usage"), f.flat("cpu.stat").get("nr_periods")
-	if usage == nil && periods == nil {
+func (f files) fillCPU1(s *Stat) {
+	usage, stat := f.number("cpuacct.usage"), f.flat("cpu.stat")
+	periods := stat.get("nr_periods")
+	if usage.IsNone() && periods.IsNone() {
 		return
 	}
 	if s.CPU == nil {
 		s.CPU = &CPUStat{}
 	}
-	if usage != nil {
-		s.CPU.UsageUsec = *usage / 1000
-		user, system := f.number("cpuacct.usage_user"), f.number("cpuacct.usage_sys")
-		if user != nil && system != nil {
-			s.CPU.UserUsec, s.CPU.SystemUsec = *user/1000, *system/1000
-		}
+	if !usage.IsNone() {
+		s.CPU.UsageUsec = thousandth(usage)
+		s.CPU.UserUsec, s.CPU.SystemUsec = thousandth(f.number("cpuacct.usage_user")), thousandth(f.number("cpuacct.usage_sys"))
 	}
-	if periods != nil {
-		stat := f.flat("cpu.stat")
+	if !periods.IsNone() {
 		s.CPU.Periods, s.CPU.Throttled = periods, stat.get("nr_throttled")
 		s.CPU.ThrottledUsec, s.CPU.BurstUsec = thousandth(stat.get("throttled_time")), thousandth(stat.get("burst_time"))
 	}
 }
 
-func thousandth(n *int64) *int64 {
-	if n == nil {
-		return nil
-	}
-	m := *n / 1000
-	return &m
+func thousandth(v Value[int64]) Value[int64] {
+	v.number /= 1000
+	return v
 }
 
-func (f statFiles) fillMemory1(s *Stat) {
+func (f files) fillMemory1(s *Stat) {
 	usage := f.number("memory.usage_in_bytes")
-	if usage == nil {
+	if usage.IsNone() {
 		return
 	}
 	stat, oom := f.flat("memory.stat"), f.flat("memory.oom_control")
 	m := &MemoryStat{
-		UsageBytes: *usage, PeakBytes: f.number("memory.max_usage_in_bytes"), LimitBytes: f.limit("memory.limit_in_bytes"),
+		UsageBytes: usage, PeakBytes: f.number("memory.max_usage_in_bytes"), LimitBytes: f.limit("memory.limit_in_bytes"),
 		// total_ is with the groups below, as v2 counts.
-		AnonBytes: stat["total_rss"], FileBytes: stat["total_cache"], ShmemBytes: stat["total_shmem"],
+		AnonBytes: stat.get("total_rss"), FileBytes: stat.get("total_cache"), ShmemBytes: stat.get("total_shmem"),
 		KernelBytes: f.number("memory.kmem.usage_in_bytes"), SwapBytes: stat.get("total_swap"),
-		MaxEvents: f.number("memory.failcnt"), OOMKills: oom.get("oom_kill"),
+		OOMKills: oom.get("oom_kill"),
 	}
 	// A charge is tried against memory+swap first and fails at one of the two
 	// (try_charge_memcg in mm/memcontrol.c). Linux 6.18 counts those at
 	// memory+swap nowhere: then only oom_kill tells.
-	if m.MaxEvents != nil {
-		if both := f.number("memory.memsw.failcnt"); both != nil {
-			*m.MaxEvents += *both
-		}
-	}
-	if memsw := f.limit("memory.memsw.limit_in_bytes"); memsw != nil && m.LimitBytes != nil {
-		swap := *memsw - *m.LimitBytes
-		m.SwapLimitBytes = &swap
-	}
+	m.MaxEvents = sum(f.number("memory.failcnt"), f.number("memory.memsw.failcnt"))
+	m.SwapLimitBytes = minus(f.limit("memory.memsw.limit_in_bytes"), m.LimitBytes)
 	s.Memory = m
+}
+
+// sum counts one that is none as 0.
+func sum(a, b Value[int64]) Value[int64] {
+	switch {
+	case a.err != nil || b.IsNone():
+		return a
+	case b.err != nil || a.IsNone():
+		return b
+	}
+	return Number(a.number + b.number)
+}
+
+// minus is none if one of the two is.
+func minus(a, b Value[int64]) Value[int64] {
+	switch {
+	case !a.is:
+		return a
+	case !b.is:
+		return b
+	}
+	return Number(a.number - b.number)
 }
 
 // fillIO1 reads lines "254:0 Read 4096", with the groups below where the
 // kernel has that.
-func (f statFiles) fillIO1(s *Stat) {
+func (f files) fillIO1(s *Stat) {
 	for _, kind := range []string{"service_bytes", "serviced"} {
-		text := f.text("blkio.throttle.io_" + kind + "_recursive")
-		if text == "" {
-			text = f.text("blkio.throttle.io_" + kind)
+		text, there, _ := f.text("blkio.throttle.io_" + kind + "_recursive")
+		if !there {
+			text, _, _ = f.text("blkio.throttle.io_" + kind)
 		}
 		for line := range strings.Lines(text) {
 			words := strings.Fields(line)
@@ -95,20 +114,12 @@ func (f statFiles) fillIO1(s *Stat) {
 				continue
 			}
 			device, ok := parseDeviceNumber(words[0])
-			n, err := strconv.ParseInt(words[2], 10, 64)
-			if !ok || err != nil {
-				continue
-			}
-			io := ioStat(s, device)
-			switch kind + " " + words[1] {
-			case "service_bytes Read":
-				io.ReadBytes = n
-			case "service_bytes Write":
-				io.WriteBytes = n
-			case "serviced Read":
-				io.ReadOps = n
-			case "serviced Write":
-				io.WriteOps = n
+			key := map[string]string{
+				"service_bytes Read": "rbytes", "service_bytes Write": "wbytes", "serviced Read": "rios", "serviced Write": "wios",
+			}[kind+" "+words[1]]
+			n, ok2 := parseCount(words[2])
+			if to := s.ioField(device, key); ok && ok2 && to != nil {
+				*to = Number(n)
 			}
 		}
 	}

@@ -6,15 +6,17 @@ import (
 )
 
 // Summary is a group with what is quickly read of it: a list of a thousand
-// groups is not to read all that Stat does. What no hierarchy knows is nil.
+// groups is not to read all that Stat does. What no hierarchy knows is none, or nil.
 type Summary struct {
 	Group       *Group
 	Hierarchies []Hierarchy
 	Members     Members
-	MemoryBytes *int64
-	MemoryLimit *int64
-	PIDsLimit   *int64
+	MemoryBytes Value[int64]
+	MemoryLimit Value[int64]
+	PIDsLimit   Value[int64]
 	Frozen      *bool
+	// Unreadable is what could not be read of the group.
+	Unreadable []Unreadable
 }
 
 // Walk calls visit for the group and all below it, each group before those
@@ -34,11 +36,12 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 	if s.Members, err = g.membersIn(list); err != nil {
 		return err
 	}
+	var missing gaps
 	// Which hierarchies have a child is known from its parent's list there.
 	children := map[string][]*Hierarchy{}
 	for _, h := range list {
 		s.Hierarchies = append(s.Hierarchies, *h)
-		s.read(statFiles{h, g.path})
+		s.read(files{h, g.path, &missing})
 		names, err := h.list(g.path, true)
 		if err != nil && !isGone(err) {
 			return &Error{Op: "list " + g.path, File: h.Dir(g.path), Err: bare(err)}
@@ -47,6 +50,7 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 			children[name] = append(children[name], h)
 		}
 	}
+	s.Unreadable = missing.list
 	if err := visit(s); err != nil {
 		return err
 	}
@@ -66,18 +70,16 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 }
 
 // read takes what one hierarchy knows.
-func (s *Summary) read(f statFiles) {
+func (s *Summary) read(f files) {
 	has := func(controller string) bool { return slices.Contains(f.h.Controllers, controller) }
 	if has("memory") {
 		usage, limit := "memory.current", "memory.max"
 		if f.h.Version == 1 {
 			usage, limit = "memory.usage_in_bytes", "memory.limit_in_bytes"
 		}
-		if n := f.number(usage); n != nil {
-			s.MemoryBytes, s.MemoryLimit = n, f.limit(limit)
-		}
+		s.MemoryBytes, s.MemoryLimit = f.number(usage), f.limit(limit)
 	}
-	if has("pids") && s.PIDsLimit == nil {
+	if has("pids") {
 		s.PIDsLimit = f.limit("pids.max")
 	}
 	if f.h.Version == 1 && !has("freezer") {

@@ -21,8 +21,14 @@ func newCgroupLimits(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "limits TARGET",
 		Short: "Show the limits that really bind a process or cgroup",
-		Long: `Show for each resource the limit that really binds: the smallest along the
-ancestors, with the ancestor that has it, what is used there, and what is left.
+		Long: `Show for each resource the limit that really binds: that of the ancestor which has
+the least left, with what is used there. On v1 ancestors that do not count
+(memory.use_hierarchy 0, throttles of disks) are left out.
+
+max is no limit, and ? what is not known: a group on the way up cannot be read or
+lies outside of the cgroup namespace or of what is mounted. The same makes a limit
+"at most" (≤64M): one that cannot be seen may be tighter. What it was is said on
+stderr and listed in JSON's "unreadable", where "known" is false.
 
 A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/demo,
 /demo, or a path below a mount point).`,
@@ -45,17 +51,18 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 			if err := o.check(); err != nil {
 				return err
 			}
-			list, err := binding(cmd.Context(), o.root, args[0])
+			found, err := binding(cmd.Context(), o.root, args[0])
 			if err != nil {
 				return err
 			}
 			doc := struct {
-				Schema string               `json:"schema"`
-				Limits []cgroupfs.Effective `json:"limits"`
-			}{"nsx/cgroup-limits/1", list}
-			return o.print(s, doc, func() error {
-				return limitView.Print(s.out, list, output.Options{Width: output.TerminalWidth(s.out)})
+				Schema string `json:"schema"`
+				cgroupfs.Binding
+			}{"nsx/cgroup-limits/1", found}
+			err = o.print(s, doc, func() error {
+				return limitView.Print(s.out, found.Limits, output.Options{Width: output.TerminalWidth(s.out)})
 			})
+			return o.finish(s, bindingGaps(found), err)
 		},
 	}
 	o.add(cmd)
@@ -64,16 +71,16 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 
 // binding finds what binds a process, wherever each hierarchy has it, or a
 // group.
-func binding(ctx context.Context, root, word string) ([]cgroupfs.Effective, error) {
+func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err error) {
 	if word == "" {
-		return nil, usagef("the target is empty")
+		return none, usagef("the target is empty")
 	}
 	path := word
 	// A path is a group's, unless only a file has it.
 	if _, err := os.Lstat(filepath.Join(root, word)); word[0] != '/' || err == nil {
 		ref, err := inspect.ParseRef(word)
 		if err != nil {
-			return nil, usage(err)
+			return none, usage(err)
 		}
 		switch ref.Kind {
 		case inspect.RefCgroup:
@@ -89,70 +96,136 @@ func binding(ctx context.Context, root, word string) ([]cgroupfs.Effective, erro
 	}
 	group, err := groupAt(root, path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	return group.Effective()
 }
 
 // bindingOf is for a process or thread.
-func bindingOf(ctx context.Context, root string, ref inspect.Ref) ([]cgroupfs.Effective, error) {
+func bindingOf(ctx context.Context, root string, ref inspect.Ref) (none cgroupfs.Binding, err error) {
 	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	t, err := ref.Resolve(ctx, inspect.Options{Root: root})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer t.Close()
 	if t.PID == 0 {
-		return nil, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
+		return none, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
 	}
 	text, err := t.ReadFile("cgroup")
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	memberships, err := cgroupfs.ParseMemberships(text)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	return fs.EffectiveOf(memberships)
 }
 
-var limitView = &output.View[cgroupfs.Effective]{Columns: []output.Column[cgroupfs.Effective]{
-	{Name: "resource", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text(e.Resource) }},
-	{Name: "limit", Right: true, Value: func(e *cgroupfs.Effective) output.Cell {
-		switch {
-		case e.List != "":
-			return output.Text(e.List)
-		case e.Limit == nil:
-			return output.Text("max").With(output.Dim)
-		default:
-			return amount(e, e.Limit)
+// bindingGaps says what of the limits is not known, and why: "pids: not known:
+// FILE: permission denied (EACCES)". What has the same reason is one line.
+func bindingGaps(b cgroupfs.Binding) []string {
+	var reasons []string
+	resources := map[string][]string{}
+	for _, e := range b.Limits {
+		if len(e.Gaps) == 0 {
+			continue
 		}
-	}},
+		what := "not known"
+		switch _, limited := e.Limit.Get(); {
+		case e.Known:
+			what = "use not known"
+		case limited || e.List != nil:
+			what = "at most what is shown"
+		}
+		reason := what + ": " + e.Gaps[0].Error()
+		if more := len(e.Gaps) - 1; more > 0 {
+			reason += fmt.Sprintf(", and %d more", more)
+		}
+		if resources[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		resources[reason] = append(resources[reason], resourceName(&e))
+	}
+	for i, reason := range reasons {
+		reasons[i] = strings.Join(resources[reason], ", ") + ": " + reason
+	}
+	return reasons
+}
+
+// resourceName is "memory", or "io.rbps vda".
+func resourceName(e *cgroupfs.Effective) string {
+	if e.Device == nil {
+		return e.Resource
+	}
+	return e.Resource + " " + e.Device.String()
+}
+
+var limitView = &output.View[cgroupfs.Effective]{Columns: []output.Column[cgroupfs.Effective]{
+	{Name: "resource", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text(resourceName(e)) }},
+	{Name: "limit", Right: true, Value: limitCell},
 	{Name: "used", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Usage) }},
 	{Name: "left", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Headroom) }},
 	{Name: "version", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text("v" + strconv.Itoa(e.Version)) }},
 	{Name: "set-by", Cut: output.CutMiddle, Value: func(e *cgroupfs.Effective) output.Cell {
-		if e.Group == "" {
+		switch {
+		case e.Group == "" && !e.Known:
+			return unknownCell()
+		case e.Group == "":
 			return output.None()
 		}
 		return output.Text(e.Group)
 	}},
 }}
 
-// amount shows a number in its unit.
-func amount(e *cgroupfs.Effective, n *float64) output.Cell {
+// unknownCell is what is not known, which is not "none".
+func unknownCell() output.Cell { return output.Text("?") }
+
+func limitCell(e *cgroupfs.Effective) output.Cell {
+	var cell output.Cell
+	_, limited := e.Limit.Get()
 	switch {
-	case n == nil:
-		return output.None()
-	case e.Unit == "bytes":
-		return output.Float(*n).As(roundSize(*n))
-	case e.Unit == "cpus":
-		return output.Float(*n)
+	case e.List != nil && *e.List == "":
+		cell = output.Text("none")
+	case e.List != nil:
+		cell = output.Text(*e.List)
+	case limited:
+		cell = amount(e, e.Limit)
+	case !e.Known:
+		return unknownCell()
 	default:
-		return output.Int(int64(*n))
+		return output.Text("max").With(output.Dim)
+	}
+	if !e.Known {
+		return cell.As("≤" + cell.String())
+	}
+	return cell
+}
+
+// amount shows a number in its unit.
+func amount(e *cgroupfs.Effective, v cgroupfs.Value[float64]) output.Cell {
+	n, ok := v.Get()
+	switch {
+	case v.Err() != nil:
+		return unknownCell()
+	case !ok:
+		return output.None()
+	}
+	switch e.Unit {
+	case "bytes":
+		return output.Float(n).As(roundSize(n))
+	case "bytes_per_second":
+		return output.Float(n).As(roundSize(n) + "/s")
+	case "operations_per_second":
+		return output.Float(n).As(strconv.FormatFloat(n, 'f', -1, 64) + "/s")
+	case "cpus":
+		return output.Float(n)
+	default:
+		return output.Int(int64(n))
 	}
 }
 

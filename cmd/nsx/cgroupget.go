@@ -14,12 +14,14 @@ import (
 type documentFlags struct {
 	format string
 	root   string
+	strict bool
 }
 
 func (f *documentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "output in `FORMAT`: table, json or yaml")
 	cmd.Flags().StringVar(&f.root, "root", "/", "look at the host whose root is mounted or captured at `DIR`")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
 	complete(cmd, "output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -41,6 +43,21 @@ func (f *documentFlags) print(s streams, doc any, table func() error) error {
 	default:
 		return table()
 	}
+}
+
+// finish ends what was printed with err: it says what could not be read, and
+// makes it the status under --strict.
+func (f *documentFlags) finish(s streams, gaps []string, err error) error {
+	if err != nil {
+		return err
+	}
+	for _, line := range gaps {
+		fmt.Fprintln(s.err, output.Escape(line))
+	}
+	if f.strict && len(gaps) > 0 {
+		return &statusError{status: exitPartial}
+	}
+	return nil
 }
 
 func newCgroupGet(s streams) *cobra.Command {
@@ -73,9 +90,9 @@ is on, or without any, of all files that can be read.
 				notes(s, v.Notes)
 			}
 			doc := struct {
-				Schema string           `json:"schema"`
-				Group  string           `json:"group"`
-				Values []cgroupfs.Value `json:"values"`
+				Schema string              `json:"schema"`
+				Group  string              `json:"group"`
+				Values []cgroupfs.KeyValue `json:"values"`
 			}{"nsx/cgroup-get/1", group.Path(), values}
 			return o.print(s, doc, func() error {
 				if len(args) == 2 && len(values) == 1 { // for scripts: the value alone
@@ -97,7 +114,7 @@ is on, or without any, of all files that can be read.
 // valueLine is one line of a value, which may have several.
 type valueLine struct{ key, text string }
 
-func valueLines(values []cgroupfs.Value) []valueLine {
+func valueLines(values []cgroupfs.KeyValue) []valueLine {
 	var rows []valueLine
 	for _, v := range values {
 		key := v.Key

@@ -50,17 +50,20 @@ that other hierarchies have in other groups are marked.
 			if err != nil {
 				return err
 			}
-			tree, err := o.tree(group)
+			tree, missing, err := o.tree(group)
 			if err != nil {
 				return err
 			}
 			doc := struct {
-				Schema string     `json:"schema"`
-				Groups []groupRow `json:"groups"`
-			}{"nsx/cgroup-ls/1", list(tree, nil)}
-			return o.print(s, doc, func() error {
+				Schema     string                `json:"schema"`
+				Complete   bool                  `json:"complete"`
+				Unreadable []cgroupfs.Unreadable `json:"unreadable"`
+				Groups     []groupRow            `json:"groups"`
+			}{"nsx/cgroup-ls/1", len(missing) == 0, missing, list(tree, nil)}
+			err = o.print(s, doc, func() error {
 				return groupView.PrintTree(s.out, []*output.Node[groupRow]{tree}, output.Options{Width: output.TerminalWidth(s.out)})
 			})
+			return o.finish(s, fileGaps(missing), err)
 		},
 	}
 	o.add(cmd)
@@ -75,12 +78,12 @@ type groupRow struct {
 	Processes   int      `json:"processes"`
 	PIDs        []int    `json:"pids"`
 	// Elsewhere are those of PIDs that another hierarchy has in another group.
-	Elsewhere   []int  `json:"elsewhere"`
-	MemoryBytes *int64 `json:"memory_bytes"`
-	MemoryLimit *int64 `json:"memory_limit_bytes"`
-	PIDsLimit   *int64 `json:"pids_limit"`
-	Frozen      *bool  `json:"frozen"`
-	Owner       string `json:"owner,omitempty"`
+	Elsewhere   []int                 `json:"elsewhere"`
+	MemoryBytes cgroupfs.Value[int64] `json:"memory_bytes"`
+	MemoryLimit cgroupfs.Value[int64] `json:"memory_limit_bytes"`
+	PIDsLimit   cgroupfs.Value[int64] `json:"pids_limit"`
+	Frozen      *bool                 `json:"frozen"`
+	Owner       string                `json:"owner,omitempty"`
 
 	name      string
 	process   int // not a group but this process
@@ -89,10 +92,11 @@ type groupRow struct {
 }
 
 // tree reads a group and those below it.
-func (o *cgroupLsOptions) tree(g *cgroupfs.Group) (*output.Node[groupRow], error) {
+func (o *cgroupLsOptions) tree(g *cgroupfs.Group) (root *output.Node[groupRow], missing []cgroupfs.Unreadable, err error) {
 	nodes := map[string]*output.Node[groupRow]{}
-	var root *output.Node[groupRow]
-	err := g.Walk(func(sum cgroupfs.Summary) error {
+	missing = []cgroupfs.Unreadable{}
+	err = g.Walk(func(sum cgroupfs.Summary) error {
+		missing = append(missing, sum.Unreadable...)
 		row := newGroupRow(sum)
 		node := &output.Node[groupRow]{Row: row}
 		if o.procs {
@@ -110,7 +114,7 @@ func (o *cgroupLsOptions) tree(g *cgroupfs.Group) (*output.Node[groupRow], error
 		parent.Children = append(parent.Children, node)
 		return nil
 	})
-	return root, err
+	return root, missing, err
 }
 
 func newGroupRow(sum cgroupfs.Summary) groupRow {
@@ -171,14 +175,16 @@ var groupView = &output.View[groupRow]{
 		{Name: "memory", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryBytes, "-") }},
 		{Name: "limit", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryLimit, "max") }},
 		{Name: "pids-max", Right: true, Value: func(r *groupRow) output.Cell {
+			n, limited := r.PIDsLimit.Get()
 			switch {
 			case r.process != 0:
 				return output.Text("")
-			case r.PIDsLimit == nil:
+			case r.PIDsLimit.Err() != nil:
+				return unknownCell()
+			case !limited:
 				return output.None()
-			default:
-				return output.Int(*r.PIDsLimit)
 			}
+			return output.Int(n)
 		}},
 		{Name: "in", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
 			text := strings.Join(r.Hierarchies, " ")
@@ -191,15 +197,17 @@ var groupView = &output.View[groupRow]{
 	Tree: "group",
 }
 
-func sizeCell(r *groupRow, n *int64, none string) output.Cell {
+func sizeCell(r *groupRow, v cgroupfs.Value[int64], none string) output.Cell {
+	n, ok := v.Get()
 	switch {
 	case r.process != 0:
 		return output.Text("")
-	case r.MemoryBytes == nil:
+	case v.Err() != nil:
+		return unknownCell()
+	case r.MemoryBytes.IsNone():
 		return output.None()
-	case n == nil:
+	case !ok:
 		return output.Text(none).With(output.Dim)
-	default:
-		return output.Int(*n).As(roundSize(float64(*n)))
 	}
+	return output.Int(n).As(roundSize(float64(n)))
 }

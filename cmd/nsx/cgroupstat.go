@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"slices"
+	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,65 +41,93 @@ its name.
 				Schema string `json:"schema"`
 				cgroupfs.Stat
 			}{"nsx/cgroup-stat/1", stat}
-			return o.print(s, doc, func() error {
-				rows, err := flatten(stat)
-				if err != nil {
-					return err
-				}
-				return statView.Print(s.out, rows, output.Options{Width: output.TerminalWidth(s.out)})
+			err = o.print(s, doc, func() error {
+				return statView.Print(s.out, statRows(stat), output.Options{Width: output.TerminalWidth(s.out)})
 			})
+			return o.finish(s, fileGaps(stat.Unreadable), err)
 		},
 	}
 	o.add(cmd)
 	return cmd
 }
 
+// fileGaps is a line for each file that could not be read.
+func fileGaps(list []cgroupfs.Unreadable) []string {
+	var lines []string
+	for _, u := range list {
+		lines = append(lines, "not known: "+u.Error())
+	}
+	return lines
+}
+
 // statRow is one value, by its path in the document: "memory.usage_bytes".
-type statRow struct{ name, value string }
+type statRow struct {
+	name  string
+	value output.Cell
+}
 
 var statView = &output.View[statRow]{Columns: []output.Column[statRow]{
 	{Name: "name", Value: func(r *statRow) output.Cell { return output.Text(r.name) }},
-	{Name: "value", Right: true, Cut: output.CutEnd, Value: func(r *statRow) output.Cell { return output.Text(r.value) }},
+	{Name: "value", Right: true, Cut: output.CutEnd, Value: func(r *statRow) output.Cell { return r.value }},
 }}
 
-// flatten lists the values of a document in its order. null is left out.
-func flatten(doc any) ([]statRow, error) {
-	text, err := json.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
+// statRows lists the values of a document in its order. What is none is left
+// out, and what is not known is "?".
+func statRows(s cgroupfs.Stat) []statRow {
 	var rows []statRow
-	err = flattenValue(dec, nil, &rows)
-	return rows, err
+	addFields(&rows, "", reflect.ValueOf(s))
+	return rows
 }
 
-func flattenValue(dec *json.Decoder, path []string, rows *[]statRow) error {
-	token, err := dec.Token()
-	if err != nil {
-		return err
-	}
-	delim, nested := token.(json.Delim)
-	if !nested {
-		if token != nil {
-			*rows = append(*rows, statRow{strings.Join(path, "."), fmt.Sprint(token)})
+// addFields adds what a struct holds, by the names that JSON has for it.
+func addFields(rows *[]statRow, prefix string, v reflect.Value) {
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if name == "complete" || name == "unreadable" || name == "device" || name == "page_size" {
+			continue
 		}
-		return nil
+		addValue(rows, prefix+name, v.Field(i))
 	}
-	for i := 0; dec.More(); i++ {
-		name := fmt.Sprint(i)
-		if delim == '{' {
-			key, err := dec.Token()
-			if err != nil {
-				return err
+}
+
+func addValue(rows *[]statRow, name string, v reflect.Value) {
+	add := func(cell output.Cell) { *rows = append(*rows, statRow{name, cell}) }
+	switch x := v.Interface().(type) {
+	case cgroupfs.Value[int64]:
+		n, ok := x.Get()
+		switch {
+		case x.Err() != nil:
+			add(unknownCell())
+		case ok && strings.HasSuffix(name, "_bytes"):
+			add(output.Int(n).As(roundSize(float64(n))))
+		case ok:
+			add(output.Int(n))
+		}
+	case []cgroupfs.IOStat:
+		for _, disk := range x {
+			addFields(rows, name+"."+disk.Device.String()+".", reflect.ValueOf(disk))
+		}
+	case []cgroupfs.HugetlbStat:
+		for _, pages := range x {
+			addFields(rows, name+"."+pages.PageSize+".", reflect.ValueOf(pages))
+		}
+	case string:
+		add(output.Text(x))
+	case bool:
+		add(output.Text(strconv.FormatBool(x)))
+	case int64:
+		add(output.Int(x))
+	case float64:
+		add(output.Text(strconv.FormatFloat(x, 'f', -1, 64)))
+	default:
+		if v.Kind() == reflect.Pointer && !v.IsNil() {
+			if v = v.Elem(); v.Kind() != reflect.Struct {
+				addValue(rows, name, v)
+				return
 			}
-			name = fmt.Sprint(key)
 		}
-		if err := flattenValue(dec, append(slices.Clip(path), name), rows); err != nil {
-			return err
+		if v.Kind() == reflect.Struct {
+			addFields(rows, name+".", v)
 		}
 	}
-	_, err = dec.Token()
-	return err
 }
