@@ -44,6 +44,8 @@ var v2Only = map[string]string{
 	"memory.reclaim":         "memory.force_empty reclaims all that it can of an empty group",
 	"cpu.weight.nice":        "give cpu.weight instead",
 	"io.latency":             "v1 cannot control latency",
+	"io.cost.qos":            "v1 has no model of what I/O costs; blkio.throttle.* bounds it",
+	"io.cost.model":          "v1 has no model of what I/O costs; blkio.throttle.* bounds it",
 	"io.prio.class":          "set it for the processes: ionice(1)",
 	"cpuset.cpus.exclusive":  "v1 has cpuset.cpu_exclusive for the group's cpuset.cpus",
 	"cgroup.max.depth":       "v1 does not bound the tree",
@@ -56,4 +58,33 @@ var v2Only = map[string]string{
 var sizeKeys = map[string]bool{
 	"memory.soft_limit_in_bytes": true, "memory.kmem.limit_in_bytes": true, "memory.kmem.tcp.limit_in_bytes": true,
 	"memory.high": true, "memory.low": true, "memory.min": true, "memory.swap.high": true, "memory.zswap.max": true,
+}
+
+// diskKeys are those of them whose value begins with a disk.
+var diskKeys = map[string]bool{
+	"io.latency": true, "io.cost.qos": true, "io.cost.model": true, "blkio.leaf_weight_device": true,
+}
+
+// asked are the values of them by which the other version is asked for nothing
+// that it does not do anyway.
+var asked = map[string]string{
+	"memory.high": "max", "memory.low": "0", "memory.min": "0", "memory.swap.high": "max", "memory.zswap.max": "max",
+	"memory.oom.group": "0", "memory.zswap.writeback": "1", "cpu.weight.nice": "0", "cgroup.max.depth": "max",
+	"cgroup.max.descendants": "max", "cpuset.cpus.exclusive": "", "cgroup.type": "domain",
+
+	"memory.soft_limit_in_bytes": "-1", "memory.kmem.limit_in_bytes": "-1", "memory.kmem.tcp.limit_in_bytes": "-1",
+	"memory.use_hierarchy": "1", "memory.oom_control": "0", "memory.move_charge_at_immigrate": "0",
+	"cpuset.memory_migrate": "1", "cpuset.mem_exclusive": "0", "cpuset.mem_hardwall": "0", "cpuset.memory_pressure_enabled": "0",
+	"cpuset.memory_spread_page": "0", "cpuset.memory_spread_slab": "0", "cpuset.sched_load_balance": "1",
+	"cpuset.sched_relax_domain_level": "-1", "net_cls.classid": "0", "cgroup.clone_children": "1",
+}
+
+func asksNothing(key, value string) bool {
+	want, ok := asked[key]
+	if !ok {
+		return false
+	}
+	a, isSize := readSize(value)
+	b, _ := readSize(want)
+	return value == want || isSize && sizeKeys[key] && a == b
 }

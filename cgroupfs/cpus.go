@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,8 @@ const (
 )
 
 // ParseCPUs reads a number of CPUs such as "1.5", for a period of 100 ms, or
-// "max". The smallest is 0.01, the steps are 0.00001.
+// "max". "500m" is thousandths as in Kubernetes, "50%" a share of one CPU as in
+// systemd. The smallest is 0.01, the steps are 0.00001.
 func ParseCPUs(word string) (CPUMax, error) {
 	refuse := func(why string) (CPUMax, error) {
 		return CPUMax{}, fmt.Errorf("CPUs %s: %s: %w", quote(word), why, unix.EINVAL)
@@ -34,12 +36,18 @@ func ParseCPUs(word string) (CPUMax, error) {
 	if word == "max" || word == "-1" {
 		return CPUMax{Unlimited, standardPeriod}, nil
 	}
-	whole, fraction, point := strings.Cut(word, ".")
-	if whole == "" || point && fraction == "" || !isDigits(whole+fraction) || len(word) > 40 {
-		return refuse("want a number such as 1.5 or max")
+	digits, unit := word, int64(standardPeriod)
+	if thousandths, ok := strings.CutSuffix(word, "m"); ok {
+		digits, unit = thousandths, standardPeriod/1000
+	} else if percent, ok := strings.CutSuffix(word, "%"); ok {
+		digits, unit = percent, standardPeriod/100
 	}
-	n, _ := new(big.Rat).SetString(word)
-	n.Mul(n, big.NewRat(standardPeriod, 1))
+	whole, fraction, point := strings.Cut(digits, ".")
+	if point && fraction == "" || !isDigits(whole+fraction) || len(digits) > 40 {
+		return refuse("want a number such as 1.5, 500m, 50% or max")
+	}
+	n, _ := new(big.Rat).SetString(digits)
+	n.Mul(n, big.NewRat(unit, 1))
 	if !n.IsInt() {
 		return refuse("the kernel counts in microseconds of 100 ms: at most 5 decimal places")
 	}
@@ -112,20 +120,32 @@ func parseNumber(what, word string, least, most int64) (int64, error) {
 const mostCPUs = 1 << 16
 
 // ParseCPUList reads a list of CPUs or memory nodes in the kernel's format:
-// "0-3,5", with "0-31:2/8" for two of each eight (bitmap_parselist). It comes
-// back sorted, without doubles; an empty word is an empty list.
-func ParseCPUList(word string) ([]int, error) {
+// "0-3,5" or "0 1", with "0-31:2/8" for two of each eight (bitmap_parselist in
+// lib/bitmap-str.c). It comes back sorted, without doubles; an empty word is an
+// empty list. "all" and "N", the last one, are for the machine to say: see
+// Group.Plan.
+func ParseCPUList(word string) ([]int, error) { return parseCPUList(word, -1) }
+
+// parseCPUList is ParseCPUList on a machine whose last CPU has the number n; -1:
+// not known.
+func parseCPUList(word string, n int) ([]int, error) {
 	bad := fmt.Errorf("list %s: want numbers and ranges such as 0-3,5: %w", quote(word), unix.EINVAL)
 	list := []int{}
-	word = strings.TrimSpace(word)
-	if word == "" {
-		return list, nil
-	}
-	for item := range strings.SplitSeq(word, ",") {
+	separates := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
+	for item := range strings.FieldsFuncSeq(word, separates) {
 		span, stride, strided := strings.Cut(item, ":")
+		if len(span) == 3 && strings.EqualFold(span, "all") {
+			span = "0-N"
+		}
 		first, last, ranged := strings.Cut(span, "-")
 		if !ranged {
 			last = first
+		}
+		if n >= 0 && first == "N" {
+			first = strconv.Itoa(n)
+		}
+		if n >= 0 && last == "N" {
+			last = strconv.Itoa(n)
 		}
 		from, err1 := strconv.Atoi(first)
 		to, err2 := strconv.Atoi(last)

@@ -2,6 +2,7 @@ package cgroupfs
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.ENODEV && s.h.has(s.group, ""):
 		e.Cause = "there is no disk of that number; a partition cannot be limited, only its whole disk"
 		e.Next = "see lsblk"
+	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.EOPNOTSUPP && fs.explainDisk(e, s):
 	case fs.common(e, s.h, s.group, s.File):
 	case e.errno() == unix.ENOENT:
 		fs.explainNoFile(e, s.h, s.group, s.File)
@@ -39,6 +41,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 		s.explainMemory(e)
 	case e.errno() == unix.EOPNOTSUPP:
 		e.Cause = s.h.typeChain(s.group)
+		s.explainThreaded(e)
 	}
 	if e.Cause == "" {
 		e.Cause = "the kernel does not take this value"
@@ -83,6 +86,58 @@ func (fs *FS) explainEnable(e *Error, s Step) {
 	}
 }
 
+// explainDisk is for what only some disks do: to share by weights takes a policy
+// that is on for the disk (blkg_conf_prep in block/blk-cgroup.c).
+func (fs *FS) explainDisk(e *Error, s Step) bool {
+	device, _, ok := s.device()
+	if !ok {
+		return false
+	}
+	scheduler, err := os.ReadFile(path.Join(fs.root, "sys/dev/block", device.String(), "queue/scheduler"))
+	now := strings.TrimSpace(string(scheduler))
+	switch {
+	case strings.Contains(s.File, "bfq."):
+		e.Cause = fmt.Sprintf("weights of disk %s are BFQ's, which is not its scheduler", device)
+		if err == nil {
+			e.Cause += fmt.Sprintf(": %s", now)
+		}
+		e.Next = fmt.Sprintf("write bfq to /sys/dev/block/%s/queue/scheduler", device)
+	case s.File == "io.weight" && strings.Contains(now, "[bfq]"):
+		e.Cause = fmt.Sprintf("disk %s is BFQ's, which has weights of its own", device)
+		e.Next = "set io.bfq.weight"
+	case s.File == "io.weight":
+		e.Cause = fmt.Sprintf("weights of disk %s take the kernel's cost model, which is off for it (io.cost.qos)", device)
+		e.Next = fmt.Sprintf("switch it on in the root group: io.cost.qos=%q", device.String()+" enable=1")
+	default:
+		e.Cause = fmt.Sprintf("the kernel has no such control of disk %s", device)
+	}
+	return true
+}
+
+// threadedControllers can control single threads (cgrp_dfl_threaded_ss_mask).
+var threadedControllers = []string{"cpu", "cpuset", "perf_event", "pids"}
+
+// explainThreaded says what keeps a group from being made threaded
+// (cgroup_enable_threaded in kernel/cgroup/cgroup.c).
+func (s Step) explainThreaded(e *Error) {
+	if s.File != "cgroup.type" {
+		return
+	}
+	for _, at := range []string{s.group, path.Dir(s.group)} {
+		text, _ := s.h.read(at, "cgroup.subtree_control")
+		others := slices.DeleteFunc(strings.Fields(text), func(c string) bool { return slices.Contains(threadedControllers, c) })
+		if len(others) > 0 {
+			e.Cause += fmt.Sprintf("; %s is on for the children of %s, and cannot control threads", strings.Join(others, ", "), at)
+			e.Next = "switch it off there, or use another place: threads take cpu, cpuset, perf_event and pids only"
+			return
+		}
+	}
+	if members, _ := s.h.pids(s.group, "cgroup.procs"); len(members) > 0 {
+		e.Cause += fmt.Sprintf("; there are processes in it: %d", len(members))
+		e.Next = "make it threaded while it is empty"
+	}
+}
+
 // childWith names the children that use a controller.
 func (h *Hierarchy) childWith(group, controller string) string {
 	names, _ := h.list(group, true)
@@ -102,53 +157,6 @@ func (h *Hierarchy) typeChain(group string) string {
 	for _, at := range ancestors(group) {
 		if text, err := h.read(at, "cgroup.type"); err == nil {
 			words = append(words, at+" is "+text)
-		}
-	}
-	return strings.Join(words, ", ")
-}
-
-// explainCpuset is for what only cpusets refuse.
-func (fs *FS) explainCpuset(e *Error, s Step) bool {
-	up := path.Dir(s.group)
-	base := strings.TrimPrefix(s.File, "cpuset.")
-	switch e.errno() {
-	case unix.ENOSPC:
-		members, _ := s.h.pids(s.group, "cgroup.procs")
-		e.Cause = fmt.Sprintf("%d processes are in the group, and they would have none left: %s", len(members), fs.names(members))
-		e.Next = "move them out first"
-	case unix.EACCES:
-		// The group above does not have them, if it is not a matter of rights.
-		have, err1 := ParseCPUList(oneLine(s.h, up, s.File))
-		want, err2 := ParseCPUList(s.Value)
-		if err1 != nil || err2 != nil || !slices.ContainsFunc(want, func(n int) bool { return !slices.Contains(have, n) }) {
-			return false
-		}
-		e.Cause = fmt.Sprintf("the group above has only %s of %s", quote(FormatCPUList(have)), base)
-		e.Next = "give it more first"
-	case unix.EBUSY:
-		e.Cause = fmt.Sprintf("a child has more than that: %s", s.h.childValues(s.group, s.File))
-		e.Next = "shrink the children first"
-	case unix.ERANGE, unix.EINVAL:
-		e.Cause = fmt.Sprintf("the machine has only %s", quote(oneLine(s.h, "/", s.File)))
-		if text := oneLine(s.h, "/", s.File+".effective"); text != "" {
-			e.Cause = fmt.Sprintf("the machine has only %s", quote(text))
-		}
-		if base != "cpus" && base != "mems" {
-			return false
-		}
-	default:
-		return false
-	}
-	return true
-}
-
-// childValues is what each child has in a file.
-func (h *Hierarchy) childValues(group, file string) string {
-	names, _ := h.list(group, true)
-	var words []string
-	for _, name := range names {
-		if text := oneLine(h, path.Join(group, name), file); text != "" {
-			words = append(words, fmt.Sprintf("%s has %s", path.Join(group, name), text))
 		}
 	}
 	return strings.Join(words, ", ")
@@ -251,6 +259,9 @@ func (s Step) explainMemory(e *Error) {
 	memsw, _ := readSize(oneLine(s.h, s.group, "memory.memsw.limit_in_bytes"))
 	want, _ := readSize(s.Value)
 	switch {
+	case e.errno() == unix.EAGAIN && s.File == "memory.reclaim":
+		used, _ := readSize(oneLine(s.h, s.group, "memory.current"))
+		e.Cause = fmt.Sprintf("less than that could be reclaimed; what could be, was, and the group uses %s now (memory.current)", FormatSize(used))
 	case e.errno() == unix.EBUSY:
 		use := strings.Replace(s.File, "limit_in_bytes", "usage_in_bytes", 1)
 		used, _ := readSize(oneLine(s.h, s.group, use))

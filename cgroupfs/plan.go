@@ -108,6 +108,9 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 		t := &translator{to: x.h.Version, formula: o.Formula, root: g.fs.root, current: func(key string) (string, bool) {
 			text, err := x.h.read(g.path, key)
 			return text, err == nil
+		}, top: func(key string) string {
+			text, _ := x.h.read("/", key)
+			return text
 		}}
 		if err := t.run(x.settings); err != nil {
 			return err
@@ -152,14 +155,14 @@ func (g *Group) hierarchyFor(key string) (*Hierarchy, error) {
 	if _, ok := refused[key]; ok {
 		return nil, refuseKey(key)
 	}
+	if key == "cgroup.clone_children" { // of every v1 hierarchy, and only cpusets mind it
+		return g.fs.controller("cpuset")
+	}
 	v2 := g.fs.v2()
 	switch controllerOf(key) {
 	case "freezer", "cgroup":
 		if v2 != nil && (v2.has(g.path, "") || KeyVersion(key) == 2 && key != "cgroup.freeze") {
 			return v2, nil
-		}
-		if key == "cgroup.clone_children" {
-			return g.fs.controller("cpuset")
 		}
 		return g.fs.controller("freezer")
 	}

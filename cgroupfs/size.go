@@ -16,9 +16,10 @@ const Unlimited = math.MaxInt64
 // sizeUnits are powers of 1024.
 var sizeUnits = map[string]uint{"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
-// ParseSize reads a number of bytes: "512M", "1.5GiB", "max". K M G T P E are
-// powers of 1024. A size that is no whole number of bytes is refused, and KB,
-// which some take for 1000 bytes. "max" and "-1" are Unlimited.
+// ParseSize reads a number of bytes: "512M", "1.5GiB", "512Mi", ".5G", "max". K M
+// G T P E are powers of 1024. A size that is no whole number of bytes is refused,
+// and KB, which some take for 1000 bytes. "max" and "-1" are Unlimited, and so are
+// the numbers up to 2^64-1 that the kernel takes for it.
 func ParseSize(word string) (int64, error) {
 	refuse := func(why string) (int64, error) {
 		return 0, fmt.Errorf("size %s: %s: %w", quote(word), why, unix.EINVAL)
@@ -31,12 +32,15 @@ func ParseSize(word string) (int64, error) {
 	if len(unit) == 2 && strings.HasSuffix(unit, "B") {
 		return refuse(fmt.Sprintf("%s may mean 1000 or 1024; write %s or %siB for powers of 1024", unit, unit[:1], unit[:1]))
 	}
-	if short, ok := strings.CutSuffix(unit, "IB"); ok && short != "" && short != "B" {
-		unit = short
+	if short, ok := strings.CutSuffix(strings.TrimSuffix(unit, "B"), "I"); ok && short != "" && short != "B" {
+		unit = short // KiB, Ki
 	}
 	shift, known := sizeUnits[unit]
 	whole, fraction, point := strings.Cut(digits, ".")
-	if !known || whole == "" || point && fraction == "" || !isDigits(whole+fraction) || len(digits) > 40 {
+	if !known || point && fraction == "" || !isDigits(whole+fraction) || len(digits) > 40 {
+		if strings.HasSuffix(word, "%") {
+			return refuse("a share of what? Write the number of bytes, such as 512M")
+		}
 		return refuse("want a number of bytes such as 512M, 1.5G or max")
 	}
 	n, _ := new(big.Rat).SetString(digits)
@@ -44,10 +48,10 @@ func ParseSize(word string) (int64, error) {
 	if !n.IsInt() {
 		return refuse("it is no whole number of bytes")
 	}
-	if !n.Num().IsInt64() {
-		return refuse("it is more than 8 EiB; write max for no limit")
+	if !n.Num().IsUint64() {
+		return refuse("it is more than the kernel can count; write max for no limit")
 	}
-	return noLimit(n.Num().Int64()), nil
+	return noLimit(int64(min(n.Num().Uint64(), math.MaxInt64))), nil
 }
 
 // noLimit is Unlimited for the numbers by which v1 means it: LONG_MAX rounded

@@ -127,8 +127,8 @@ func rules() []rule {
 		{[]string{"cpuset.cpu_exclusive"}, []string{"cpuset.cpus.partition"}, cpusetPartition},
 		{[]string{"freezer.state"}, []string{"cgroup.freeze"}, freezerState},
 		same("pids.max", checkPIDs),
-		same("cpuset.cpus", checkList),
-		same("cpuset.mems", checkList),
+		cpusetList("cpuset.cpus"),
+		cpusetList("cpuset.mems"),
 		same("cpu.idle", checkSwitch),
 		same("cpu.uclamp.min", nil),
 		same("cpu.uclamp.max", nil),
@@ -158,7 +158,10 @@ type translator struct {
 	// current reads a file of the group, of the version translated to; nil
 	// when no group is at hand.
 	current func(key string) (string, bool)
-	out     Translation
+	// top reads a file of the hierarchy's root, "" if it cannot; nil when there
+	// is no hierarchy at hand.
+	top func(key string) string
+	out Translation
 }
 
 func (t *translator) run(settings []Setting) error {
@@ -210,20 +213,21 @@ func (t *translator) single(s Setting) error {
 		if !ok {
 			continue
 		}
-		if version != t.to {
+		value, err := t.valueOf(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Key, err)
+		}
+		switch {
+		case version == t.to:
+			t.emit(s.Key, value)
+		case asksNothing(s.Key, value):
+			t.note("%s is what v%d has anyway: there is nothing to write", s, t.to)
+		default:
 			return &Error{
 				Op: fmt.Sprintf("translate %s to v%d", s, t.to), Err: unix.EOPNOTSUPP,
 				Cause: fmt.Sprintf("v%d has no counterpart", t.to), Next: why,
 			}
 		}
-		if sizeKeys[s.Key] {
-			n, err := ParseSize(s.Value)
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.Key, err)
-			}
-			s.Value = sizeFor(t.to, n)
-		}
-		t.emit(s.Key, s.Value)
 		return nil
 	}
 	if t.current == nil {
@@ -234,6 +238,31 @@ func (t *translator) single(s Setting) error {
 	}
 	t.emit(s.Key, s.Value)
 	return nil
+}
+
+// valueOf spells the value of a key without a rule as the kernel wants it: sizes
+// as numbers, disks by theirs.
+func (t *translator) valueOf(s Setting) (string, error) {
+	first, rest, more := strings.Cut(strings.TrimSpace(s.Value), " ")
+	switch {
+	case sizeKeys[s.Key]:
+		n, err := ParseSize(s.Value)
+		return sizeFor(t.to, n), err
+	case s.Key == "memory.reclaim": // SIZE [swappiness=N]
+		n, err := ParseSize(first)
+		if err == nil && n == Unlimited {
+			err = fmt.Errorf("%s: want how much to reclaim, such as 512M: %w", quote(s.Value), unix.EINVAL)
+		}
+		first = sizeFor(t.to, n)
+		if err != nil || !more {
+			return first, err
+		}
+		return first + " " + strings.TrimSpace(rest), nil
+	case diskKeys[s.Key] && more:
+		d, err := parseDevice(t.root, first)
+		return d.String() + " " + strings.TrimSpace(rest), err
+	}
+	return s.Value, nil
 }
 
 func (t *translator) emit(key, value string) {

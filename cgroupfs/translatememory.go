@@ -53,12 +53,17 @@ func (t *translator) memory2(limit, memsw, swap *int64) error {
 		case !known:
 			return fmt.Errorf("memory.memsw.limit_in_bytes counts memory and swap together, memory.swap.max swap alone: give memory.limit_in_bytes too: %w", unix.EINVAL)
 		case *memsw < base:
-			return fmt.Errorf("memory.memsw.limit_in_bytes counts memory and swap together, so it cannot be below the memory limit (%s < %s): %w",
-				FormatSize(*memsw), FormatSize(base), unix.EINVAL)
+			return belowMemory(*memsw, base)
 		}
 		t.emit("memory.swap.max", sizeFor(2, *memsw-base))
 	}
 	return nil
+}
+
+// belowMemory is for a limit of both that is below the one of memory.
+func belowMemory(memsw, limit int64) error {
+	return fmt.Errorf("memory.memsw.limit_in_bytes counts memory and swap together, so it cannot be below the memory limit (%s < %s): %w",
+		FormatSize(memsw), FormatSize(limit), unix.EINVAL)
 }
 
 // base is the memory limit that a limit of memory and swap is reckoned from.
@@ -77,6 +82,9 @@ func (t *translator) memory1(limit, memsw, swap *int64) error {
 			return err
 		}
 		memsw = &sum
+	}
+	if limit != nil && memsw != nil && *memsw < *limit {
+		return belowMemory(*memsw, *limit)
 	}
 	// memsw >= limit holds at every moment: raise memsw first, lower it last.
 	now, known := t.liveSize(memswKey)

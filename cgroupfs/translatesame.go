@@ -31,10 +31,41 @@ func checkPIDs(value string) (string, error) {
 	return strconv.FormatInt(n, 10), err
 }
 
-// checkList writes lists as the kernel shows them.
-func checkList(value string) (string, error) {
-	list, err := ParseCPUList(value)
-	return FormatCPUList(list), err
+// cpusetList writes a list as the kernel shows it. What "all" and "N" mean, the
+// root of the hierarchy says; where there is none, the kernel will know.
+func cpusetList(key string) rule {
+	return rule{[]string{key}, []string{key}, func(t *translator, in values) error {
+		value, _, err := in.one(key)
+		if err != nil {
+			return err
+		}
+		last := -1
+		if t.top != nil {
+			last = lastOf(t.top(key + ".effective"))
+			if last < 0 {
+				last = lastOf(t.top(key))
+			}
+		}
+		list, err := parseCPUList(value, max(last, 0))
+		if err != nil {
+			return err
+		}
+		out := FormatCPUList(list)
+		if _, err := ParseCPUList(value); err != nil && last < 0 {
+			out = value
+		}
+		t.emit(key, out)
+		return nil
+	}}
+}
+
+// lastOf is the last number of a list that the kernel shows, -1 if there is none.
+func lastOf(text string) int {
+	list, err := ParseCPUList(text)
+	if err != nil || len(list) == 0 {
+		return -1
+	}
+	return list[len(list)-1]
 }
 
 func checkSwitch(value string) (string, error) {

@@ -15,12 +15,15 @@ func TestParseSize(t *testing.T) {
 		"0": 0, "1": 1, "010": 10, "1K": 1024, "1k": 1024, "1KiB": 1024, "1.5G": 3 << 29, "512M": 512 << 20, "0.5K": 512,
 		"max": Unlimited, "-1": Unlimited, "9223372036854771712": Unlimited, "9223372036854710272": Unlimited,
 		"9223372036854700000": 9223372036854700000, "7E": 7 << 60, "2P": 2 << 50, "3TiB": 3 << 40, "7B": 7,
+		"512Mi": 512 << 20, "1ki": 1024, "1.5Gi": 3 << 29, ".5K": 512, ".5Gi": 1 << 29,
+		// What the kernel takes for no limit (page_counter_memparse).
+		"8E": Unlimited, "18446744073709551615": Unlimited, "9223372036860000000": Unlimited,
 	} {
 		if got, err := ParseSize(word); err != nil || got != want {
 			t.Errorf("%s: %d, %v; want %d", word, got, err, want)
 		}
 	}
-	for _, word := range []string{"", "-2", "0x10", "1KB", "1mb", "1.1", "0.3K", "8E", "99999999999999999999", "1e3", " 1", "1 ", "K", "1KK", "1Ki", "+1", ".5K", "1.K", "1_000", "١"} {
+	for _, word := range []string{"", "-2", "0x10", "1KB", "1mb", "1.1", "0.3K", "16E", "18446744073709551616", "99999999999999999999", "1e3", " 1", "1 ", "K", "1KK", "1KiK", "1i", "1Bi", "1iB", "50%", "500m!", "+1", ".", ".K", "1.K", "1_000", "١"} {
 		if got, err := ParseSize(word); err == nil {
 			t.Errorf("%q: %d, want an error", word, got)
 		}
@@ -56,12 +59,13 @@ func TestParseCPUs(t *testing.T) {
 	for word, want := range map[string]CPUMax{
 		"1": {100000, 100000}, "1.5": {150000, 100000}, "0.01": {1000, 100000}, "0.12345": {12345, 100000},
 		"max": {Unlimited, 100000}, "-1": {Unlimited, 100000}, "128": {12800000, 100000},
+		".5": {50000, 100000}, "500m": {50000, 100000}, "1500m": {150000, 100000}, "10.5m": {1050, 100000}, "50%": {50000, 100000}, "250%": {250000, 100000},
 	} {
 		if got, err := ParseCPUs(word); err != nil || got != want {
 			t.Errorf("%s: %v, %v", word, got, err)
 		}
 	}
-	for _, word := range []string{"", "0", "0.009", "0.123456", "-1.5", "1e2", "99999999999", "1.", ".5", "NaN"} {
+	for _, word := range []string{"", "0", "0.009", "0.123456", "-1.5", "1e2", "99999999999", "1.", ".", "m", "%", "0.5%", "1M", "1.0001m", "50%%", "50 %", "NaN"} {
 		if got, err := ParseCPUs(word); err == nil {
 			t.Errorf("%q: %v, want an error", word, got)
 		}
@@ -71,14 +75,32 @@ func TestParseCPUs(t *testing.T) {
 func TestCPUList(t *testing.T) {
 	for word, want := range map[string]string{
 		"": "", "0": "0", "0-3": "0-3", "0,1": "0-1", "3,1,2,7": "1-3,7", "0-7:2/4": "0-1,4-5", "1,1-2": "1-2", " 0-1\n": "0-1",
+		",0,1,": "0-1", "0-1,": "0-1", "1, 0, 0-1": "0-1", "0 1": "0-1", "0\t2": "0,2", "1,,2": "1-2", ",": "",
 	} {
 		list, err := ParseCPUList(word)
 		if got := FormatCPUList(list); err != nil || got != want {
 			t.Errorf("%q: %q, %v; want %q", word, got, err, want)
 		}
 	}
-	for _, word := range []string{"a", "1-", "-1", "3-1", "1,,2", ",", "0-70000", "0-7:4/2", "0-7:0/2", "1:1/2", "0x1", "+1"} {
+	for _, word := range []string{"a", "1-", "-1", "3-1", "0 - 1", "0-70000", "all", "N", "0-N", "0-7:4/2", "0-7:0/2", "1:1/2", "0x1", "+1"} {
 		if list, err := ParseCPUList(word); err == nil {
+			t.Errorf("%q: %v, want an error", word, list)
+		}
+	}
+}
+
+// TestCPUListOfAMachine: what bitmap_parselist of the kernel knows of the machine.
+func TestCPUListOfAMachine(t *testing.T) {
+	for word, want := range map[string]string{
+		"all": "0-7", "ALL": "0-7", "N": "7", "2-N": "2-7", "N-N": "7", "all:1/2": "0,2,4,6", "0 N": "0,7",
+	} {
+		list, err := parseCPUList(word, 7)
+		if got := FormatCPUList(list); err != nil || got != want {
+			t.Errorf("%q: %q, %v; want %q", word, got, err, want)
+		}
+	}
+	for _, word := range []string{"n", "alle", "N-1", "-N", "all-2"} {
+		if list, err := parseCPUList(word, 7); err == nil {
 			t.Errorf("%q: %v, want an error", word, list)
 		}
 	}

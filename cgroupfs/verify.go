@@ -73,7 +73,7 @@ func (s Step) compare(old, now string) string {
 	case s.File == "cgroup.subtree_control":
 		return s.compareSubtree(now)
 	case s.File == "cpuset.cpus" || s.File == "cpuset.mems":
-		a, err1 := ParseCPUList(wrote)
+		a, err1 := parseCPUList(wrote, lastOf(now))
 		b, err2 := ParseCPUList(now)
 		if err1 == nil && err2 == nil && slices.Equal(a, b) {
 			return ""
