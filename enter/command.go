@@ -29,6 +29,9 @@ type Cmd struct {
 	// Stdin, Stdout and Stderr are its standard files; nil means the caller's
 	// /dev/null. It gets no other descriptors.
 	Stdin, Stdout, Stderr *os.File
+	// Inherited is what this process was started with and the command inherits,
+	// as over execve(2); nil: what this process has, as far as Go leaves it alone.
+	Inherited *Inherited
 	// Signals are for Accompany; nil: it catches them itself.
 	Signals *Signals
 
@@ -38,6 +41,10 @@ type Cmd struct {
 	// session of its own; nil: it stays in ours.
 	terminal *int
 }
+
+// Inherited is what a command inherits over execve(2) and Go's runtime changes in
+// a process of its own: ignored and blocked signals, the limit on open files.
+type Inherited = launcher.Inherited
 
 // Command returns a Cmd for the plan, which has to stay open until it has
 // started.
@@ -118,7 +125,7 @@ func (c *Cmd) start(try bool) error {
 	}
 	defer null.Close() // also if it is nil
 	attr := launcher.Attr{
-		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null),
+		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null), Inherited: c.Inherited,
 	}
 	if c.plan.Untrusted() {
 		// A copy of this process would run /proc/PID/exe, nsx itself, in sight

@@ -293,6 +293,7 @@ func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool)
 	}
 	cmd := enter.Command(plan, command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
+	cmd.Inherited = inherit()
 	if dryRun {
 		if _, err := io.WriteString(s.out, cmd.String()); err != nil {
 			return own(err)

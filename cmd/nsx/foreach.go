@@ -289,6 +289,7 @@ func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) erro
 	defer plan.Close()
 	warnUnfiltered(s, plan)
 	cmd := enter.Command(plan, o.command[0], o.command[1:]...)
+	cmd.Inherited = inherit()
 	if o.captures() {
 		return capture(cmd, &j.Stdout, &j.Stderr)
 	}

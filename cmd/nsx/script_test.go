@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		injectMain()
 		return
 	}
-	testscript.Main(leakChecked{m}, map[string]func(){"nsx": main, "nsx-test-typed": typedMain, "workload": workload})
+	testscript.Main(leakChecked{m}, map[string]func(){"nsx": main, "nsx-test-typed": typedMain, "nsx-test-caller": callerMain, "workload": workload})
 }
 
 type leakChecked struct{ *testing.M }

@@ -30,12 +30,17 @@ func (r *run) prelude(fds []uintptr, handler uint64) *Program {
 	p.Call("report", unix.SYS_WRITE, Report, head(headValue), Int(recordSize)).Ignore()
 	p.exitGroup(1)
 	p.Place(begin)
-	p.ignoreStops(handler, r.mask)
+	mask := r.mask.Val[0]
+	if in := r.attr.Inherited; in != nil {
+		p.ignore(in.Ignored)
+		mask = in.Blocked
+	}
+	p.ignoreStops(handler, mask)
 	end := len(r.files)
 	if fds != nil {
 		p.moveFiles(fds, end)
 		p.copy(head(headReport), Int(r.report))
-		p.restoreLimit()
+		p.restoreLimit(r.attr.Inherited)
 	}
 	for fd := r.firstFile; fd < end; fd++ {
 		p.Call("fcntl F_SETFD", unix.SYS_FCNTL, Int(fd), Int(unix.F_SETFD), Int(unix.FD_CLOEXEC))
@@ -57,11 +62,26 @@ func (r *run) entry(fds []uintptr, memfd uintptr) *Program {
 	p.Place(begin)
 	fds = append(slices.Clip(fds), memfd)
 	p.moveFiles(fds, len(fds))
-	p.restoreLimit()
+	p.restoreLimit(r.attr.Inherited)
 	last := Int(len(fds) - 1)
 	p.Call("fcntl F_SETFD", unix.SYS_FCNTL, last, Int(unix.F_SETFD), Int(unix.FD_CLOEXEC))
 	p.Call("execveat", unix.SYS_EXECVEAT, last, p.String(""), Argv, Envp, Int(unix.AT_EMPTY_PATH))
 	return p
+}
+
+const (
+	setSize = 8 // of the kernel's sigset_t
+	sigIgn  = 1 // SIG_IGN
+)
+
+// ignore ignores a set of signals, which an execve leaves so.
+func (p *Program) ignore(set uint64) {
+	action := p.Words(sigIgn, 0, 0, 0)
+	for n := range 64 {
+		if set>>n&1 == 1 {
+			p.Call("sigaction", unix.SYS_RT_SIGACTION, Int(n+1), action, Int(0), Int(setSize))
+		}
+	}
 }
 
 // stops are the signals by which a terminal stops a process.
@@ -71,18 +91,17 @@ var stops = []syscall.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
 // could not see to it that anybody continues it. The signals, blocked since
 // before it was born, are caught and not ignored, so that execve gives them back
 // the effect that they had before; and the mask is the one that it had.
-func (p *Program) ignoreStops(handler uint64, mask unix.Sigset_t) {
-	const restorer, restart, setSize = 0x04000000, 0x10000000, 8 // SA_RESTORER, SA_RESTART; of the kernel's sigset_t
+func (p *Program) ignoreStops(handler, mask uint64) {
+	const restorer, restart = 0x04000000, 0x10000000 // SA_RESTORER, SA_RESTART
 	action := p.Words(handler, restorer|restart, handler+restorerOff, 0)
 	for _, sig := range stops {
 		old, ignored := p.Words(0, 0, 0, 0), p.Label()
 		p.Call("sigaction", unix.SYS_RT_SIGACTION, Int(int(sig)), Int(0), old, Int(setSize))
-		const sigIgn = 1 // SIG_IGN
 		p.JumpIf(Word(old, 0).Value(), ^uint64(0), sigIgn, ignored)
 		p.Call("sigaction", unix.SYS_RT_SIGACTION, Int(int(sig)), action, Int(0), Int(setSize))
 		p.Place(ignored)
 	}
-	p.Call("sigprocmask", unix.SYS_RT_SIGPROCMASK, Int(unix.SIG_SETMASK), p.Words(mask.Val[0]), Int(0), Int(setSize))
+	p.Call("sigprocmask", unix.SYS_RT_SIGPROCMASK, Int(unix.SIG_SETMASK), p.Words(mask), Int(0), Int(setSize))
 }
 
 // blockStops blocks the signals on this thread, for the helper that will be born
@@ -124,8 +143,14 @@ func (p *Program) moveFiles(fds []uintptr, end int) {
 
 // restoreLimit undoes what package syscall does when a Go program starts: it
 // raises the soft limit. Only its own fork does so, too.
-func (p *Program) restoreLimit() {
-	if limit := originalLimit(); limit != nil {
+func (p *Program) restoreLimit(in *Inherited) {
+	var limit *unix.Rlimit
+	if in != nil {
+		limit = &in.NoFile
+	} else {
+		limit = originalLimit()
+	}
+	if limit != nil {
 		p.Call("prlimit RLIMIT_NOFILE", unix.SYS_PRLIMIT64, Int(0), Int(syscall.RLIMIT_NOFILE),
 			p.Words(limit.Cur, limit.Max), Int(0))
 	}

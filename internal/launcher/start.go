@@ -22,8 +22,20 @@ type Attr struct {
 	// Cgroup, if not nil, is a directory of cgroup v2 in which the helper is
 	// created: CLONE_INTO_CGROUP of clone(2).
 	Cgroup *os.File
+	// Inherited is what the program gets that this process was started with; nil:
+	// what this process has, as far as Go leaves it alone.
+	Inherited *Inherited
 	// Way is how the helper is made.
 	Way Way
+}
+
+// Inherited is what a program inherits over execve(2) and Go's runtime changes
+// in a process of its own: signal(7), getrlimit(2).
+type Inherited struct {
+	// Ignored and Blocked are sets of signals: bit n-1 is signal n. What this
+	// process ignores is ignored in any case.
+	Ignored, Blocked uint64
+	NoFile           unix.Rlimit // RLIMIT_NOFILE
 }
 
 // Way is how the helper is made.
