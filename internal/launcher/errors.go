@@ -15,7 +15,14 @@ type StepError struct {
 	Errno syscall.Errno
 }
 
+// Faked says that the step is an execve(2) that returned although it did not
+// fail: a seccomp filter has answered in the kernel's place (SECCOMP_RET_ERRNO).
+func (e *StepError) Faked() bool { return e.Errno == 0 }
+
 func (e *StepError) Error() string {
+	if e.Faked() {
+		return e.Step + ": nothing was executed, though the system call said so"
+	}
 	return fmt.Sprintf("%s: %v (%s)", e.Step, e.Errno, unix.ErrnoName(e.Errno))
 }
 
@@ -37,6 +44,19 @@ func (e *DiedError) Error() string {
 	}
 	return fmt.Sprintf("exited with status %d before the program was started", e.Status.ExitStatus())
 }
+
+// TraceError says that the helper of a program with [Program.Trace] cannot be
+// traced. EPERM: this process is traced itself, with what it starts, or ptrace(2)
+// is restricted (kernel.yama.ptrace_scope), or, for a program with seccomp
+// filters, it lacks CAP_SYS_ADMIN in the initial user namespace or has a filter
+// itself. EINVAL: the kernel cannot suspend filters (CONFIG_CHECKPOINT_RESTORE).
+type TraceError struct{ Errno syscall.Errno }
+
+func (e *TraceError) Error() string {
+	return fmt.Sprintf("ptrace(PTRACE_SEIZE) of the helper: %v (%s)", e.Errno, unix.ErrnoName(e.Errno))
+}
+
+func (e *TraceError) Unwrap() error { return e.Errno }
 
 // UnsupportedError says that there is no interpreter for this architecture.
 // It is an [errors.ErrUnsupported].

@@ -125,9 +125,14 @@ bits: // (a0 >> a1) & a2
 	JMP  loop
 
 set: // opSet: *dst = that + a3
+	CMPQ AX, $const_opSet
+	JNE  fault
 	ADDQ R10, DI
 	MOVQ DI, (R14)
 next:
 	ADDQ $const_insnSize, R12
 	JMP  loop
+
+fault: // opFault: SIGILL, which no filter of system calls can keep away
+	UNDEF
 	MARK

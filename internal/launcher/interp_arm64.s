@@ -103,9 +103,14 @@ bits: // (a0 >> a1) & a2
 	B    loop
 
 set: // opSet
+	CMP  $const_opSet, R9
+	BNE  fault
 	ADD  R3, R0, R0
 	MOVD R0, (R22)
 next:
 	ADD  $const_insnSize, R20, R20
 	B    loop
+
+fault: // opFault
+	UNDEF
 	MARK

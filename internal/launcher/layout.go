@@ -10,6 +10,7 @@ const (
 	headWhere  = 24 // … and the instruction's address
 	headReport = 32 // descriptor of the socket to the parent
 	headTrash  = 40 // results that nobody wants
+	headTraced = 48 // 1: the parent traces us, and reads a record from here
 	headSize   = 64
 
 	insnSize   = 96
@@ -25,7 +26,8 @@ type layout struct {
 
 // image is what a run is made of: the prelude, which makes the state that a
 // program can rely on and starts with the instructions for a failure, the
-// program itself, and an exit for one that just ends.
+// program itself, and an exit for one that just ends. Nothing runs on into the
+// data behind it: an exit is followed by a fault.
 type image struct {
 	layout
 	parts []part
@@ -53,11 +55,11 @@ func newImage(l layout, prelude, p *Program) *image {
 	return im
 }
 
-// insn finds the instruction of a record.
+// insn finds the instruction of a record, nil if it is none of an instruction.
 func (im *image) insn(where uint64) *insn {
 	offset := where - im.base
 	for _, part := range im.parts {
-		if i := (offset - part.insns) / insnSize; offset >= part.insns && i < uint64(len(part.p.insns)) {
+		if i := (offset - part.insns) / insnSize; where >= im.base && offset >= part.insns && i < uint64(len(part.p.insns)) {
 			return &part.p.insns[i]
 		}
 	}

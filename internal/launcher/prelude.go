@@ -22,13 +22,16 @@ const failInsn = 1
 // 0, 1, 2 … The handler is where that function is.
 func (r *run) prelude(fds []uintptr, handler uint64) *Program {
 	p := &Program{insns: make([]insn, 0, 64)} // about so many
-	begin := p.Label()
+	begin, silent := p.Label(), p.Label()
 	p.Jump(begin)
+	p.JumpIf(head(headTraced).load(), 1, 1, silent)
 	// Not to be reported again: if the parent is gone, writing fails, and no
 	// SIGPIPE comes for a socket of this type (unix_dgram_sendmsg in
 	// net/unix/af_unix.c).
 	p.Call("report", unix.SYS_WRITE, Report, head(headValue), Int(recordSize)).Ignore()
 	p.exitGroup(1)
+	p.Place(silent)
+	p.fault() // whoever traces us finds the report in the header
 	p.Place(begin)
 	mask := r.mask.Val[0]
 	if in := r.attr.Inherited; in != nil {

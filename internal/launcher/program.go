@@ -21,6 +21,8 @@ type Program struct {
 	data   []byte // slots, strings and buffers
 	files  []*os.File
 	forked bool
+	exits  bool // it ends by Exit instead of executing a program
+	trace  *Tracing
 }
 
 // insn is one instruction. In memory it is twelve words, the last one unused;
@@ -45,6 +47,7 @@ const (
 	opCall op = iota // *dst = nr(a0…a5)
 	opTest           // if (a0 >> a1) & a2 == a3 go to target
 	opSet            // *dst = (a0 >> a1) & a2 + a3
+	opFault          // the process ends by SIGILL
 )
 
 // onFail is what becomes of a failed system call.
@@ -65,6 +68,7 @@ const (
 	recordForked               // first word: the child that goes on, as the helper calls it
 	recordChild                // the sender is that child
 	recordParent               // the parent is asked to run a function
+	recordTrace                // the parent is asked to trace the helper
 	recordLast                 // execve or exit comes next
 )
 
@@ -149,24 +153,37 @@ func (p *Program) copy(address, value Arg) {
 
 // FailWith ends the helper and reports the given error.
 func (p *Program) FailWith(name string, errno unix.Errno) {
-	p.sendRecord(insn{name: name, record: recordError}, Int(uint64(errno)))
-	p.exitGroup(1)
+	here := p.setRecord(Int(uint64(errno)))
+	p.Jump(failLabel)
+	p.insns[here].name = name
+}
+
+// setRecord puts a record of this place in the program into the header. It
+// returns the index of its first instruction, which stands for it.
+func (p *Program) setRecord(value Arg) (here int) {
+	here = len(p.insns)
+	p.copy(head(headValue), value)
+	p.copy(head(headWhere), Arg{base: baseInsn, n: uint64(here)})
+	return here
 }
 
 // sendRecord sends a record {value, address of the first instruction} to the
 // parent; in says what it means.
 func (p *Program) sendRecord(in insn, value Arg) {
-	here := Arg{base: baseInsn, n: uint64(len(p.insns))}
-	p.copy(head(headValue), value)
-	p.copy(head(headWhere), here)
+	here := p.setRecord(value)
 	p.Call("report", unix.SYS_WRITE, Report, head(headValue), Int(recordSize))
-	first := &p.insns[here.n]
+	first := &p.insns[here]
 	first.name, first.record, first.parent = in.name, in.record, in.parent
 }
 
+// exitGroup ends the helper, also where a filter lets exit_group(2) return.
 func (p *Program) exitGroup(code int) {
-	p.Call("exit", unix.SYS_EXIT_GROUP, Int(uint64(code)))
+	p.Call("exit", unix.SYS_EXIT_GROUP, Int(uint64(code))).Ignore()
+	p.fault()
 }
+
+// fault ends the helper without a system call.
+func (p *Program) fault() { p.add(insn{op: opFault}) }
 
 // Arg is an argument of a step: a number known now, or one that only the
 // start or the run of the program can tell.

@@ -28,6 +28,7 @@ type run struct {
 
 	heard  bool // something was reported
 	last   bool // execve or exit is all that the program has left to do
+	seized bool // the helper is traced: what it has to say now, ptrace(2) tells
 	forked int  // the child that goes on, as the helper calls it; 0: none yet
 
 	mu     sync.Mutex
@@ -159,8 +160,18 @@ func (r *run) forkExec(fds []uintptr) (int, error) {
 // accompany reads the helper's reports until nobody can send one any more:
 // the program was executed, or all of it is over.
 func (r *run) accompany(ctx context.Context) (*os.Process, error) {
+	// A tracer is a thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	stop := context.AfterFunc(ctx, r.kill)
 	failure := r.listen()
+	if r.seized {
+		pid, err := r.watch()
+		if !stop() {
+			err = context.Cause(ctx)
+		}
+		return r.watched(pid, err)
+	}
 	if !stop() {
 		failure = context.Cause(ctx)
 	}
@@ -218,11 +229,22 @@ func (r *run) listen() (failure error) {
 			failed(&StepError{Step: rec.of.name, Errno: unix.Errno(rec.value)})
 		case recordParent:
 			failed(rec.of.parent(rec.sender))
-			// An error means that it is dead, of which we will hear.
-			_ = unix.Send(int(r.socket.Fd()), []byte{1}, unix.MSG_NOSIGNAL)
+			r.answer()
+		case recordTrace:
+			err := seize(rec.sender, r.p.trace)
+			failed(err)
+			if err == nil {
+				r.seized = true
+				r.answer()
+				return nil
+			}
 		}
 	}
 }
+
+// answer lets the helper go on. An error means that it is dead, of which we will
+// hear.
+func (r *run) answer() { _ = unix.Send(int(r.socket.Fd()), []byte{1}, unix.MSG_NOSIGNAL) }
 
 // message is a record that has come.
 type message struct {

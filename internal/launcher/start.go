@@ -60,7 +60,9 @@ const (
 // the last one of the program: the child of [Program.Fork] or else the helper
 // itself. Either is our own child, for Wait.
 //
-// A failed step is a [*StepError], a helper that was killed a [*DiedError].
+// A failed step is a [*StepError], a helper that was killed a [*DiedError]. For a
+// program that ends by [Program.Exit] with 0 under [Program.Trace] the process is
+// nil: it is over.
 // After an error, also that of a cancelled context, nothing is left running.
 //
 // The thread that calls Start is the parent that [Program.DieWithParent] means;
@@ -97,7 +99,7 @@ func check(p *Program, a Attr) error {
 			return &StepError{Step: fmt.Sprintf("argument %q", s), Errno: unix.EINVAL}
 		}
 	}
-	asks := func(in insn) bool { return in.record == recordParent }
+	asks := func(in insn) bool { return in.record == recordParent || in.record == recordTrace }
 	if a.Way == Vfork && (p.forked || slices.ContainsFunc(p.insns, asks)) {
 		return errors.New("launcher: Vfork is for programs that neither fork nor ask the parent")
 	}

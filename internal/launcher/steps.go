@@ -24,9 +24,14 @@ func (p *Program) Unshare(name string, flags int) Step {
 // elsewhere. f gets the helper's PID as this process sees it. An error of f
 // ends the helper and is what Start returns.
 func (p *Program) Parent(name string, f func(pid int) error) {
-	p.sendRecord(insn{name: name, record: recordParent, parent: f}, Int(0))
+	p.ask(insn{name: name, record: recordParent, parent: f})
+}
+
+// ask sends a record and waits for the answer.
+func (p *Program) ask(in insn) {
+	p.sendRecord(in, Int(0))
 	answer, n, goOn := p.Words(0), p.Slot(0), p.Label()
-	p.Call(name, unix.SYS_READ, Report, answer, Int(1)).Into(n)
+	p.Call(in.name, unix.SYS_READ, Report, answer, Int(1)).Into(n)
 	p.JumpIf(n.Value(), ^uint64(0), 1, goOn)
 	p.exitGroup(1) // the parent is gone or has refused
 	p.Place(goOn)
@@ -44,6 +49,11 @@ func (p *Program) Fork() {
 	pid, child := p.Slot(0), p.Label()
 	p.Call("fork", unix.SYS_CLONE, Int(unix.CLONE_PARENT|int(unix.SIGCHLD))).Into(pid)
 	p.JumpIf(pid.Value(), ^uint64(0), 0, child)
+	if p.trace != nil {
+		p.fault() // ptrace(2) has told, and the helper is being killed
+		p.Place(child)
+		return
+	}
 	p.sendRecord(insn{record: recordForked}, pid.Value())
 	p.exitGroup(0)
 	p.Place(child)
@@ -53,8 +63,16 @@ func (p *Program) Fork() {
 // Exit ends the process without executing anything. A program that just ends
 // exits with 0.
 func (p *Program) Exit(code int) {
-	p.sendRecord(insn{record: recordLast}, Int(0))
+	p.last()
+	p.exits = true
 	p.exitGroup(code)
+}
+
+// last tells that execve or exit is all that is left.
+func (p *Program) last() {
+	if p.trace == nil {
+		p.sendRecord(insn{record: recordLast}, Int(0))
+	}
 }
 
 // DieWithParent has the process killed by the signal when the process that
@@ -63,6 +81,9 @@ func (p *Program) Exit(code int) {
 // a set-user-ID program does.
 func (p *Program) DieWithParent(signal unix.Signal) {
 	p.Prctl("prctl(PR_SET_PDEATHSIG)", unix.PR_SET_PDEATHSIG, Int(signal))
+	if p.trace != nil {
+		return // PTRACE_O_EXITKILL, until the program is executed
+	}
 	// Nobody else has the other end of the socket, and a process's descriptors
 	// are closed before its children hear of its end. getppid(2) would not
 	// tell: in another PID namespace it is 0 in any case.

@@ -19,7 +19,7 @@ const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // if there is one that may not be executed. If there is one whose interpreter or
 // loader is missing, which is ENOENT to the kernel too, the step is "load NAME".
 func (p *Program) Exec(file, path string) {
-	p.sendRecord(insn{record: recordLast}, Int(0))
+	p.last()
 	candidates := []string{file}
 	if !strings.Contains(file, "/") && file != "" {
 		candidates = nil
@@ -48,6 +48,7 @@ func (p *Program) tryExec(name, file string, denied, broken Slot) {
 	failed, absent, script, access, next := p.Label(), p.Label(), p.Label(), p.Label(), p.Label()
 	path, exec := p.String(file), "exec "+name
 	p.Call(exec, unix.SYS_EXECVE, path, Argv, Envp).OrJump(failed)
+	p.FailWith(exec, 0) // it has returned without an error: see Faked
 	p.Place(failed)
 	errnoIs := func(errno unix.Errno, l Label) { p.JumpIf(Errno, ^uint64(0), uint64(errno), l) }
 	errnoIs(unix.ENOENT, absent)
@@ -69,6 +70,7 @@ func (p *Program) tryExec(name, file string, denied, broken Slot) {
 	p.Set(argv, Argv, -8)
 	p.copy(argv.Value(), shell)
 	p.Call(exec+" by /bin/sh", unix.SYS_EXECVE, shell, argv.Value(), Envp)
+	p.FailWith(exec, 0)
 
 	// Not one in a directory that may not even be searched.
 	p.Place(access)
