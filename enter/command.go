@@ -24,7 +24,8 @@ type Cmd struct {
 	Name string
 	// Args are its arguments, without the name.
 	Args []string
-	// Env is its environment; nil means the caller's.
+	// Env is its environment; nil means the caller's or, for the target's own code,
+	// the target's: see Options.OwnEnv.
 	Env []string
 	// Stdin, Stdout and Stderr are its standard files; nil means the caller's
 	// /dev/null. It gets no other descriptors.
@@ -116,8 +117,14 @@ func (c *Cmd) Start() error { return c.start(false) }
 func (c *Cmd) Try() error { return c.start(true) }
 
 func (c *Cmd) start(try bool) error {
+	if c.process != nil {
+		return errors.New("enter: the command was started before")
+	}
 	if launcher.Supported() != nil {
 		return c.startOnThread(try)
+	}
+	if c.plan.Untrusted() {
+		return c.startGuest(try)
 	}
 	null, err := c.openNull()
 	if err != nil {
@@ -127,11 +134,7 @@ func (c *Cmd) start(try bool) error {
 	attr := launcher.Attr{
 		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null), Inherited: c.Inherited,
 	}
-	if c.plan.Untrusted() {
-		// A copy of this process would run /proc/PID/exe, nsx itself, in sight
-		// of the target, which could write to it (CVE-2019-5736).
-		attr.Way = launcher.Memfd
-	} else if c.plan.plain() {
+	if c.plan.plain() {
 		attr.Way = launcher.Vfork
 	}
 	prog := &launcher.Program{}
@@ -164,6 +167,9 @@ func (c *Cmd) start(try bool) error {
 func (c *Cmd) environ() []string {
 	env := c.Env
 	if env == nil {
+		env = c.plan.environ
+	}
+	if env == nil {
 		env = os.Environ()
 	}
 	return append(slices.Clip(env), c.plan.env...)
@@ -187,11 +193,10 @@ func (c *Cmd) files(null *os.File) []*os.File {
 	return files
 }
 
-// steps brings the helper to where the command will run, and gives up what it
-// must not have there.
+// steps brings the helper to where a command of ours will run, and changes who it
+// is. For the target's own code see guestSteps.
 func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	n := p.options.New
-	p.rights.before(prog)
 	if n == nil && !p.plain() {
 		prog.NotDumpable()
 	}
@@ -234,8 +239,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 // sees its process who did not see ours.
 func (p *Plan) plain() bool {
 	o := &p.options
-	if o.New != nil || o.MountProc || o.MountSys || p.Untrusted() || p.root != nil || p.dir != nil || p.entrance() != nil ||
-		p.rights != nil || p.ids.any() {
+	if o.New != nil || o.MountProc || o.MountSys || p.root != nil || p.dir != nil || p.entrance() != nil || p.ids.any() {
 		return false
 	}
 	return !slices.ContainsFunc(p.Joins, func(j Join) bool {
@@ -254,7 +258,7 @@ func (p *Plan) entrance() *cgroupfs.Entrance {
 // groupSteps starts the helper in the cgroups: in that of v2 it is born
 // (CLONE_INTO_CGROUP), unless that fails, to the others we move it while it waits.
 func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
-	if in := p.entrance(); in != nil {
+	if in := p.entrance(); in != nil && in.String() != "" {
 		attr.Cgroup = in.Dir()
 		prog.Parent("joining the cgroups", in.Admit)
 	}
@@ -319,7 +323,6 @@ const checkDir = "looking at the working directory"
 
 // giveUp takes away the rights and then the ids that the command must not have.
 func (p *Plan) giveUp(prog *launcher.Program) {
-	p.rights.steps(prog)
 	if p.kept != 0 {
 		prog.KeepCapabilities()
 	}
@@ -341,28 +344,33 @@ func (p *Plan) forks() bool {
 
 // lastSteps becomes the command, or ends where that would begin.
 func (c *Cmd) lastSteps(prog *launcher.Program, env []string, try bool) {
-	if c.terminal != nil || c.plan.Untrusted() {
-		prog.Setsid() // else /dev/tty is our terminal, whatever its files are
-	}
-	if c.terminal != nil {
-		prog.SetTerminal(launcher.Int(*c.terminal))
-	}
-	signal := unix.SIGKILL
-	if n := c.plan.options.New; n != nil && n.KillSignal != 0 {
-		signal = n.KillSignal
-	}
-	prog.DieWithParent(signal)
+	prog.DieWithParent(c.plan.endSignal())
 	if try {
 		prog.Exit(0)
 		return
 	}
-	path := launcher.DefaultPath
-	for _, v := range env {
-		if len(v) > 5 && v[:5] == "PATH=" {
-			path = v[5:]
+	prog.Exec(c.Name, searchPath(env))
+}
+
+// explainTrace says why a command cannot be put under the target's filters. It is
+// never said where there are none.
+func explainTrace(e *launcher.TraceError) error {
+	why := "ptrace(2) is restricted (kernel.yama.ptrace_scope), or it takes CAP_SYS_ADMIN in the initial user namespace"
+	if self, err := inspect.Resolve(context.Background(), "self", inspect.Options{}); err == nil {
+		defer self.Close()
+		if s, err := self.Status(); err == nil && s.Tracer != 0 {
+			why = fmt.Sprintf("this program is traced itself, by process %d", s.Tracer)
 		}
 	}
-	prog.Exec(c.Name, path)
+	return explained("putting the command under the target's seccomp filters", e.Errno, why+": --no-seccomp goes without")
+}
+
+// endSignal is what the command gets when we end.
+func (p *Plan) endSignal() unix.Signal {
+	if n := p.options.New; n != nil && n.KillSignal != 0 {
+		return n.KillSignal
+	}
+	return unix.SIGKILL
 }
 
 // processLimits is what EAGAIN of a new process means.
@@ -371,6 +379,12 @@ const processLimits = "a limit on processes is reached: pids.max of a cgroup, RL
 // explain makes the error of a step one that says why.
 func (c *Cmd) explain(err error) error {
 	step, ok := errors.AsType[*launcher.StepError](err)
+	if trace, untraced := errors.AsType[*launcher.TraceError](err); untraced {
+		if !c.plan.filtered() {
+			return trace // it is tried another way
+		}
+		return explainTrace(trace)
+	}
 	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
 		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
 	}
@@ -394,6 +408,10 @@ func (c *Cmd) explain(err error) error {
 	switch {
 	case isJoin(step.Step):
 		return p.explainJoin(step.Step, step.Errno)
+	case step.Faked():
+		return &Error{fmt.Sprintf("starting %s: the target's seccomp filter forbids execve(2), and says that it has been carried out: --no-seccomp goes without", c.Name), unix.EPERM}
+	case step.Step == checkRoot:
+		return explained("going to "+p.rootOf, step.Errno, "it is not in the mount namespace that is joined, or is removed")
 	case step.Step == "exec "+c.Name, step.Step == "load "+c.Name:
 		return &ExecError{c.Name, p.root != nil, step.Errno, step.Step == "load "+c.Name}
 	case step.Step == "fork" && step.Errno == unix.ENOMEM:

@@ -15,10 +15,14 @@ func (p *Plan) String() string {
 	for _, s := range p.Skipped {
 		line("skip %s of %s: %s", s.ID, s.From, s.Reason)
 	}
-	if in := p.entrance(); in != nil {
+	if in := p.entrance(); in != nil && in.String() != "" {
 		line("start in the cgroups %s", in)
 	}
-	if pidfd, _ := p.oneProcess(); pidfd != nil {
+	if p.Untrusted() {
+		line("take a new session keyring")
+		line("drop the supplementary groups")
+	}
+	if pidfd, _ := p.oneProcess(); pidfd != nil && !p.Untrusted() {
 		line("join at once, by pidfd:")
 	}
 	for _, j := range p.Joins {
@@ -37,7 +41,7 @@ func (p *Plan) String() string {
 		line("change the working directory to %s, looked up inside", p.options.DirInside)
 	}
 	p.options.New.describe(line)
-	if p.forks() {
+	if p.forks() && !p.Untrusted() {
 		line("fork, to be in the PID or time namespace")
 	}
 	if p.options.MountProc {
@@ -53,13 +57,10 @@ func (p *Plan) String() string {
 			line("cover %s by %s", c.to, c.from)
 		}
 	}
-	switch {
-	case p.rights != nil:
+	if p.rights != nil {
 		line("take the rights of %s: %s", p.rights.of, p.rights)
-	case p.Untrusted():
-		line("keep our rights: no process is named whose they could be")
 	}
-	if p.ids.dropGroups {
+	if p.ids.dropGroups && !p.Untrusted() {
 		line("drop the supplementary groups")
 	}
 	if p.ids.uid != nil && p.ids.gid != nil {
@@ -71,6 +72,12 @@ func (p *Plan) String() string {
 	}
 	if p.options.KeepCaps {
 		line("keep the capabilities %016x", p.kept)
+	}
+	if p.environ != nil {
+		line("take the environment of %s", p.rights.of)
+	}
+	if p.Untrusted() {
+		line("fork, and look from outside that all of this is so before the command runs")
 	}
 	return b.String()
 }
@@ -122,7 +129,7 @@ func (n *New) describe(line func(format string, args ...any)) {
 
 // String is the rights for people.
 func (r *rights) String() string {
-	text := fmt.Sprintf("bounding set %016x", r.bounding)
+	text := fmt.Sprintf("capabilities %016x", r.bounding)
 	if r.noNewPrivs {
 		text += ", no_new_privs"
 	}
@@ -130,8 +137,6 @@ func (r *rights) String() string {
 		text += ", label " + r.label.text
 	}
 	switch n := len(r.filters); {
-	case r.unfiltered != nil:
-		text += ", but not its seccomp filters: " + r.unfiltered.Error()
 	case n == 1:
 		text += ", 1 seccomp filter"
 	case n > 1:

@@ -41,7 +41,9 @@ func (p *Plan) oneProcess() (pidfd *os.File, mask int) {
 // three passes: all but the user namespace as far as allowed, the user
 // namespace, and then those that were refused.
 func (p *Plan) joinSteps(prog *launcher.Program) {
-	if pidfd, mask := p.oneProcess(); pidfd != nil {
+	if pidfd, mask := p.oneProcess(); pidfd != nil && !p.Untrusted() {
+		// A pidfd joins what the process is in by then. For the target's code it
+		// has to be what was looked at.
 		prog.Setns(joinAll, prog.File(pidfd), mask)
 		return
 	}

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,7 +62,8 @@ type Options struct {
 	Of *inspect.Target
 	// Root is a directory of ours that becomes the root directory. Without it,
 	// that is the root of the process whose mount namespace is joined, or, with
-	// TargetRoot, of the target in any case.
+	// TargetRoot, of the target in any case. For the target's own code Root and Dir
+	// are looked up inside: a directory of ours would lead it to our files.
 	Root       string
 	TargetRoot bool
 	// Dir is a directory of ours that becomes the working directory, TargetDir
@@ -84,20 +86,24 @@ type Options struct {
 	// UserParent joins the user namespace that owns the others, or, if one is
 	// joined, its parent instead of that.
 	UserParent bool
-	// Privileged leaves the command our rights when it is the target's own
-	// code, that is when the mount namespace is joined. By default it gets the
-	// bounding set, no_new_privs, security label and seccomp filters of the
-	// process whose mount namespace that is, or of one that is in it if a
-	// namespace is named: ours if there is none. It must not be run outside of that process's user
-	// namespace, where the bounding set means more.
+	// Privileged leaves the command our rights, environment, cgroups and keyring
+	// when it is the target's own code, that is when the mount namespace or
+	// TargetRoot is entered. By default it gets the capabilities, no_new_privs,
+	// security label, seccomp filters, environment and cgroups of the process whose
+	// mount namespace or root that is, or of one that is in it if a namespace is
+	// named, and a new session keyring. It must not be run outside of that process's
+	// user namespace, where capabilities mean more.
 	Privileged bool
 	// NoSeccomp leaves the target's seccomp filters out. To read them, the target
 	// is stopped for some tenths of a millisecond (ptrace(2)), and that can be
-	// seen: a call of it such as epoll_wait(2) may end with EINTR. See also
-	// Plan.Unfiltered.
+	// seen: a call of it such as epoll_wait(2) may end with EINTR.
 	NoSeccomp bool
-	// Cgroup starts the command in the target's cgroups, Inside in others. That
-	// stays the caller's to close.
+	// OwnEnv gives a command that is the target's code our environment instead of
+	// the target's. OwnCgroup leaves it in our cgroups, but for a devices hierarchy
+	// of v1, and takes CAP_MKNOD away.
+	OwnEnv, OwnCgroup bool
+	// Cgroup starts a command of ours in the target's cgroups, Inside any in others.
+	// That stays the caller's to close.
 	Cgroup bool
 	Inside *cgroupfs.Entrance
 	// NoFork runs the command without a fork: it is then not itself in a joined
@@ -114,8 +120,9 @@ type Options struct {
 	// New makes new namespaces, after the others are joined.
 	New *New
 	// HostTools leaves out the mount namespace, so that the command is ours with
-	// our libraries, and gives it a new /proc and, in the environment variable
-	// NSX_ROOT, a path of the target's root directory.
+	// our libraries, and the user namespace, so that the target cannot trace it. It
+	// gives it a new /proc and, in the environment variable NSX_ROOT, a path of the
+	// target's root directory.
 	HostTools bool
 }
 
@@ -137,7 +144,16 @@ type Plan struct {
 	covers  []cover            // of MountSys
 	inside  *cgroupfs.Entrance // the target's cgroups, to start in; nil: ours
 	env     []string           // to be added to the command's
+	// Of a command that is the target's code: its environment, nil for ours; the
+	// cgroups that it has to be in.
+	environ     []string
+	memberships []cgroupfs.Membership
+	notes       []string
 }
+
+// Notes says what the command will not have although it was to be expected, a
+// sentence each.
+func (p *Plan) Notes() []string { return p.notes }
 
 // process is what is kept of Options.Of.
 type process struct {
@@ -179,17 +195,27 @@ func NewPlan(requests []Request, o Options) (*Plan, error) {
 	if err := o.New.check(); err != nil {
 		return nil, err
 	}
-	p := &Plan{options: o}
-	if err := p.build(requests); err != nil {
+	const tries = 10 // a process in the middle of unshare(2) is soon done
+	for try := 1; ; try++ {
+		p := &Plan{options: o}
+		err := p.build(requests)
+		if err == nil {
+			return p, nil
+		}
 		p.Close()
-		return nil, err
+		if !errors.Is(err, errMoved) {
+			return nil, err
+		}
+		if try == tries {
+			return nil, &Error{"entering the target: it was in other namespaces each time that it was looked at again: EAGAIN: stop it first, or try again", unix.EAGAIN}
+		}
+		time.Sleep(time.Duration(try) * time.Millisecond)
 	}
-	return p, nil
 }
 
 func (p *Plan) build(requests []Request) error {
 	if p.options.HostTools {
-		requests = p.withoutMounts(requests)
+		requests = p.outside(requests)
 	}
 	var mnt, user *inspect.Target
 	for i, r := range requests {
@@ -234,15 +260,28 @@ func (p *Plan) build(requests []Request) error {
 		if err := p.showRoot(of); err != nil {
 			return err
 		}
+		if err := p.checkTracers(); err != nil {
+			return err
+		}
 	}
-	if err := p.chooseRights(mnt); err != nil {
+	if err := p.chooseRights(of, mnt); err != nil {
 		return err
+	}
+	if p.Untrusted() && user != nil && user != mnt {
+		file, id, err := user.OpenNamespace(inspect.User)
+		if err != nil || id != p.Joins[p.index(inspect.User)].ID {
+			return errMoved // and the id maps are those of another one
+		}
+		file.Close()
 	}
 	p.chooseCaps()
 	if err := p.findCovers(); err != nil {
 		return err
 	}
-	if p.options.Cgroup {
+	if p.Has(inspect.Mnt) && p.options.Privileged {
+		p.notes = append(p.notes, "the command is the target's own program, and has our rights")
+	}
+	if p.options.Cgroup && !p.Untrusted() {
 		if of == nil {
 			return errors.New("joining cgroups: no process is named whose they are")
 		}
@@ -253,34 +292,11 @@ func (p *Plan) build(requests []Request) error {
 
 // openGroups opens the target's group in every mounted hierarchy.
 func (p *Plan) openGroups(t *inspect.Target) error {
-	text, err := t.ReadFile("cgroup")
-	if err != nil {
-		return explainOpen("the cgroups", t, err)
+	theirs, fs, err := p.groupsOf(t)
+	if err == nil {
+		p.inside, err = fs.OpenOf(theirs)
 	}
-	memberships, err := cgroupfs.ParseMemberships(text)
-	if err != nil {
-		return err
-	}
-	fs, err := cgroupfs.Open(cgroupfs.Options{})
-	if err != nil {
-		return err
-	}
-	p.inside, err = fs.OpenOf(memberships)
 	return err
-}
-
-// withoutMounts leaves the mount namespace out, whose process is the one whose
-// root is shown.
-func (p *Plan) withoutMounts(requests []Request) []Request {
-	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool {
-		if r.Type != inspect.Mnt {
-			return false
-		}
-		if p.options.Of == nil {
-			p.options.Of = r.Target
-		}
-		return true
-	})
 }
 
 // add opens one namespace.
@@ -394,7 +410,7 @@ func (p *Plan) openDirs(of, mnt *inspect.Target) (err error) {
 	o := p.options
 	const how = unix.O_PATH | unix.O_DIRECTORY
 	switch {
-	case o.Root != "":
+	case o.Root != "" && !p.Untrusted():
 		p.root, err = openDir(o.Root)
 		p.rootOf = o.Root
 	case o.TargetRoot && of == nil, o.TargetDir && of == nil:
@@ -410,7 +426,7 @@ func (p *Plan) openDirs(of, mnt *inspect.Target) (err error) {
 		return err
 	}
 	switch {
-	case o.Dir != "":
+	case o.Dir != "" && !p.Untrusted():
 		p.dir, err = openDir(o.Dir)
 	case o.TargetDir:
 		p.dir, err = openOf(of, "cwd", how)
@@ -447,8 +463,10 @@ func (p *Plan) index(t inspect.Type) int {
 }
 
 // Untrusted says that the command is the target's own code with the target's
-// rights, which must not get hold of our terminal.
-func (p *Plan) Untrusted() bool { return p.Has(inspect.Mnt) && !p.options.Privileged }
+// rights, which must not get hold of anything of ours.
+func (p *Plan) Untrusted() bool {
+	return (p.Has(inspect.Mnt) || p.options.TargetRoot) && !p.options.Privileged
+}
 
 // Close closes what the plan holds open. It may be called again.
 func (p *Plan) Close() error {

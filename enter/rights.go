@@ -19,10 +19,10 @@ import (
 type rights struct {
 	of         string
 	bounding   uint64
+	permitted  uint64
 	noNewPrivs bool
 	label      *label
 	filters    [][]byte // of seccomp(2), the oldest first
-	unfiltered error    // why they are missing although the target has some
 }
 
 // label is the target's label of a security module, and where it is written to
@@ -32,42 +32,83 @@ type label struct {
 }
 
 // chooseRights limits a command that is the target's own code to the rights of
-// the process whose mount namespace it is, whoever else is named: that process
-// had the files written that are run. mnt is nil if a namespace is named.
-func (p *Plan) chooseRights(mnt *inspect.Target) error {
-	i := p.index(inspect.Mnt)
-	if i < 0 || p.options.Privileged {
+// the process whose mount namespace or root it is, whoever else is named: that
+// process had the files written that are run. of is the process if only its root
+// is entered; mnt is nil if a namespace is named.
+func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
+	if !p.Untrusted() {
 		return nil
 	}
-	join := p.Joins[i]
+	if err := p.refuseUnsafe(); err != nil {
+		return err
+	}
+	if mnt == nil && !p.Has(inspect.Mnt) {
+		mnt = of
+	}
 	if mnt == nil {
+		join := p.Joins[p.index(inspect.Mnt)]
 		var err error
 		if mnt, err = resident(join.ID); err != nil {
 			return fmt.Errorf("looking for a process in %s, whose rights the command is to have: %w", join.ID, err)
 		}
-		if mnt != nil {
-			defer mnt.Close()
+		if mnt == nil {
+			return &Error{fmt.Sprintf("entering %s of %s: no process is in it, whose rights its programs could be given: --privileged gives them ours", join.ID, join.From), unix.ESRCH}
 		}
+		defer mnt.Close()
 	}
-	if err := p.checkHome(join, mnt); err != nil || mnt == nil {
+	if mnt.PIDFD() < 0 {
+		return &Error{"entering " + mnt.Name() + ": the /proc here is another PID namespace's than ours, so that the command cannot be looked at from outside before it runs: mount a /proc of ours, or --privileged goes without", unix.ESRCH}
+	}
+	if err := p.takeRights(mnt); err != nil {
 		return err
 	}
-	status, err := mnt.Status()
+	return p.checkHome(mnt)
+}
+
+// takeRights reads what the command takes over from the target. That is before
+// checkHome: nobody comes back from a child user namespace, so what was read of a
+// process that is still in its user namespace is worth what it is worth there.
+func (p *Plan) takeRights(t *inspect.Target) error {
+	status, err := t.Status()
 	if err != nil {
-		return explainOpen("the status", mnt, err)
+		return explainOpen("the status", t, err)
 	}
-	p.rights = &rights{of: mnt.Name(), bounding: status.Bounding, noNewPrivs: status.NoNewPrivs, label: labelOf(mnt)}
+	own, err := ownBounding()
+	if err != nil {
+		return err
+	}
+	if p.Has(inspect.User) {
+		own = launcher.AllCapabilities()
+	}
+	r := &rights{of: t.Name(), bounding: status.Bounding & own, permitted: status.Permitted, noNewPrivs: status.NoNewPrivs}
+	p.rights = r
+	if r.label, err = labelOf(t); err != nil {
+		return explained("reading the security label of "+t.Name()+", which the command is to have", err, "--privileged goes without")
+	}
 	if status.Seccomp != 0 && !p.options.NoSeccomp {
-		p.rights.filters, p.rights.unfiltered = filtersOf(mnt)
+		if r.filters, err = filtersOf(t); err != nil {
+			return explainFilters(t, err)
+		}
 	}
-	return nil
+	if err := p.takeEnvironment(t); err != nil {
+		return err
+	}
+	return p.takeGroups(t)
+}
+
+// ownBounding is our own bounding set.
+func ownBounding() (uint64, error) {
+	self, err := inspect.Resolve(context.Background(), "self", inspect.Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer self.Close()
+	s, err := self.Status()
+	return s.Bounding, err
 }
 
 // filtersOf reads the target's seccomp filters.
 func filtersOf(t *inspect.Target) ([][]byte, error) {
-	if t.PIDFD() < 0 {
-		return nil, fmt.Errorf("its PID is another in our PID namespace: %w", errors.ErrUnsupported)
-	}
 	tid := t.PID
 	if t.TID != 0 {
 		tid = t.TID
@@ -78,19 +119,12 @@ func filtersOf(t *inspect.Target) ([][]byte, error) {
 // filtered says that the command is under seccomp filters of the target.
 func (p *Plan) filtered() bool { return p.rights != nil && len(p.rights.filters) > 0 }
 
-// Unfiltered says why the command will run without the seccomp filters that the
-// target has; nil if it will have them, if there are none, or if they were not
-// to be had. Only root may read a process's filters: for others it is EACCES.
-func (p *Plan) Unfiltered() error {
-	if p.rights == nil || p.rights.unfiltered == nil {
-		return nil
-	}
-	return p.rights.explainUnfiltered()
-}
-
-func (r *rights) explainUnfiltered() error {
+// explainFilters says why the filters of a target cannot be read. The command does
+// not run without them: a target that lets itself be traced or frozen would
+// otherwise choose that it does.
+func explainFilters(t *inspect.Target, err error) error {
 	why := ""
-	switch err := r.unfiltered; {
+	switch {
 	case errors.Is(err, unix.EACCES):
 		why = "it takes CAP_SYS_ADMIN, in the initial user namespace and without a filter of our own"
 	case errors.Is(err, unix.EPERM):
@@ -98,11 +132,13 @@ func (r *rights) explainUnfiltered() error {
 	case errors.Is(err, unix.ETIMEDOUT):
 		why = "it does not stop to have them read: it is frozen, or in uninterruptible sleep"
 	case errors.Is(err, unix.EINVAL):
-		why = "this kernel is built without CONFIG_CHECKPOINT_RESTORE"
+		why = "this kernel is built without CONFIG_CHECKPOINT_RESTORE, or the target is in strict mode"
 	case errors.Is(err, unix.EMEDIUMTYPE):
 		why = "they are not of classic BPF"
+	case errors.Is(err, unix.ESRCH):
+		return explained("reading the seccomp filters of "+t.Name(), err, "it has exited")
 	}
-	return explained("reading the seccomp filters of "+r.of+", without which the command runs", r.unfiltered, why)
+	return explained("reading the seccomp filters of "+t.Name()+", under which the command has to run", err, why+": --no-seccomp goes without")
 }
 
 // resident is a process in the namespace, nil if there is none.
@@ -121,56 +157,116 @@ func resident(id inspect.ID) (*inspect.Target, error) {
 	return t, err
 }
 
-// checkHome refuses to run code of another user namespace in ours. A process
-// has whatever bounding set it likes in one of its own (user_namespaces(7)), and
-// the same set is worth everything here. mnt is nil if no process is known.
-func (p *Plan) checkHome(join Join, mnt *inspect.Target) error {
-	var own unix.Stat_t
-	err := unix.Stat("/proc/thread-self/ns/user", &own)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return nil // a kernel without user namespaces
-	case err != nil:
-		return fmt.Errorf("looking at our own user namespace: %w", err)
+// errMoved says that a target left a namespace while it was looked at.
+var errMoved = errors.New("the target has moved to another namespace meanwhile")
+
+// checkHome looks whether the target is still in the namespaces that were opened,
+// and refuses to run code of another user namespace in ours: a process has
+// whatever bounding set it likes in one of its own (user_namespaces(7)), and the
+// same set is worth everything here.
+func (p *Plan) checkHome(t *inspect.Target) error {
+	home, file, err := p.homeOf(t)
+	if err != nil || file == nil {
+		return err
 	}
-	var home inspect.ID
-	if mnt == nil {
-		o, err := ownerOf(join.file)
-		if err != nil {
-			return nil //nolint:nilerr // it is one above ours: joining will be refused
-		}
-		home = o.id
-	} else {
-		file, id, err := mnt.OpenNamespace(inspect.User)
-		if err != nil {
-			return explainOpen("the user namespace", mnt, err)
-		}
-		file.Close()
-		home = id
-	}
-	joined := slices.ContainsFunc(p.Joins, func(j Join) bool { return j.ID == home })
-	if home.Inode == own.Ino || joined {
+	defer file.Close()
+	i := p.index(inspect.Mnt)
+	if i < 0 {
 		return nil
 	}
-	return &Error{text: fmt.Sprintf("joining %s of %s without %s: its programs have rights only in that user namespace, and would have ours: join it too (-U, or --user with the same target), or give them our rights with --privileged",
-		join.ID, join.From, home)}
+	join := p.Joins[i]
+	now, id, err := t.OpenNamespace(inspect.Mnt)
+	if err != nil {
+		return explainOpen("the mount namespace", t, err)
+	}
+	now.Close()
+	if id != join.ID {
+		return errMoved
+	}
+	// unshare(2) switches the mount namespace before the credentials, with an RCU
+	// grace period in between (ksys_unshare in kernel/fork.c). So the mount
+	// namespace has to belong to that user namespace or to one above it.
+	owner, err := ownerOf(join.file)
+	if err != nil {
+		return nil //nolint:nilerr // EPERM: it is one above ours, and joining will be refused
+	}
+	return ownedFromAbove(owner.id, home, file)
+}
+
+// homeOf opens the user namespace that the target is in, which has to be ours or
+// joined. The file is nil where the kernel has none.
+func (p *Plan) homeOf(t *inspect.Target) (inspect.ID, *os.File, error) {
+	own, err := ownNamespace(inspect.User)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return inspect.ID{}, nil, nil
+	case err != nil:
+		return inspect.ID{}, nil, err
+	}
+	file, home, err := t.OpenNamespace(inspect.User)
+	if err != nil {
+		return inspect.ID{}, nil, explainOpen("the user namespace", t, err)
+	}
+	theirs, err := file.Stat()
+	i := p.index(inspect.User)
+	switch {
+	case err != nil:
+	case i >= 0 && p.Joins[i].ID == home, i < 0 && os.SameFile(own, theirs):
+		return home, file, nil
+	case p.asked(inspect.User, t):
+		err = errMoved
+	default:
+		err = &Error{fmt.Sprintf("running programs of %s without %s: they have rights only in that user namespace, and would have ours: join it too (-U, or --user with the same target), or give them our rights with --privileged",
+			t.Name(), home), unix.EPERM}
+	}
+	file.Close()
+	return home, nil, err
+}
+
+// asked says that the target's namespace of a type was requested.
+func (p *Plan) asked(typ inspect.Type, t *inspect.Target) bool {
+	return slices.ContainsFunc(p.Joins, func(j Join) bool { return j.ID.Type == typ && j.From == t.Name() }) ||
+		slices.ContainsFunc(p.Skipped, func(s Skip) bool { return s.ID.Type == typ && s.From == t.Name() })
+}
+
+// ownedFromAbove says whether a user namespace, the owner, is the one that is
+// open as home or one above it.
+func ownedFromAbove(owner, home inspect.ID, file *os.File) error {
+	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	for at := home.Inode; err == nil; {
+		if at == owner.Inode {
+			unix.Close(fd)
+			return nil
+		}
+		var up int
+		up, err = linux.NSParent(fd)
+		unix.Close(fd)
+		if err == nil {
+			fd = up
+			var st unix.Stat_t
+			err = unix.Fstat(fd, &st)
+			at = st.Ino
+		}
+	}
+	return errMoved
 }
 
 // labelOf reads the label that AppArmor or SELinux gave the process; nil if
 // there is none. AppArmor's reads "docker-default (enforce)" and is set by
 // writing "exec docker-default"; SELinux's is a context, set as it is
 // (Documentation/userspace-api/lsm.rst, apparmor_parser(8)).
-func labelOf(t *inspect.Target) *label {
+func labelOf(t *inspect.Target) (*label, error) {
 	text, err := t.ReadFile("attr/apparmor/current")
 	path := "/proc/self/attr/apparmor/exec"
-	if err != nil {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
 		// Before Linux 5.1, or another module's.
-		if text, err = t.ReadFile("attr/current"); err != nil {
-			return nil // EINVAL: no module has labels
-		}
 		path = "/proc/self/attr/exec"
+		text, err = t.ReadFile("attr/current")
 	}
-	return parseLabel(path, string(text))
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil, nil // no module has labels, or the kernel has no modules
+	}
+	return parseLabel(path, string(text)), err
 }
 
 func parseLabel(path, text string) *label {
@@ -190,7 +286,7 @@ func parseLabel(path, text string) *label {
 
 // before is the steps before a namespace is joined, while /proc is ours.
 func (r *rights) before(p *launcher.Program) {
-	if r != nil && r.label != nil {
+	if r.label != nil {
 		p.WriteFile(r.label.path, r.label.text)
 	}
 }
@@ -215,21 +311,4 @@ func (r *rights) explain(step *launcher.StepError) error {
 	}
 	return explained(fmt.Sprintf("taking on the label of %s (%s)", r.of, step.Step), step.Errno,
 		why+"; with --privileged the command keeps nsx's label")
-}
-
-// steps gives up what is beyond the rights. A root's execve takes what is
-// inheritable past the bounding set (capabilities(7)): so that is emptied too.
-func (r *rights) steps(p *launcher.Program) {
-	if r == nil {
-		return
-	}
-	p.BoundingSet(r.bounding)
-	p.AmbientSet(0)
-	p.ClearInheritable()
-	if r.noNewPrivs {
-		p.NoNewPrivileges()
-	}
-	for _, filter := range r.filters {
-		p.Seccomp(filter)
-	}
 }

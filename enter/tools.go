@@ -1,8 +1,14 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
 )
@@ -28,4 +34,100 @@ func (p *Plan) showRoot(of *inspect.Target) error {
 	}
 	p.env = append(p.env, fmt.Sprintf("%s=/proc/%d/root", RootEnv, pid))
 	return nil
+}
+
+// outside leaves the mount and the user namespace out. The process whose mount
+// namespace was meant is the one whose root is shown.
+func (p *Plan) outside(requests []Request) []Request {
+	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool {
+		switch r.Type {
+		case inspect.Mnt:
+			if p.options.Of == nil {
+				p.options.Of = r.Target
+			}
+			return true
+		case inspect.User:
+			return true
+		}
+		return false
+	})
+}
+
+// checkTracers refuses to run a program of ours where somebody of the target may
+// trace it, and would have our rights: a process of the PID namespace that is
+// joined which has CAP_SYS_PTRACE in our own user namespace, or gets it by an
+// execve(2) (__ptrace_may_access in kernel/ptrace.c).
+func (p *Plan) checkTracers() error {
+	i := p.index(inspect.PID)
+	if i < 0 || p.options.Privileged {
+		return nil // who is in our own PID namespace with that right has all of ours anyway
+	}
+	own, err := ownNamespace(inspect.User)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	s, err := inspect.Scan(context.Background(), inspect.Options{Relations: true})
+	if err != nil {
+		return err
+	}
+	for _, pid := range inPIDNamespace(s, p.Joins[i].ID) {
+		may, err := mayTrace(pid, own)
+		if err != nil && !inspect.IsGone(err) {
+			return fmt.Errorf("looking whether process %d may trace the command: %w", pid, err)
+		}
+		if may {
+			return &Error{fmt.Sprintf("running a program of this host in %s: process %d in there may trace it (CAP_SYS_PTRACE in our user namespace), and would have our rights: leave the PID namespace out, or --privileged does it all the same", p.Joins[i].ID, pid), unix.EPERM}
+		}
+	}
+	return nil
+}
+
+// inPIDNamespace lists the processes of a PID namespace and of those below it.
+func inPIDNamespace(s *inspect.Snapshot, id inspect.ID) (pids []int) {
+	within := func(n *inspect.Namespace) bool {
+		for n != nil && n.ID() != id {
+			if n.Parent == nil {
+				return false
+			}
+			n = s.Namespace(inspect.ID{Type: inspect.PID, Inode: *n.Parent})
+		}
+		return n != nil
+	}
+	for i := range s.Namespaces {
+		if n := &s.Namespaces[i]; n.Type == inspect.PID && within(n) {
+			pids = append(pids, n.PIDs...)
+		}
+	}
+	return pids
+}
+
+// mayTrace says that a process has or can get CAP_SYS_PTRACE in the user namespace
+// own, which is nil where the kernel has none.
+func mayTrace(pid int, own os.FileInfo) (bool, error) {
+	t, err := inspect.Resolve(context.Background(), strconv.Itoa(pid), inspect.Options{})
+	if errors.Is(err, inspect.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer t.Close()
+	status, err := t.Status()
+	if err != nil {
+		return false, err
+	}
+	set := status.Permitted
+	if !status.NoNewPrivs {
+		set |= status.Bounding
+	}
+	if set>>unix.CAP_SYS_PTRACE&1 == 0 || own == nil {
+		return set>>unix.CAP_SYS_PTRACE&1 == 1, nil
+	}
+	file, _, err := t.OpenNamespace(inspect.User)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	theirs, err := file.Stat()
+	return err == nil && os.SameFile(own, theirs), err
 }

@@ -56,6 +56,16 @@ func (m IDMap) Inside(outside uint32) (uint32, bool) {
 	return 0, false
 }
 
+// Outside is what an id of the mapped user namespace is called in the reader's.
+func (m IDMap) Outside(inside uint32) (uint32, bool) {
+	for _, r := range m {
+		if r.Outside != noID && inside >= r.Inside && inside-r.Inside < r.Count {
+			return r.Outside + (inside - r.Inside), true
+		}
+	}
+	return 0, false
+}
+
 // Has says that an id exists in the mapped namespace.
 func (m IDMap) Has(inside uint32) bool {
 	for _, r := range m {

@@ -11,15 +11,22 @@ import (
 // namespace.
 type Status struct {
 	PID      int    // of the process, whichever of its threads it is of
+	PPID     int    // of its parent
+	Tracer   int    // the thread that traces it, 0 if none does
 	UID, GID uint32 // effective
+	// UIDs and GIDs are the real, effective, saved and file system ids.
+	UIDs, GIDs [4]uint32
+	Groups     []uint32 // supplementary
 	// NSPID is its PID in its own PID namespace.
 	NSPID int
-	// Bounding is its capability bounding set; bit n is capability n.
-	Bounding uint64
+	// Inheritable, Permitted, Effective, Bounding and Ambient are its capability
+	// sets (capabilities(7)); bit n is capability n.
+	Inheritable, Permitted, Effective, Bounding, Ambient uint64
 	// NoNewPrivs says that no execve of it can gain rights.
 	NoNewPrivs bool
-	// Seccomp is its mode: 0 none, 1 strict, 2 filters.
-	Seccomp int
+	// Seccomp is its mode: 0 none, 1 strict, 2 filters. Filters is how many it
+	// has, -1 before Linux 5.9.
+	Seccomp, Filters int
 }
 
 // Status reads the target's status, which must be a process. procfs has no
@@ -37,32 +44,41 @@ func (t *Target) Status() (Status, error) {
 //	Uid:	1000	1000	1000	1000
 //	CapBnd:	000001ffffffffff
 func parseStatus(text string) (Status, error) {
-	var s Status
+	s := Status{Filters: -1}
 	missing := map[string]bool{"Uid": true, "Gid": true, "CapBnd": true} // older kernels lack the others
 	for line := range strings.Lines(text) {
 		name, rest, _ := strings.Cut(line, ":")
 		fields := strings.Fields(rest)
+		number, isNumber := s.number(name)
+		set, isSet := s.capabilities(name)
 		var err error
-		var n uint64
 		switch {
 		case (name == "Uid" || name == "Gid") && len(fields) == 4:
-			n, err = strconv.ParseUint(fields[1], 10, 32)
-			if name == "Uid" {
-				s.UID = uint32(n)
-			} else {
-				s.GID = uint32(n)
+			to := &s.UIDs
+			if name == "Gid" {
+				to = &s.GIDs
 			}
-		case name == "Tgid" && len(fields) == 1:
-			s.PID, err = strconv.Atoi(fields[0])
+			for i := range to {
+				if to[i], err = parseID(fields[i]); err != nil {
+					break
+				}
+			}
+			s.UID, s.GID = s.UIDs[1], s.GIDs[1]
+		case name == "Groups":
+			s.Groups = make([]uint32, len(fields))
+			for i := range fields {
+				if s.Groups[i], err = parseID(fields[i]); err != nil {
+					break
+				}
+			}
 		case name == "NSpid" && len(fields) > 0: // Linux 4.1
 			s.NSPID, err = strconv.Atoi(fields[len(fields)-1])
-		case name == "CapBnd" && len(fields) == 1:
-			s.Bounding, err = strconv.ParseUint(fields[0], 16, 64)
 		case name == "NoNewPrivs" && len(fields) == 1: // Linux 4.10
 			s.NoNewPrivs = fields[0] != "0"
-			continue
-		case name == "Seccomp" && len(fields) == 1:
-			s.Seccomp, err = strconv.Atoi(fields[0])
+		case isNumber && len(fields) == 1:
+			*number, err = strconv.Atoi(fields[0])
+		case isSet && len(fields) == 1:
+			*set, err = strconv.ParseUint(fields[0], 16, 64)
 		default:
 			continue
 		}
@@ -75,4 +91,43 @@ func parseStatus(text string) (Status, error) {
 		return Status{}, fmt.Errorf("status: no Uid, Gid or CapBnd line in %d bytes", len(text))
 	}
 	return s, nil
+}
+
+// number is the field for a line with one decimal number.
+func (s *Status) number(name string) (*int, bool) {
+	switch name {
+	case "Tgid":
+		return &s.PID, true
+	case "PPid":
+		return &s.PPID, true
+	case "TracerPid":
+		return &s.Tracer, true
+	case "Seccomp":
+		return &s.Seccomp, true
+	case "Seccomp_filters": // Linux 5.9
+		return &s.Filters, true
+	}
+	return nil, false
+}
+
+// capabilities is the field for a line with a set of capabilities.
+func (s *Status) capabilities(name string) (*uint64, bool) {
+	switch name {
+	case "CapInh":
+		return &s.Inheritable, true
+	case "CapPrm":
+		return &s.Permitted, true
+	case "CapEff":
+		return &s.Effective, true
+	case "CapBnd":
+		return &s.Bounding, true
+	case "CapAmb": // Linux 4.3
+		return &s.Ambient, true
+	}
+	return nil, false
+}
+
+func parseID(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err
 }

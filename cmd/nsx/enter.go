@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"nsx/enter"
 	"nsx/inspect"
@@ -64,18 +63,21 @@ Everything is opened before the first namespace is joined. If one cannot be
 joined, CMD does not start. CMD ends when nsx does.
 
 With the mount namespace CMD is the target's own program, under the target's
-root directory. It gets the target's capability bounding set, no_new_privs,
-security label and seccomp filters, and a terminal of its own; --privileged
-leaves it our rights and our terminal. To have its filters read, the target stops
-for a moment; --no-seccomp goes without. Without the mount namespace CMD is this
-host's program and keeps our rights.
+root directory, and may be an attacker's. It gets the target's capabilities,
+no_new_privs, security label, seccomp filters, cgroups and environment, a new
+session keyring, a terminal of its own, and nothing of ours: it is looked at from
+outside before it runs. What cannot be had is refused; --own-cgroup, --own-env,
+--no-seccomp and --privileged (all our rights) go without. To have its filters
+read, the target stops for a moment. Without the mount namespace CMD is this
+host's program, with our rights, environment, cgroups and open files.
 
 What shows a network namespace in /sys, and what ip netns exec has in
 /etc/netns/NAME, such as its resolv.conf, CMD sees with --mount-sys.
 
 In a user namespace CMD is root or, where that has no root, the target's user;
 -S, -G and --preserve-credentials change that. With --tools=host, CMD is this
-host's even in all of the target's namespaces; $NSX_ROOT is the target's root.
+host's, in all of the target's namespaces but mount and user; $NSX_ROOT is the
+target's root. It is refused where the target could trace CMD.
 
 Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD
 cannot be executed; 127 there is no CMD; 2 wrong usage.`,
@@ -109,11 +111,10 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.BoolVar(&o.options.KeepCredentials, "preserve-credentials", false, "do not change user and groups")
 	flags.BoolVar(&o.options.KeepCaps, "keep-caps", false, "keep the capabilities although CMD is not root")
 	flags.BoolVar(&o.options.UserParent, "user-parent", false, "join the user namespace above the others")
-	flags.BoolVarP(&o.env, "env", "e", false, "take the target's environment")
+	flags.BoolVarP(&o.env, "env", "e", false, "take the target's environment, as its own programs do anyway")
 	flags.BoolVarP(&o.options.NoFork, "no-fork", "F", false, "do not fork: only CMD's children are in the PID namespace")
 	flags.BoolVarP(&o.options.Cgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")
-	flags.BoolVar(&o.options.Privileged, "privileged", false, "keep our rights in the target's mount namespace")
-	flags.BoolVar(&o.options.NoSeccomp, "no-seccomp", false, "do not stop the target to read its seccomp filters")
+	guestFlags(flags, &o.options)
 	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
 	flags.BoolVar(&o.options.MountSys, "mount-sys", false, "mount a new /sys, and /etc/netns/NAME's files over /etc")
 	flags.StringVar(&o.tools, "tools", "target", "`WHOSE` program CMD is: target or host")
@@ -169,6 +170,15 @@ func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
 		}
 	}
 	return nil
+}
+
+// guestFlags are the ways out of what a command gets that is the target's own
+// program.
+func guestFlags(flags *pflag.FlagSet, o *enter.Options) {
+	flags.BoolVar(&o.OwnEnv, "own-env", false, "give the target's program our environment")
+	flags.BoolVar(&o.OwnCgroup, "own-cgroup", false, "leave the target's program in our cgroups, without CAP_MKNOD")
+	flags.BoolVar(&o.NoSeccomp, "no-seccomp", false, "run the target's program without the target's seccomp filters")
+	flags.BoolVar(&o.Privileged, "privileged", false, "give the target's program our rights and all that is ours")
 }
 
 func parseOnce(flags *pflag.FlagSet, args []string, hasTarget bool) error {
@@ -300,15 +310,14 @@ func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool)
 		}
 		return commandStatus(cmd.Try())
 	}
-	warnUnfiltered(s, plan)
+	showNotes(s, plan)
 	return commandStatus(cmd.Accompany())
 }
 
-// warnUnfiltered says that a command has fewer bounds than its target. For an
-// ordinary user that is always so, and known.
-func warnUnfiltered(s streams, plan *enter.Plan) {
-	if err := plan.Unfiltered(); err != nil && !errors.Is(err, unix.EACCES) {
-		fmt.Fprintf(s.err, "nsx: warning: %s\n", output.Escape(err.Error()))
+// showNotes says what of a command is not as one expects.
+func showNotes(s streams, plan *enter.Plan) {
+	for _, note := range plan.Notes() {
+		fmt.Fprintf(s.err, "nsx: note: %s\n", output.Escape(note))
 	}
 }
 
@@ -339,19 +348,32 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 		asked = append(asked, request)
 	}
 	requests = append(requests, asked...)
-	if o.env {
-		if o.options.Of == nil {
-			return nil, nil, usagef("-e needs a process whose environment it is: name it with -t TARGET")
-		}
-		if env, err = o.options.Of.Environ(); err != nil {
-			return nil, nil, err
-		}
-	}
 	plan, err = enter.NewPlan(requests, o.options)
-	if err == nil {
-		noteSkipped(ctx, s, "enter", plan, asked)
+	if err != nil {
+		return nil, nil, err
 	}
-	return plan, env, err
+	noteSkipped(ctx, s, "enter", plan, asked)
+	if env, err = o.environment(plan); err != nil {
+		plan.Close()
+		return nil, nil, err
+	}
+	return plan, env, nil
+}
+
+// environment is what -e asks for. The target's own programs have it anyway, but
+// for --privileged; nil leaves it to the plan.
+func (o *enterOptions) environment(plan *enter.Plan) ([]string, error) {
+	switch {
+	case !o.env:
+		return nil, nil
+	case o.options.Of == nil:
+		return nil, usagef("-e needs a process whose environment it is: name it with -t TARGET")
+	case plan.Untrusted():
+		return nil, nil
+	case plan.Has(inspect.Mnt):
+		return o.options.Of.Environ()
+	}
+	return nil, fmt.Errorf("-e: %s would choose the program and its libraries, by PATH, LD_PRELOAD and the like, which run here with our rights: join its mount namespace too, or give single variables: nsx enter … env NAME=VALUE CMD", o.options.Of.Name())
 }
 
 // shell is the command to run when none is given: the user's shell, or the one

@@ -22,9 +22,10 @@ import (
 type foreachOptions struct {
 	prefix    bool
 	noHeaders bool
-	mountSys  bool
 	parallel  int
 	format    string
+	force     bool
+	options   enter.Options
 	targets   []string
 	command   []string
 	signals   *enter.Signals // what all commands share; nil where output is captured
@@ -38,6 +39,9 @@ func newForeach(s streams) *cobra.Command {
 		Long: `Run CMD once in each distinct namespace of a TYPE (` + "cgroup, ipc, mnt, net, pid,\ntime, user, uts" + `), ours included, or in all namespaces of each TARGET.
 
 ` + targetHelp + `
+
+Of mnt, where the namespaces' own programs are run, and of user those of root and
+of ourselves are taken, and with --force all. What CMD gets is as in enter.
 
 A header says whose output follows; with --prefix each line says so itself. With
 -P several run at a time, and the output of each comes when it has ended. With
@@ -69,7 +73,9 @@ Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
 	flags.SortFlags = false
 	flags.BoolVar(&o.prefix, "prefix", false, "begin each line with the namespace or target")
 	flags.BoolVar(&o.noHeaders, "no-headers", false, "leave the headers out")
-	flags.BoolVar(&o.mountSys, "mount-sys", false, "show CMD its network's /sys and /etc, as enter does")
+	flags.BoolVar(&o.options.MountSys, "mount-sys", false, "show CMD its network's /sys and /etc, as enter does")
+	flags.BoolVar(&o.force, "force", false, "of mnt and user, take those of other users too")
+	guestFlags(flags, &o.options)
 	flags.IntVarP(&o.parallel, "parallel", "P", 1, "run `N` at a time")
 	flags.StringVarP(&o.format, "output", "o", "text", "`FORMAT`: text, or json with status and output of each")
 	complete(cmd, "output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -97,7 +103,7 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 	if o.format != "text" && o.format != "json" {
 		return usagef("-o: unknown output format %q: use text or json", o.format)
 	}
-	jobs, err := o.jobs(ctx)
+	jobs, err := o.jobs(ctx, s)
 	if err != nil {
 		return own(err)
 	}
@@ -144,12 +150,12 @@ type interruptedError struct{ signal syscall.Signal }
 func (e *interruptedError) Error() string { return unix.SignalName(e.signal) }
 
 // jobs are what to run: in each namespace of the one type, or in each target.
-func (o *foreachOptions) jobs(ctx context.Context) ([]*job, error) {
+func (o *foreachOptions) jobs(ctx context.Context, s streams) ([]*job, error) {
 	if typ, err := inspect.ParseType(o.targets[0]); err == nil {
 		if len(o.targets) > 1 {
 			return nil, usagef("%s is a type, and %q is one too many: want one type, or targets", typ, o.targets[1])
 		}
-		return namespaceJobs(ctx, typ)
+		return o.namespaceJobs(ctx, s, typ)
 	}
 	var jobs []*job
 	for _, word := range o.targets {
@@ -168,8 +174,11 @@ func (o *foreachOptions) jobs(ctx context.Context) ([]*job, error) {
 	return jobs, nil
 }
 
-func namespaceJobs(ctx context.Context, typ inspect.Type) ([]*job, error) {
-	options := inspect.Options{Relations: true, Binds: true}
+// namespaceJobs leaves out mount and user namespaces of other users, whose
+// programs would be run, or would see ours.
+func (o *foreachOptions) namespaceJobs(ctx context.Context, s streams, typ inspect.Type) ([]*job, error) {
+	options := inspect.Options{Relations: true, Binds: true, Details: inspect.LeaderDetails}
+	others := 0
 	snapshot, err := inspect.Scan(ctx, options)
 	if err != nil {
 		return nil, err
@@ -178,6 +187,10 @@ func namespaceJobs(ctx context.Context, typ inspect.Type) ([]*job, error) {
 	for i := range snapshot.Namespaces {
 		n := &snapshot.Namespaces[i]
 		if n.Type != typ {
+			continue
+		}
+		if !o.force && (typ == inspect.Mnt || typ == inspect.User) && ofAnother(n) {
+			others++
 			continue
 		}
 		j := &job{Target: n.ID().String(), found: true}
@@ -197,7 +210,27 @@ func namespaceJobs(ctx context.Context, typ inspect.Type) ([]*job, error) {
 		}
 		jobs = append(jobs, j)
 	}
+	if others > 0 {
+		fmt.Fprintf(s.err, "nsx: note: left out %d %s namespaces of other users: --force takes them too\n", others, typ)
+	}
 	return jobs, nil
+}
+
+// ofAnother says that a namespace is of a user who is neither root nor us.
+func ofAnother(n *inspect.Namespace) bool {
+	for _, uid := range []*uint32{n.OwnerUID, leaderUID(n)} {
+		if uid != nil && *uid != 0 && int(*uid) != os.Geteuid() {
+			return true
+		}
+	}
+	return false
+}
+
+func leaderUID(n *inspect.Namespace) *uint32 {
+	if n.Leader == nil {
+		return nil
+	}
+	return n.Leader.UID
 }
 
 // captures says that a command's output is kept until it has ended.
@@ -282,12 +315,12 @@ func (o *foreachOptions) runOne(s streams, j *job) {
 }
 
 func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) error {
-	plan, err := enter.NewPlan(requests, enter.Options{MountSys: o.mountSys})
+	plan, err := enter.NewPlan(requests, o.options)
 	if err != nil {
 		return err
 	}
 	defer plan.Close()
-	warnUnfiltered(s, plan)
+	showNotes(s, plan)
 	cmd := enter.Command(plan, o.command[0], o.command[1:]...)
 	cmd.Inherited = inherit()
 	if o.captures() {

@@ -44,10 +44,10 @@ type insn struct {
 type op uint8
 
 const (
-	opCall op = iota // *dst = nr(a0…a5)
-	opTest           // if (a0 >> a1) & a2 == a3 go to target
-	opSet            // *dst = (a0 >> a1) & a2 + a3
-	opFault          // the process ends by SIGILL
+	opCall  op = iota // *dst = nr(a0…a5)
+	opTest            // if (a0 >> a1) & a2 == a3 go to target
+	opSet             // *dst = (a0 >> a1) & a2 + a3
+	opFault           // the process ends by SIGILL
 )
 
 // onFail is what becomes of a failed system call.
@@ -276,3 +276,13 @@ func (s Slot) Value() Arg { return s.at.load() }
 
 // Address is where it is.
 func (s Slot) Address() Arg { return s.at }
+
+// Calls lists the numbers of the system calls that the program makes.
+func (p *Program) Calls() (numbers []uint64) {
+	for _, in := range p.insns {
+		if in.op == opCall && !slices.Contains(numbers, in.nr) {
+			numbers = append(numbers, in.nr)
+		}
+	}
+	return numbers
+}

@@ -102,3 +102,16 @@ func (p *Program) ClearInheritable() {
 	p.Bits(Word(data, 16), Word(data, 16).Value(), 0, 0xffffffff, 0)
 	p.Call("capset", unix.SYS_CAPSET, header, data)
 }
+
+// NewSessionKeyring gives the process a session keyring of its own, which is
+// empty: KEYCTL_JOIN_SESSION_KEYRING of keyctl(2). What the caller keeps in its
+// own is out of reach then. A kernel without keys has nothing to keep.
+func (p *Program) NewSessionKeyring() {
+	failed, done := p.Label(), p.Label()
+	p.Call("keyctl(KEYCTL_JOIN_SESSION_KEYRING)", unix.SYS_KEYCTL, Int(unix.KEYCTL_JOIN_SESSION_KEYRING), Int(0)).OrJump(failed)
+	p.Jump(done)
+	p.Place(failed)
+	p.JumpIf(Errno, ^uint64(0), uint64(unix.ENOSYS), done)
+	p.Jump(failLabel)
+	p.Place(done)
+}

@@ -56,15 +56,15 @@ func seize(pid int, t *Tracing) error {
 	if t.Filters {
 		options |= unix.PTRACE_O_SUSPEND_SECCOMP
 	}
-	if errno := ptrace(unix.PTRACE_SEIZE, pid, 0, uintptr(options)); errno != 0 {
+	if errno := ptrace(unix.PTRACE_SEIZE, pid, uintptr(options)); errno != 0 {
 		return &TraceError{errno}
 	}
 	return nil
 }
 
-// ptrace is ptrace(2) without memory of ours.
-func ptrace(request, pid int, addr, data uintptr) unix.Errno {
-	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(pid), addr, data, 0, 0)
+// ptrace is ptrace(2) without an address.
+func ptrace(request, pid int, data uintptr) unix.Errno {
+	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(pid), 0, data, 0, 0)
 	return errno
 }
 
@@ -81,26 +81,26 @@ func (r *run) watch() (int, error) {
 		if !status.Stopped() {
 			return 0, r.ended(current, status)
 		}
-		signal, next := unix.Signal(0), current
+		signal := unix.Signal(0)
 		switch event := int(uint32(status) >> 16); event {
 		case unix.PTRACE_EVENT_FORK:
-			if next, err = r.succeed(current); err != nil {
+			if current, err = r.succeed(current); err != nil {
 				return 0, err
 			}
-			current, born = next, false
+			born = false
 			continue
 		case unix.PTRACE_EVENT_EXEC:
 			if err := r.p.trace.Proof(current); err != nil {
 				return 0, err
 			}
-			if errno := ptrace(unix.PTRACE_DETACH, current, 0, 0); errno != 0 {
+			if errno := ptrace(unix.PTRACE_DETACH, current, 0); errno != 0 {
 				continue // it was killed
 			}
 			return current, nil
 		case unix.PTRACE_EVENT_STOP: // it is born, or a signal stops it: it goes on
 			if !born && r.p.trace.Awake {
 				// With the options but that one.
-				if errno := ptrace(unix.PTRACE_SETOPTIONS, current, 0, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); errno != 0 && errno != unix.ESRCH {
+				if errno := ptrace(unix.PTRACE_SETOPTIONS, current, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); errno != 0 && errno != unix.ESRCH {
 					return 0, os.NewSyscallError("ptrace(PTRACE_SETOPTIONS)", errno)
 				}
 			}
@@ -112,7 +112,7 @@ func (r *run) watch() (int, error) {
 			}
 		}
 		// An error means that it was killed: the next wait tells.
-		_ = ptrace(unix.PTRACE_CONT, current, 0, uintptr(signal))
+		_ = ptrace(unix.PTRACE_CONT, current, uintptr(signal))
 	}
 }
 
@@ -166,7 +166,7 @@ func orphan(but int) int {
 // Nobody else can send one with a si_code above 0 (sigaction(2)).
 func (r *run) faulted(pid int) bool {
 	var info [128]byte // siginfo_t: si_signo, si_errno, si_code
-	errno := ptrace(unix.PTRACE_GETSIGINFO, pid, 0, uintptr(unsafe.Pointer(&info)))
+	errno := ptrace(unix.PTRACE_GETSIGINFO, pid, uintptr(unsafe.Pointer(&info)))
 	return errno == 0 && int32(binary.NativeEndian.Uint32(info[8:])) > 0
 }
 

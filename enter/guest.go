@@ -1,0 +1,240 @@
+package enter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/inspect"
+	"nsx/internal/launcher"
+	"nsx/internal/linux"
+)
+
+// A guest is a command that is the target's own code. It is started in an order
+// that docs/security.md argues step by step. In short: whatever could be used
+// against us is given up before anybody of the target can see the helper, the
+// target's filters sleep until the command has been executed, and then the
+// process is looked at from outside before it runs.
+
+// startGuest starts such a command, or only tries it.
+func (c *Cmd) startGuest(try bool) error {
+	process, err := c.startGuestBy(try, true)
+	if _, untraced := errors.AsType[*launcher.TraceError](err); untraced && !c.plan.filtered() {
+		// Without filters nothing can answer in the kernel's place: so the look
+		// from outside can be had at the helper's own word.
+		process, err = c.startGuestBy(try, false)
+	}
+	if err != nil || process == nil {
+		return err
+	}
+	if try {
+		_, err = process.Wait()
+		return err
+	}
+	c.process = process
+	return nil
+}
+
+func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
+	null, err := c.openNull()
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close() // also if it is nil
+	attr := launcher.Attr{
+		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null),
+		// A copy of this process would run /proc/PID/exe, nsx itself, in sight of
+		// the target, which could write to it (CVE-2019-5736).
+		Way: launcher.Memfd,
+	}
+	for i, f := range attr.Files {
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return nil, &Error{fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()), unix.EISDIR}
+		}
+	}
+	proof, err := c.newProof(attr.Files)
+	if err != nil {
+		return nil, err
+	}
+	p := c.plan
+	prog := &launcher.Program{}
+	p.groupSteps(prog, &attr)
+	if traced {
+		prog.Trace("tracing the helper", launcher.Tracing{
+			Filters: p.filtered(),
+			// Who may trace in our own user namespace may write to the memory of the
+			// child, and would have it run without filters as long as they sleep.
+			Awake: !p.Has(inspect.User),
+			Proof: func(pid int) error { return proof.check(pid, unix.Gettid()) },
+		})
+	}
+	p.guestSteps(prog)
+	if !p.options.NoFork {
+		prog.Fork()
+	}
+	prog.Setsid() // else /dev/tty is our terminal, whatever its files are
+	if c.terminal != nil {
+		prog.SetTerminal(launcher.Int(*c.terminal))
+	}
+	prog.DieWithParent(p.endSignal())
+	if !traced {
+		prog.Parent(proving, func(pid int) error { return proof.check(pid, 0) })
+	}
+	if try {
+		prog.Exit(0)
+	} else {
+		prog.Exec(c.Name, searchPath(attr.Env))
+	}
+	process, err := launcher.Start(context.Background(), prog, attr)
+	if err != nil {
+		if refused := p.groupRefusal(err); refused != nil {
+			return nil, refused
+		}
+		return nil, c.explain(err)
+	}
+	return process, nil
+}
+
+// Names of steps.
+const (
+	proving   = "looking at the command from outside"
+	checkRoot = "looking at the root directory"
+)
+
+// guestSteps is what the helper does before the command's process is born.
+func (p *Plan) guestSteps(prog *launcher.Program) {
+	r := p.rights
+	// While /proc, the keyrings and the user namespace are ours.
+	prog.NewSessionKeyring()
+	prog.NotDumpable()
+	r.before(prog)
+	// Here, for a user namespace may deny it: root's groups would stay.
+	groups := prog.Setgroups(nil)
+	if !p.dropsGroups() {
+		groups.Ignore()
+	}
+	p.joinSteps(prog)
+	if p.root != nil {
+		prog.Fchdir("going to "+p.rootOf, prog.File(p.root))
+		// Before chroot(2), after which the working directory is below the root in
+		// any case.
+		prog.CheckDir(checkRoot)
+		p.rootSteps(prog)
+	}
+	if p.dir != nil {
+		prog.Fchdir("going to the working directory", prog.File(p.dir))
+	}
+	prog.CloseFiles() // before a name is looked up inside
+	o := &p.options
+	if o.Root != "" {
+		prog.Chdir(o.Root)
+		prog.ChrootHere("changing the root to " + o.Root)
+	}
+	for _, dir := range []string{o.Dir, o.DirInside} {
+		if dir != "" {
+			prog.Chdir(dir)
+		}
+	}
+	prog.CheckDir(checkDir)
+	// setns(2) with a user namespace has filled these sets.
+	prog.BoundingSet(r.bounding)
+	prog.AmbientSet(0)
+	if r.noNewPrivs {
+		prog.NoNewPrivileges()
+	}
+	for _, filter := range r.filters {
+		prog.Seccomp(filter) // with CAP_SYS_ADMIN, which goes now
+	}
+	if p.ids.dropGroups && !p.dropsGroups() {
+		prog.Setgroups(nil).Ignore() // an ordinary user may, in a user namespace that allows it
+	}
+	if p.ids.gid != nil {
+		prog.Setgid(*p.ids.gid)
+	}
+	if p.kept != 0 {
+		prog.KeepCapabilities()
+	}
+	if p.ids.uid != nil {
+		prog.Setuid(*p.ids.uid)
+	}
+	// No less than execve(2) will give, if it can be: a process that gains
+	// permitted capabilities by that loses PR_SET_PDEATHSIG (commit_creds in
+	// kernel/cred.c).
+	now := p.permitted(true)
+	prog.Capabilities(now, now, p.kept)
+	prog.AmbientSet(p.kept)
+}
+
+// dropsGroups says that we have the right to drop our supplementary groups.
+func (p *Plan) dropsGroups() bool { return linux.HasCapability(unix.CAP_SETGID) }
+
+// asRoot says that the command's user is root of its user namespace, whom execve(2)
+// gives capabilities.
+func (p *Plan) asRoot() bool {
+	if p.ids.uid != nil {
+		return *p.ids.uid == 0
+	}
+	return unix.Geteuid() == 0
+}
+
+// permitted is the permitted set of the command or, before it is executed, of the
+// process that will be it.
+func (p *Plan) permitted(before bool) uint64 {
+	r := p.rights
+	if !p.asRoot() {
+		return p.kept
+	}
+	set := r.bounding
+	if before || r.noNewPrivs {
+		set &= p.ours()
+	}
+	if r.noNewPrivs {
+		// Under no_new_privs execve(2) adds nothing (cap_bprm_creds_from_file in
+		// security/commoncap.c): what the target has dropped it cannot have again.
+		set &= r.permitted
+	}
+	return set
+}
+
+// ours is the permitted capabilities that we have where the command will be.
+func (p *Plan) ours() uint64 {
+	if p.Has(inspect.User) {
+		return launcher.AllCapabilities() // user_namespaces(7)
+	}
+	return linux.PermittedCapabilities()
+}
+
+// refuseUnsafe refuses what cannot be done for the target's code without giving it
+// more than the target has.
+func (p *Plan) refuseUnsafe() error {
+	o := &p.options
+	why := ""
+	switch {
+	case o.New != nil && len(o.New.Types) > 0:
+		why = "new namespaces for it would be made with rights that the target does not have"
+	case o.MountProc:
+		why = "a new /proc lacks what the target's own /proc hides or makes read-only"
+	case o.MountSys:
+		why = "a new /sys lacks what the target's own /sys hides or makes read-only"
+	case o.KeepCredentials && p.Has(inspect.User):
+		why = "it would keep our ids, those of a user of this host, in the target's user namespace"
+	default:
+		return nil
+	}
+	return &Error{"the command is the target's own code: " + why + ": --privileged does it all the same", unix.EPERM}
+}
+
+// searchPath is where a command is looked for.
+func searchPath(env []string) string {
+	path := launcher.DefaultPath
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, "PATH="); ok && value != "" {
+			path = value
+		}
+	}
+	return path
+}
