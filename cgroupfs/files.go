@@ -92,6 +92,11 @@ func (h *Hierarchy) list(group string, groups bool) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return dirNames(f, groups)
+}
+
+// dirNames is the names of the directories, or else of the files, in a directory.
+func dirNames(f *os.File, groups bool) ([]string, error) {
 	entries, err := f.ReadDir(-1)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,8 @@
 package cgroupfs
 
 import (
-	"errors"
 	"path"
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
 
 // Group is one name over all hierarchies. It need not exist.
@@ -98,31 +95,4 @@ func (g *Group) Children() ([]*Group, error) {
 		children = append(children, &Group{fs: g.fs, path: path.Join(g.path, name), force: g.force})
 	}
 	return children, nil
-}
-
-// subtree lists the group and all below it in one hierarchy, the deepest
-// first, as they have to be removed.
-func (h *Hierarchy) subtree(group string) ([]string, error) {
-	names, err := h.list(group, true)
-	if err != nil {
-		if isGone(err) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	var list []string
-	for _, name := range names {
-		below, err := h.subtree(path.Join(group, name))
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, below...)
-	}
-	return append(list, group), nil
-}
-
-// isGone tells the errors of a group that was removed: by name, or while one
-// of its files was open.
-func isGone(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)
 }

@@ -471,7 +471,7 @@ func TestWalkOfManyGroups(t *testing.T) {
 // errors for it than for a number that nobody has.
 func TestKillOfReapedLeader(t *testing.T) {
 	fs := openFS(t)
-	if err := fs.kill(&fs.hierarchies[0], testkit.ReapedLeader(t), "/"); err != nil {
+	if err := fs.kill(&fs.hierarchies[0], testkit.ReapedLeader(t), "/", nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -74,15 +75,11 @@ const stopTimeout = time.Second
 
 // killIn is one round in one hierarchy.
 func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
-	groups, err := h.subtree(g.path)
-	if err != nil {
-		return err
-	}
 	if h.Version == 2 {
 		// Not there before Linux 5.14, and EOPNOTSUPP in a threaded group.
-		if err := h.write(g.path, "cgroup.kill", "1"); err == nil || isGone(err) && len(groups) == 0 {
+		if err := h.write(g.path, "cgroup.kill", "1"); err == nil || isGone(err) && !h.has(g.path, "") {
 			// It overlooks processes whose first thread has exited.
-			return g.signal(h, groups)
+			return g.signal(h, false)
 		} else if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return err
 		}
@@ -101,35 +98,33 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 			return errors.Join(ignoreGone(err), ignoreGone(h.writeFreeze(g.path, false)))
 		}
 	}
-	err = g.signal(h, groups)
+	err := g.signal(h, freezer)
 	if freezer {
 		err = errors.Join(err, ignoreGone(h.writeFreeze(g.path, false)))
-		for _, at := range groups {
-			err = errors.Join(err, ignoreGone(h.writeFreeze(at, false)))
-		}
 	}
 	return err
 }
 
-// signal sends SIGKILL to whoever is in the groups. A number cannot be taken
+// signal sends SIGKILL to whoever is in the group and below it, and lets what is
+// below go on that was frozen by itself. A number cannot be taken
 // by another process between the look and the signal: the process is held by a
 // descriptor and looked at again.
-func (g *Group) signal(h *Hierarchy, groups []string) error {
-	for _, at := range groups {
-		pids, _, _, err := g.fs.members(h, at)
-		if err != nil {
-			return err
-		}
+func (g *Group) signal(h *Hierarchy, thaw bool) error {
+	return h.descend(g.path, func(s *spot) error {
+		pids, _, _, err := g.fs.membersBy(h, s.read)
 		for _, pid := range pids {
-			if err := g.fs.kill(h, pid, g.path); err != nil {
-				return err
-			}
+			err = errors.Join(err, g.fs.kill(h, pid, g.path, s))
 		}
-	}
-	return nil
+		if thaw {
+			file, word := h.freezeWord(false)
+			err = errors.Join(err, ignoreGone(s.write(file, word)))
+		}
+		return err
+	})
 }
 
-func (fs *FS) kill(h *Hierarchy, pid int, group string) error {
+// kill kills a process of the group that descend is at, s, or of one below group.
+func (fs *FS) kill(h *Hierarchy, pid int, group string, s *spot) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	// Gone is ESRCH. Linux 6.1 says EINVAL while the number is still a process
 	// group's or session's, and while the process is reaped. ENOENT is what newer
@@ -141,16 +136,25 @@ func (fs *FS) kill(h *Hierarchy, pid int, group string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	// A dead leader has left the group, its threads have not.
-	for _, tid := range fs.threads(pid) {
-		m, ok := fs.memberOf(tid, h)
-		if ok && isBelow(m.Path, group) {
-			err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-			if errors.Is(err, unix.ESRCH) {
-				return nil
-			}
-			return err
-		}
+	if !fs.isIn(h, pid, group, s) {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); !errors.Is(err, unix.ESRCH) {
+		return err
 	}
 	return nil
+}
+
+// isIn looks whether a process is in the group, or below it.
+func (fs *FS) isIn(h *Hierarchy, pid int, group string, s *spot) bool {
+	// The kernel does not print a path longer than PATH_MAX.
+	if _, err := fs.Memberships(pid); errors.Is(err, unix.ENAMETOOLONG) {
+		pids, _, _, err := fs.membersBy(h, s.read)
+		return err == nil && slices.Contains(pids, pid)
+	}
+	// A dead leader has left the group, its threads have not.
+	return slices.ContainsFunc(fs.threads(pid), func(tid int) bool {
+		m, ok := fs.memberOf(tid, h)
+		return ok && isBelow(m.Path, group)
+	})
 }

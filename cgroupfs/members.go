@@ -71,11 +71,16 @@ func (g *Group) membersIn(list []*Hierarchy) (Members, error) {
 // others run is missing from cgroup.procs, and a threaded group has none to
 // read: such processes are found by their threads.
 func (fs *FS) members(h *Hierarchy, group string) (pids, tids []int, unnamed int, err error) {
-	pids, err1 := h.pids(group, "cgroup.procs")
+	return fs.membersBy(h, func(file string) (string, error) { return h.read(group, file) })
+}
+
+// membersBy is members, of the group whose files read reads.
+func (fs *FS) membersBy(h *Hierarchy, read func(file string) (string, error)) (pids, tids []int, unnamed int, err error) {
+	pids, err1 := readPIDs(read("cgroup.procs"))
 	if err1 != nil && !errors.Is(err1, unix.EOPNOTSUPP) {
 		return nil, nil, 0, ignoreGone(err1)
 	}
-	tids, err = h.pids(group, h.threadsFile())
+	tids, err = readPIDs(read(h.threadsFile()))
 	if err != nil {
 		return nil, nil, 0, ignoreGone(err)
 	}
@@ -120,7 +125,10 @@ func (h *Hierarchy) threadsFile() string {
 // pids reads a file of process or thread numbers; 0 is one that has no number
 // in this PID namespace.
 func (h *Hierarchy) pids(group, file string) ([]int, error) {
-	text, err := h.read(group, file)
+	return readPIDs(h.read(group, file))
+}
+
+func readPIDs(text string, err error) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}

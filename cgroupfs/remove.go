@@ -106,19 +106,16 @@ func (g *Group) refuseChildren(op string, list []*Hierarchy) error {
 func (fs *FS) inTree(list []*Hierarchy, group string) ([]int, error) {
 	var all []int
 	for _, h := range list {
-		groups, err := h.subtree(group)
-		if err != nil {
-			return nil, err
-		}
-		for _, at := range groups {
-			pids, _, unnamed, err := fs.members(h, at)
-			if err != nil {
-				return nil, err
-			}
+		err := h.descend(group, func(s *spot) error {
+			pids, _, unnamed, err := fs.membersBy(h, s.read)
 			all = append(all, pids...)
 			if unnamed > 0 {
 				all = append(all, 0)
 			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	slices.Sort(all)
@@ -129,23 +126,31 @@ func (fs *FS) inTree(list []*Hierarchy, group string) ([]int, error) {
 // still be counted.
 func (h *Hierarchy) removeTree(ctx context.Context, group string) error {
 	return until(ctx, func() (bool, error) {
-		groups, err := h.subtree(group)
-		for _, at := range groups {
-			if errors.Is(ctx.Err(), context.Canceled) {
-				return false, ended(ctx)
+		err := h.descend(group, func(s *spot) error {
+			switch {
+			case errors.Is(ctx.Err(), context.Canceled):
+				return ended(ctx)
+			case len(s.names) == 0:
+				return h.rmdir(group)
 			}
-			if err == nil {
-				err = h.rmdir(at)
-			}
-			if isGone(err) {
-				err = nil
-			}
-		}
+			return removeSpot(s)
+		})
 		if errors.Is(err, unix.EBUSY) {
 			return false, nil
 		}
 		return true, err
 	})
+}
+
+// removeSpot removes the group that descend is at. The kernel takes no descriptor
+// of it for that, but a name in the one above.
+func removeSpot(s *spot) error {
+	up, err := unix.Openat(s.dir, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(up)
+	return unix.Unlinkat(up, s.names[len(s.names)-1], unix.AT_REMOVEDIR)
 }
 
 // explainBusy names who is in the way.

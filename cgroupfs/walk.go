@@ -1,8 +1,12 @@
 package cgroupfs
 
 import (
+	"fmt"
+	"maps"
 	"path"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // Summary is a group with what is quickly read of it: a list of a thousand
@@ -15,13 +19,15 @@ type Summary struct {
 	MemoryLimit Value[int64]
 	PIDsLimit   Value[int64]
 	Frozen      *bool
-	// Unreadable is what could not be read of the group.
+	// Unreadable is what could not be read of the group: the files, the members, or
+	// which groups are below it. Those with a path too long for the kernel are left
+	// out of the walk.
 	Unreadable []Unreadable
 }
 
 // Walk calls visit for the group and all below it, each group before those
-// below it and siblings by name. A group that vanishes meanwhile is left out.
-// It ends with the first error that visit returns.
+// // below it and siblings by name. A group that vanishes meanwhile is left out. One
+// that cannot be read in full does not end the walk: its Summary says so. It ends with the first error that visit returns.
 func (g *Group) Walk(visit func(Summary) error) error {
 	list, err := g.need("list " + g.path)
 	if err != nil {
@@ -32,41 +38,68 @@ func (g *Group) Walk(visit func(Summary) error) error {
 
 func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 	s := Summary{Group: g}
+	var missing gaps
+	unreadable := func(h *Hierarchy, err error) { missing.add(newUnreadable(g.path, h.Dir(g.path), err)) }
 	var err error
 	if s.Members, err = g.membersIn(list); err != nil {
-		return err
+		unreadable(list[0], bare(err))
 	}
-	var missing gaps
 	// Which hierarchies have a child is known from its parent's list there.
 	children := map[string][]*Hierarchy{}
+	tooLong := 0
 	for _, h := range list {
+		names, err := h.list(g.path, true)
+		if isGone(err) {
+			continue
+		}
+		if err != nil {
+			unreadable(h, bare(err))
+		}
 		s.Hierarchies = append(s.Hierarchies, *h)
 		s.read(files{h, g.path, &missing})
-		names, err := h.list(g.path, true)
-		if err != nil && !isGone(err) {
-			return &Error{Op: "list " + g.path, File: h.Dir(g.path), Err: bare(err)}
-		}
-		for _, name := range names {
+		short := slices.DeleteFunc(names, func(name string) bool { return len(g.path)+1+len(name) >= unix.PathMax })
+		for _, name := range short {
 			children[name] = append(children[name], h)
 		}
+		if len(short) < len(names) {
+			tooLong = max(tooLong, h.countTooLong(g.path))
+		}
+	}
+	if len(s.Hierarchies) == 0 {
+		return nil
+	}
+	if tooLong > 0 {
+		unreadable(list[0], &Error{
+			Err:   unix.ENAMETOOLONG,
+			Cause: fmt.Sprintf("%d groups below have paths of more than %d bytes (ENAMETOOLONG)", tooLong, unix.PathMax-1),
+		})
 	}
 	s.Unreadable = missing.list
 	if err := visit(s); err != nil {
 		return err
 	}
-	names := make([]string, 0, len(children))
-	for name := range children {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(children)) {
 		child := &Group{fs: g.fs, path: path.Join(g.path, name), force: g.force}
-		err := child.walk(children[name], visit)
-		if err != nil && (!isGone(err) || child.Exists()) {
+		if err := child.walk(children[name], visit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// countTooLong counts the groups below whose paths are too long.
+func (h *Hierarchy) countTooLong(group string) (n int) {
+	_ = h.descend(group, func(s *spot) error {
+		length := len(s.group)
+		for _, name := range s.names {
+			length += 1 + len(name)
+		}
+		if length >= unix.PathMax {
+			n++
+		}
+		return nil
+	})
+	return n
 }
 
 // read takes what one hierarchy knows.
