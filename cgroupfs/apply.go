@@ -87,6 +87,10 @@ func (s Step) do() (Applied, error) {
 		}
 		return a, err
 	}
+	if s.devices != nil {
+		err := s.devices.do(&a)
+		return a, err
+	}
 	if !s.writeOnly() {
 		text, err := s.h.read(s.group, s.File)
 		if err != nil {
@@ -96,7 +100,7 @@ func (s Step) do() (Applied, error) {
 	} else if list, err := s.h.read(s.group, "devices.list"); err == nil {
 		a.Old = list
 	}
-	if err := s.h.write(s.group, s.File, s.Value); err != nil {
+	if err := s.write(); err != nil {
 		return a, err
 	}
 	a.wrote = true
@@ -125,6 +129,8 @@ func undo(done []Applied) []error {
 		case a.Mkdir && a.made:
 			err = a.h.rmdir(a.group)
 		case a.Mkdir:
+		case a.devices != nil:
+			err = a.devices.undo(a)
 		case a.writeOnly():
 			err = a.undoDevices()
 		default:

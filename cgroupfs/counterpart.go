@@ -24,8 +24,6 @@ var v1Only = map[string]string{
 	"cpuset.sched_relax_domain_level": "v2 has no such setting; leave it out",
 	"blkio.leaf_weight":               "v2 has no processes beside child groups that could need it; leave it out",
 	"blkio.leaf_weight_device":        "v2 has no processes beside child groups that could need it; leave it out",
-	"devices.allow":                   "on v2 devices are ruled by a BPF program, which nsx does not load",
-	"devices.deny":                    "on v2 devices are ruled by a BPF program, which nsx does not load",
 	"net_cls.classid":                 "match the group itself in nftables: socket cgroupv2 level 1 \"demo\"",
 	"net_prio.ifpriomap":              "match the group itself in nftables and set the priority there: socket cgroupv2, meta priority set",
 	"cgroup.clone_children":           "v2's cpusets inherit by themselves; leave it out",

@@ -197,9 +197,11 @@ func (fs *FS) explainNoController(name string) error {
 	e := &Error{Op: "controller " + quote(name), Err: unix.ENOENT}
 	offered := strings.Join(fs.Controllers(), ", ")
 	switch name {
-	case "devices", "net_cls", "net_prio":
+	case "devices":
+		e.Cause = fmt.Sprintf("it exists on v1 and, as BPF programs, on v2, and neither is mounted (offered: %s)", offered)
+	case "net_cls", "net_prio":
 		e.Cause = fmt.Sprintf("it exists on v1 only, and no v1 hierarchy of it is mounted (offered: %s)", offered)
-		e.Next = v1Only[map[string]string{"devices": "devices.allow", "net_cls": "net_cls.classid", "net_prio": "net_prio.ifpriomap"}[name]]
+		e.Next = v1Only[map[string]string{"net_cls": "net_cls.classid", "net_prio": "net_prio.ifpriomap"}[name]]
 	case "cpu", "cpuset", "io", "blkio", "memory", "pids", "hugetlb", "rdma", "misc", "perf_event", "freezer", "cpuacct", "dmem":
 		e.Cause = fmt.Sprintf("no mounted hierarchy has it (offered: %s): the kernel lacks it, has it disabled (cgroup_disable=), or it is bound to a v1 hierarchy that is not mounted here", offered)
 		e.Next = "see the second column of /proc/cgroups"

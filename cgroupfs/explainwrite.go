@@ -13,6 +13,9 @@ import (
 
 // explainWrite is for a control file that refuses a value.
 func (fs *FS) explainWrite(s Step, err error) error {
+	if s.devices != nil {
+		return fs.explainBPF("set devices of "+s.group, s.h, s.group, err)
+	}
 	e := &Error{Op: "set limits of " + s.group, File: path.Join(s.Path, s.File), Value: s.Value, Err: bare(err)}
 	switch {
 	case s.File == "cgroup.subtree_control":
@@ -27,7 +30,8 @@ func (fs *FS) explainWrite(s Step, err error) error {
 		}
 		e.Next = "allow it there first"
 	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EINVAL:
-		e.Cause = "the kernel takes \"TYPE MAJOR:MINOR ACCESS\" such as \"c 1:3 rwm\", or \"a\" for all where the group has no children"
+		e.Cause = "v1 takes \"a\", which is all devices, only where the group has no other below, and this one has groups below"
+		e.Next = "name devices, such as \"c *:* rwm\" and \"b *:* rwm\", or remove those groups first"
 	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.ENODEV && s.h.has(s.group, ""):
 		e.Cause = "there is no disk of that number; a partition cannot be limited, only its whole disk"
 		e.Next = "see lsblk"

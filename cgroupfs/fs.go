@@ -155,7 +155,8 @@ func (fs *FS) v2() *Hierarchy {
 }
 
 // Controller finds the hierarchy that a controller is on. "io" and "blkio"
-// are one controller; "freezer" and "cpuacct" are in the core of v2.
+// are one controller; "freezer" and "cpuacct" are in the core of v2, and BPF
+// programs do there what "devices" does on v1.
 func (fs *FS) Controller(name string) (Hierarchy, error) {
 	h, err := fs.controller(name)
 	if err != nil {
@@ -182,7 +183,7 @@ func (fs *FS) controller(name string) (*Hierarchy, error) {
 		if name == "blkio" {
 			name = "io"
 		}
-		if slices.Contains(v2.Controllers, name) || name == "freezer" || name == "cgroup" || name == "cpuacct" {
+		if slices.Contains(v2.Controllers, name) || slices.Contains([]string{"freezer", "cgroup", "cpuacct", "devices"}, name) {
 			return v2, nil
 		}
 	}

@@ -45,6 +45,9 @@ func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
 		return KeyValue{}, err
 	}
 	h, err := g.hierarchyFor(key)
+	if err == nil && g.isDevices(h, key) {
+		return g.getDevices(h, key)
+	}
 	if _, bad := refused[key]; bad && errors.Is(err, unix.EPERM) {
 		// May be looked at all the same.
 		h, err = list[0], nil
@@ -63,7 +66,11 @@ func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
 	}
 	text, err := h.read(g.path, key)
 	if err == nil {
-		return KeyValue{Key: key, Value: text, File: path.Join(h.Dir(g.path), key)}, nil
+		v := KeyValue{Key: key, Value: text, File: path.Join(h.Dir(g.path), key)}
+		if key == "devices.list" {
+			v.Notes = g.besidesV1()
+		}
+		return v, nil
 	}
 	if errors.Is(err, unix.ENOENT) && h.has(g.path, "") {
 		if v, ok := g.getTranslated(h, key); ok {
@@ -159,5 +166,5 @@ func (g *Group) getAll(list []*Hierarchy) ([]KeyValue, error) {
 			values = append(values, KeyValue{Key: name, Value: text, File: path.Join(h.Dir(g.path), name)})
 		}
 	}
-	return values, nil
+	return append(values, g.allDevices()...), nil
 }

@@ -2,6 +2,7 @@ package cgroupfs
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ type Info struct {
 	Manager string `json:"manager"`
 	// Features are those the kernel names in /sys/kernel/cgroup/features.
 	Features []string `json:"features"`
+	// DevicePrograms restrict devices in v2's groups, down to the second level.
+	// nil is not known: without the capabilities of Group.DevicePrograms.
+	DevicePrograms []DeviceProgram `json:"device_programs"`
 }
 
 // ControllerInfo is one controller.
@@ -51,17 +55,40 @@ func (fs *FS) Info() Info {
 	if text, err := os.ReadFile(filepath.Join(fs.root, "sys/kernel/cgroup/features")); err == nil {
 		info.Features = strings.Fields(string(text))
 	}
+	info.DevicePrograms = fs.devicePrograms()
 	return info
+}
+
+// devicePrograms is nil if they are not known.
+func (fs *FS) devicePrograms() []DeviceProgram {
+	list := []DeviceProgram{}
+	h := fs.v2()
+	if h == nil || h.Problem != "" {
+		return list
+	}
+	for _, group := range h.upper() {
+		programs, err := h.devicePrograms(group)
+		if err != nil && !isGone(err) {
+			return nil
+		}
+		list = append(list, programs...)
+	}
+	return list
+}
+
+// upper lists the groups of the first two levels.
+func (h *Hierarchy) upper() []string {
+	groups := []string{h.MountRoot}
+	names, _ := h.list(h.MountRoot, true)
+	for _, name := range names {
+		groups = append(groups, path.Join(h.MountRoot, name))
+	}
+	return groups
 }
 
 func (h *Hierarchy) enabledAt(controller string) []string {
 	list := []string{}
-	groups := []string{h.MountRoot}
-	names, _ := h.list(h.MountRoot, true)
-	for _, name := range names {
-		groups = append(groups, strings.TrimSuffix(h.MountRoot, "/")+"/"+name)
-	}
-	for _, group := range groups {
+	for _, group := range h.upper() {
 		text, _ := h.read(group, "cgroup.subtree_control")
 		if slices.Contains(strings.Fields(text), controller) {
 			list = append(list, group)

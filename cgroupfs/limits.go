@@ -35,6 +35,10 @@ type Limits struct {
 	IOMax    []IOMax
 	Hugetlb  map[string]int64 // by the kernel's name of the page size, "2MB"
 
+	// Devices are the only ones that may be used, and how: "c 1:3 rwm", "b 8:* r",
+	// "/dev/null rw". An empty list that is not nil takes all devices away.
+	Devices []string
+
 	// Settings are further ones, in either version's spelling.
 	Settings []Setting
 	// Raw are written to the file as named, as they are.
@@ -82,6 +86,12 @@ func (l Limits) List() []Setting {
 	}
 	for _, page := range slices.Sorted(maps.Keys(l.Hugetlb)) {
 		add("hugetlb."+page+".max", sizeFor(2, l.Hugetlb[page]))
+	}
+	if l.Devices != nil {
+		add("devices.deny", "a")
+	}
+	for _, rule := range l.Devices {
+		add("devices.allow", rule)
 	}
 	return append(list, l.Settings...)
 }

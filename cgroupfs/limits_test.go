@@ -142,6 +142,8 @@ func TestSetRefusals(t *testing.T) {
 	refusedWith(t, err, unix.EPERM, "the group above allows everything but")
 	_, err = trySet(t, g, "devices.allow=nonsense")
 	refusedWith(t, err, unix.EINVAL, "TYPE MAJOR:MINOR")
+	_, err = trySet(t, g, "devices.deny=a")
+	refusedWith(t, err, unix.EINVAL, "has groups below")
 }
 
 // A later write that fails puts the earlier ones back.

@@ -21,7 +21,7 @@ type Plan struct {
 	fs *FS
 }
 
-// Step is one directory to make, or one value to write.
+// Step is one directory to make, one value to write, or one program to attach.
 type Step struct {
 	// Mkdir says that Path is to be made.
 	Mkdir bool `json:"mkdir,omitempty"`
@@ -29,17 +29,29 @@ type Step struct {
 	Path  string `json:"path"`
 	File  string `json:"file,omitempty"`
 	Value string `json:"value,omitempty"`
+	// Program is the name of a BPF program that is attached to the group in the
+	// place of the one before, and Value what it does; see DeviceProgram.
+	Program string `json:"program,omitempty"`
 
-	group string
-	h     *Hierarchy
+	group   string
+	h       *Hierarchy
+	devices *deviceChange
 }
 
-// String is "mkdir PATH" or "PATH/FILE ← VALUE".
+// String is "mkdir PATH", "PATH/FILE ← VALUE" or "PATH: BPF program NAME ← VALUE".
 func (s Step) String() string {
 	if s.Mkdir {
 		return "mkdir " + s.Path
 	}
-	return fmt.Sprintf("%s ← %s", path.Join(s.Path, s.File), s.Value)
+	return fmt.Sprintf("%s ← %s", s.target(), s.Value)
+}
+
+// target is what is written.
+func (s Step) target() string {
+	if s.devices != nil {
+		return s.Path + ": BPF program " + s.Program
+	}
+	return path.Join(s.Path, s.File)
 }
 
 // PlanOptions is how to plan.
@@ -75,7 +87,7 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	for _, s := range p.Steps {
-		if !s.h.has(s.group, s.File) {
+		if s.devices == nil && !s.h.has(s.group, s.File) {
 			return nil, g.fs.explainWrite(s, &Error{Err: unix.ENOENT})
 		}
 		if err := g.checkMemory(s); err != nil {
@@ -115,8 +127,18 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 		if err := t.run(x.settings); err != nil {
 			return err
 		}
+		var devices []Setting
 		for _, s := range t.out.Settings {
+			if g.isDevices(x.h, s.Key) {
+				devices = append(devices, s)
+				continue
+			}
 			p.write(x.h, g.path, s.Key, s.Value)
+		}
+		if len(devices) > 0 {
+			if err := g.planDevices(p, x.h, devices); err != nil {
+				return err
+			}
 		}
 		p.Notes = append(p.Notes, t.out.Notes...)
 	}
@@ -141,6 +163,12 @@ func (g *Group) planRaw(p *Plan, s Setting) error {
 	}
 	if err != nil {
 		return err
+	}
+	if g.isDevices(h, s.Key) {
+		return &Error{
+			Op: "set limits of " + g.path, Value: s.String(), Err: unix.ENOENT,
+			Cause: "v2 has no file of that name: devices are ruled by BPF programs there", Next: "set it as it is meant, not raw",
+		}
 	}
 	p.write(h, g.path, s.Key, s.Value)
 	return nil

@@ -40,6 +40,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	case "fork":
 		helperFork()
+	case "devices":
+		useDevices(os.Getenv("NSX_CGROUP_DIR"))
 	case "sleep":
 		time.Sleep(time.Minute)
 		os.Exit(0)

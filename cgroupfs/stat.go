@@ -22,6 +22,9 @@ type Stat struct {
 	IO          []IOStat      `json:"io"`
 	Hugetlb     []HugetlbStat `json:"hugetlb"`
 	Pressure    *PressureStat `json:"pressure"`
+	// DevicePrograms restrict devices in the group, on v2. nil is not known:
+	// without the capabilities of Group.DevicePrograms.
+	DevicePrograms []DeviceProgram `json:"device_programs"`
 }
 
 // CPUStat is processor time, since the group was made. Those of throttling are
@@ -107,6 +110,9 @@ func (g *Group) Stat() (Stat, error) {
 			populated := len(pids) > 0
 			s.Populated = &populated
 		}
+	}
+	if programs, err := g.DevicePrograms(); err == nil {
+		s.DevicePrograms = programs
 	}
 	s.Unreadable, s.Complete = missing.list, len(missing.list) == 0
 	return s, nil

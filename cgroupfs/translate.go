@@ -182,6 +182,12 @@ func (t *translator) run(settings []Setting) error {
 		if _, bad := refused[s.Key]; bad {
 			return refuseKey(s.Key)
 		}
+		if isDeviceKey(s.Key) { // their order counts
+			if err := t.deviceSetting(s); err != nil {
+				return err
+			}
+			continue
+		}
 		r := ruleFor(s.Key)
 		if r == nil {
 			if err := t.single(s); err != nil {

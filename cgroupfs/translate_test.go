@@ -154,7 +154,7 @@ func TestTranslateRefuses(t *testing.T) {
 		{1, "cpu.weight=10001", "1 to 10000", unix.EINVAL},
 		{2, "blkio.weight=9", "10 to 1000", unix.EINVAL},
 		{2, "blkio.weight=1001", "10 to 1000", unix.EINVAL},
-		{2, "devices.allow=a", "BPF", unix.EOPNOTSUPP},
+		{2, "devices.allow=x 1:3 rwm", "TYPE MAJOR:MINOR", unix.EINVAL},
 		{2, "net_cls.classid=1", "nftables", unix.EOPNOTSUPP},
 		{1, "cpuset.cpus.partition=isolated", "cannot isolate", unix.EOPNOTSUPP},
 		{1, "io.max=8:0 rbps=0", "refused by v2", unix.ERANGE},

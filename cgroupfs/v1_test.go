@@ -139,7 +139,7 @@ func TestControllers(t *testing.T) {
 		t.Errorf("%+v, %v", h, err)
 	}
 	few := &FS{root: "/", hierarchies: fs.hierarchies[:1]}
-	for name, words := range map[string][]string{"net_cls": {"v1 only", "nftables"}, "devices": {"v1 only", "BPF"}, "rdma": {"no mounted hierarchy has it"}} {
+	for name, words := range map[string][]string{"net_cls": {"v1 only", "nftables"}, "devices": {"as BPF programs, on v2"}, "rdma": {"no mounted hierarchy has it"}} {
 		_, err := few.Controller(name)
 		if !slices.Contains(few.Controllers(), name) {
 			refusedWith(t, err, unix.ENOENT, words...)

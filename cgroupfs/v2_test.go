@@ -45,8 +45,6 @@ func TestPureV2(t *testing.T) {
 		_, err := trySet(t, g, "cpu.max.burst=60000")
 		refusedWith(t, err, unix.EINVAL, "larger than the quota")
 	})
-	_, err = trySet(t, g, "devices.allow=c 1:3 rwm")
-	refusedWith(t, err, unix.ENOENT, "v1 only", "BPF")
 	p := sleeper(t)
 	refusedWith(t, g.Parent().Attach(t.Context(), p.PID), unix.EBUSY, "are enabled for its children", g.Path())
 }

@@ -13,9 +13,13 @@ import (
 	"nsx/output"
 )
 
-// noDevices is what nsx leaves out.
-const noDevices = `On v1 devices are allowed and denied by devices.allow and devices.deny. On v2 that
-takes a BPF program, which nsx does not load`
+// deviceHelp is where the versions differ most.
+const deviceHelp = `Devices are denied and allowed by devices.deny and devices.allow, in the order
+given ("a" for all, "c 1:3 rwm", "b 8:* r", "/dev/null rw"), or by --device, which
+denies the others. Where v1 has no controller for that, nsx attaches a BPF program
+named nsx_devices to the v2 group, beside those of others: what is done must pass
+them all, and those of the groups above. devices.list reads it back and names the
+programs of others, whose rules cannot be read.`
 
 const groupHelp = `A group is a path from the root of the hierarchies (/demo/web), or one below
 a mount point (/sys/fs/cgroup/memory/demo/web): one name over all hierarchies.`
@@ -32,7 +36,7 @@ kernel rounded, clamped or ignored is reported; if a write fails or nsx is
 interrupted, those before it are undone. Groups that belong to systemd, to a
 container runtime or to nsx's own caller are changed only with --force.
 
-` + noDevices + `.`,
+` + deviceHelp,
 		Example: `  nsx cgroup info                                # what this machine has
   nsx cgroup create /demo --memory 512M --cpus 1.5
   nsx cgroup attach /demo 5151

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,8 +18,8 @@ func newCgroupInfo(s streams) *cobra.Command {
 		Use:   "info",
 		Short: "Show which cgroup versions and controllers a machine has",
 		Long: `Show the mode (v1, v2 or hybrid), each controller with the version that it is on,
-where that is mounted and, on v2, in which groups it is enabled; and who manages
-the tree.`,
+where that is mounted and, on v2, in which groups it is enabled; which groups, down to the
+second level, have BPF programs that rule devices; and who manages the tree.`,
 		Example: `  nsx cgroup info
   nsx cgroup info -o json | jq -r .mode`,
 		Args: noArgs,
@@ -55,7 +57,8 @@ the tree.`,
 	return cmd
 }
 
-// infoRows are the controllers, and the hierarchies that have none.
+// infoRows are the controllers, the hierarchies that have none, and what rules
+// devices on v2.
 func infoRows(info cgroupfs.Info) []cgroupfs.ControllerInfo {
 	rows := info.Controllers
 	for _, h := range info.Hierarchies {
@@ -67,6 +70,17 @@ func infoRows(info cgroupfs.Info) []cgroupfs.ControllerInfo {
 			name = "name=" + h.Name
 		}
 		rows = append(rows, cgroupfs.ControllerInfo{Name: name, Version: h.Version, Mount: h.Mount})
+	}
+	v1 := slices.ContainsFunc(rows, func(c cgroupfs.ControllerInfo) bool { return c.Name == "devices" })
+	for _, h := range info.Hierarchies {
+		if h.Version != 2 || v1 && len(info.DevicePrograms) == 0 {
+			continue
+		}
+		row := cgroupfs.ControllerInfo{Name: "devices", Version: 2, Mount: h.Mount}
+		for _, p := range info.DevicePrograms {
+			row.EnabledAt = append(row.EnabledAt, fmt.Sprintf("%s (%s)", p.Group, cmp.Or(p.Name, "no name")))
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }

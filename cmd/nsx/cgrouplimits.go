@@ -17,7 +17,7 @@ type limitFlags struct {
 	swap, pids                string
 	cpusetCPUs, cpusetMems    string
 	partition, ioWeight       string
-	ioMax, hugetlb            []string
+	ioMax, hugetlb, devices   []string
 	cpuIdle, oomGroup         string
 	raw                       bool
 	formula                   string
@@ -43,6 +43,7 @@ func (f *limitFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.ioWeight, "io-weight", "", "share of disk time, 1 to 10000; 100 is normal")
 	flags.StringArrayVar(&f.ioMax, "io-max", nil, "throttle a disk, `LINE` 'vda rbps=10M wiops=100'; repeatable")
 	flags.StringArrayVar(&f.hugetlb, "hugetlb", nil, "huge pages, `PAGE=SIZE` (2M=64M); may be repeated")
+	flags.StringArrayVar(&f.devices, "device", nil, "allow only these devices, `RULE` 'c 1:3 rwm'; repeatable")
 	flags.StringVar(&f.formula, "formula", "ratio", "shares to weights by `HOW`: ratio, oci, oci-old")
 	complete(cmd, "formula", cobra.FixedCompletions([]string{"ratio", "oci", "oci-old"}, cobra.ShellCompDirectiveNoFileComp))
 	complete(cmd, "cpuset-partition", cobra.FixedCompletions([]string{"member", "root", "isolated"}, cobra.ShellCompDirectiveNoFileComp))
@@ -132,6 +133,9 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 			l.Hugetlb = map[string]int64{}
 		}
 		l.Hugetlb[page] = n
+	}
+	if cmd.Flags().Changed("device") {
+		l.Devices = f.devices
 	}
 	for _, word := range words {
 		setting, err := cgroupfs.ParseSetting(word)

@@ -56,7 +56,7 @@ controller is on; with --raw they are written as they are. Every value is read
 back, and what the kernel changed is reported. If a write fails, those before it
 are undone. A limit below the present use, which on v2 kills, needs --force.
 
-` + noDevices + `.
+` + deviceHelp + `
 
 ` + groupHelp,
 		Example: `  nsx cgroup set /demo --memory 1G --swap 0

@@ -111,6 +111,13 @@ func addValue(rows *[]statRow, name string, v reflect.Value) {
 		for _, pages := range x {
 			addFields(rows, name+"."+pages.PageSize+".", reflect.ValueOf(pages))
 		}
+	case []cgroupfs.DeviceProgram:
+		if x == nil {
+			add(unknownCell())
+		}
+		for _, p := range x {
+			add(output.Text(p.String()))
+		}
 	case string:
 		add(output.Text(x))
 	case bool:
