@@ -73,8 +73,10 @@ func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
 		return v, nil
 	}
 	if errors.Is(err, unix.ENOENT) && h.has(g.path, "") {
-		if v, ok := g.getTranslated(h, key); ok {
-			return v, nil
+		for _, other := range []func(*Hierarchy, string) (KeyValue, bool){g.getWeight, g.getTranslated} {
+			if v, ok := other(h, key); ok {
+				return v, nil
+			}
 		}
 	}
 	return KeyValue{}, g.explainRead(h, key, err)

@@ -132,7 +132,7 @@ func TestContainerdSubtractsUnlimited(t *testing.T) {
 
 func TestBlkioWeight(t *testing.T) {
 	for weight := uint16(10); weight <= 1000; weight++ {
-		got := mustTranslate(t, "", fmt.Sprintf("blkio.weight=%d", weight))["io.weight"]
+		got := mustTranslate(t, cgroupfs.FormulaOCI, fmt.Sprintf("blkio.weight=%d", weight))["io.weight"]
 		if oci := strconv.FormatUint(cgroups.ConvertBlkIOToIOWeightValue(weight), 10); got != oci {
 			t.Errorf("%d: %s, opencontainers %s", weight, got, oci)
 		}
