@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -39,18 +40,27 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 	if timeout == 0 {
 		timeout = 500 * time.Millisecond
 	}
-	details := make([]details, len(chosen))
+	all := make([]details, len(chosen))
+	early := make([]atomic.Pointer[details], len(chosen))
 	readers := sync.Pool{New: func() any { return new(procfsReader) }}
-	stuck := guarded(ctx, len(chosen), o.workers(), timeout, func(i int) func() {
-		d := readDetails(fs, proc, &readers, chosen[i])
-		return func() { details[i] = d }
+	stuck := guarded(ctx, len(chosen), o.workers(), timeout, threadAsleep, func(i int) func() {
+		d := readDetails(fs, proc, &readers, chosen[i], &early[i])
+		return func() { all[i] = d }
 	})
+	for _, i := range stuck {
+		if d := early[i].Load(); d != nil && proc.isStill(chosen[i]) {
+			all[i] = *d
+		}
+		if all[i].cmdline == nil {
+			all[i].refused = "no answer within " + timeout.String()
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	users := userNames(o.root())
 	for i, p := range chosen {
-		d := &details[i]
+		d := &all[i]
 		p.UID, p.NSPIDs, p.Cmdline = d.uid, d.nsPIDs, d.cmdline
 		if p.UID != nil {
 			p.User = users[*p.UID]
@@ -61,9 +71,6 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 		if d.refused != "" {
 			s.Unreadable = append(s.Unreadable, Unreadable{p.PID, "cmdline", d.refused})
 		}
-	}
-	for _, i := range stuck {
-		s.Unreadable = append(s.Unreadable, Unreadable{chosen[i].PID, "cmdline", "no answer within " + timeout.String()})
 	}
 	for _, l := range s.leaders() {
 		p := s.Process(l.PID)
@@ -95,8 +102,9 @@ type details struct {
 
 // readDetails reads one process in depth. The start time is read last: if it
 // is still the scan's, then all that was read before was the same process's.
-// The others keep what the scan has, without details.
-func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process) details {
+// The others keep what the scan has, without details. What comes before the
+// command line, which may be waited for in vain, is published early.
+func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process, early *atomic.Pointer[details]) details {
 	at, err := unix.Open(dir.join(strconv.Itoa(p.PID)), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return details{}
@@ -118,13 +126,30 @@ func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process) detai
 	}
 	if p.KernelThread || p.State == Zombie {
 		d.cmdline = []string{}
-	} else if text, err := r.readFile(false, at, cmdlinePath); err == nil {
-		d.cmdline = parseCmdline(text)
-	} else if !vanished(err) {
-		d.refused = errorName(err)
+	}
+	known := d
+	early.Store(&known)
+	if d.cmdline == nil {
+		if text, err := r.readFile(false, at, cmdlinePath); err == nil {
+			d.cmdline = parseCmdline(text)
+		} else if !vanished(err) {
+			d.refused = errorName(err)
+		}
 	}
 	if st, err := r.stat(taskDir{at, filesFromTask}); err != nil || st.startTicks != p.StartTicks {
 		return details{}
 	}
 	return d
+}
+
+// isStill says that the process is the one of the scan.
+func (p Procfs) isStill(process *Process) bool {
+	at, err := unix.Open(p.join(strconv.Itoa(process.PID)), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(at)
+	var r procfsReader
+	st, err := r.stat(taskDir{at, filesFromTask})
+	return err == nil && st.startTicks == process.StartTicks
 }

@@ -2,19 +2,30 @@ package inspect
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// patience is how many times the timeout a call gets that is not asleep: one
+// that only waits for a processor is not stuck.
+const patience = 10
 
 // guarded calls read(i) for each i below n from several goroutines, and, one
 // at a time, the functions that these calls return.
 //
 // A call that takes long gets a fresh goroutine beside it, so that many that
-// do are waited for together. One that takes longer than timeout is given up
-// and its i returned: its goroutine, asleep in the kernel, is left behind, and
-// what it brings in the end is dropped.
-func guarded(ctx context.Context, n, workers int, timeout time.Duration, read func(i int) (commit func())) (stuck []int) {
+// do are waited for together. One that takes longer than timeout, asleep in the
+// kernel, is given up and its i returned: its goroutine is left behind, and what
+// it brings in the end is dropped. asleep, usually threadAsleep, says so of a
+// thread of ours.
+func guarded(ctx context.Context, n, workers int, timeout time.Duration, asleep func(tid int) bool, read func(i int) (commit func())) (stuck []int) {
 	type worker struct {
+		tid       int
 		i         int // what it reads, -1 before the first
 		since     time.Time
 		replaced  bool // another one goes on with the rest
@@ -27,8 +38,11 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 		idle   = make(chan struct{})
 	)
 	work := func(w *worker) {
+		runtime.LockOSThread() // so that its thread can be asked for
+		defer runtime.UnlockOSThread()
 		mu.Lock()
 		defer mu.Unlock()
+		w.tid = unix.Gettid()
 		for next < n && ctx.Err() == nil && !w.replaced {
 			w.i, w.since = next, time.Now()
 			next++
@@ -82,7 +96,7 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 				w.replaced = true
 				start()
 			}
-			if busy > timeout {
+			if busy > timeout && asleep(w.tid) || busy > patience*timeout {
 				w.abandoned = true
 				delete(active, w)
 				stuck = append(stuck, w.i)
@@ -94,4 +108,16 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, read fu
 			return stuck
 		}
 	}
+}
+
+// threadAsleep says that a thread of ours is in a sleep that no signal ends: that
+// is how it waits for a memory lock or a page (state D), whereas one that waits
+// for a processor can run (state R). Where it cannot be known, it is.
+func threadAsleep(tid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
+	if err != nil {
+		return true
+	}
+	st, err := parseStat(text)
+	return err != nil || st.state == 'D'
 }

@@ -2,13 +2,20 @@ package inspect
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"nsx/internal/testkit"
 )
+
+func alwaysAsleep(int) bool { return true }
 
 func TestGuardedReadsAll(t *testing.T) {
 	testkit.CheckLeaks(t)
@@ -16,7 +23,7 @@ func TestGuardedReadsAll(t *testing.T) {
 		for _, n := range []int{0, 1, 2, 1000} {
 			// Commits come one at a time: the race detector watches this slice.
 			var got []int
-			stuck := guarded(t.Context(), n, workers, time.Minute, func(i int) func() {
+			stuck := guarded(t.Context(), n, workers, time.Minute, threadAsleep, func(i int) func() {
 				return func() { got = append(got, i) }
 			})
 			slices.Sort(got)
@@ -35,7 +42,7 @@ func TestGuardedGivesUp(t *testing.T) {
 	const n, timeout = 200, 100 * time.Millisecond
 	var got []int
 	start := time.Now()
-	stuck := guarded(t.Context(), n, 2, timeout, func(i int) func() {
+	stuck := guarded(t.Context(), n, 2, timeout, alwaysAsleep, func(i int) func() {
 		if i%10 == 0 {
 			<-release
 			late.Add(1)
@@ -74,7 +81,7 @@ func TestGuardedWhenTheLastIsStuck(t *testing.T) {
 	defer close(release)
 	done := make(chan []int)
 	go func() {
-		done <- guarded(context.Background(), 3, 1, 20*time.Millisecond, func(i int) func() {
+		done <- guarded(context.Background(), 3, 1, 20*time.Millisecond, alwaysAsleep, func(i int) func() {
 			if i == 2 {
 				<-release
 			}
@@ -94,7 +101,7 @@ func TestGuardedWhenTheLastIsStuck(t *testing.T) {
 func TestGuardedSlowIsNotStuck(t *testing.T) {
 	testkit.CheckLeaks(t)
 	var got []int
-	stuck := guarded(t.Context(), 20, 1, 10*time.Second, func(i int) func() {
+	stuck := guarded(t.Context(), 20, 1, 10*time.Second, alwaysAsleep, func(i int) func() {
 		if i%4 == 0 {
 			time.Sleep(600 * time.Millisecond) // over a twentieth of the timeout
 		}
@@ -103,6 +110,72 @@ func TestGuardedSlowIsNotStuck(t *testing.T) {
 	slices.Sort(got)
 	if len(stuck) > 0 || len(slices.Compact(got)) != 20 {
 		t.Errorf("done %v, stuck %v", got, stuck)
+	}
+}
+
+// TestGuardedOnlyGivesUpSleepers: a read that waits for a processor, for as long as
+// the machine is busy, is no stuck one. It gets ten times as long.
+func TestGuardedOnlyGivesUpSleepers(t *testing.T) {
+	testkit.CheckLeaks(t)
+	release := make(chan struct{})
+	const timeout = 20 * time.Millisecond
+	var asked atomic.Int32
+	awake := func(tid int) bool {
+		if asked.Add(1) == 3 {
+			close(release)
+		}
+		if entry := fmt.Sprintf("/proc/self/task/%d", tid); !isThere(entry) {
+			t.Errorf("no %s: that is no thread of ours", entry)
+		}
+		return false
+	}
+	done := 0
+	stuck := guarded(t.Context(), 1, 1, timeout, awake, func(int) func() {
+		<-release
+		return func() { done++ }
+	})
+	if len(stuck) > 0 || done != 1 {
+		t.Errorf("stuck %v, %d done", stuck, done)
+	}
+	// Not for ever.
+	block := make(chan struct{})
+	defer close(block)
+	start := time.Now()
+	stuck = guarded(t.Context(), 1, 1, timeout, func(int) bool { return false }, func(int) func() {
+		<-block
+		return func() {}
+	})
+	if took := time.Since(start); len(stuck) != 1 || took < patience*timeout {
+		t.Errorf("stuck %v after %v", stuck, took)
+	}
+}
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// TestThreadAsleep: who computes is awake. Who reads in vain is asleep: that is
+// TestStuck's.
+func TestThreadAsleep(t *testing.T) {
+	testkit.CheckLeaks(t)
+	tid, ended := make(chan int), make(chan struct{})
+	var stop atomic.Bool
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		tid <- unix.Gettid()
+		for !stop.Load() { // computes
+		}
+	}()
+	if threadAsleep(<-tid) {
+		t.Error("a thread that computes sleeps")
+	}
+	stop.Store(true)
+	<-ended
+	if !threadAsleep(1 << 30) {
+		t.Error("of a thread that is not there, it is said to be awake")
 	}
 }
 
@@ -115,7 +188,7 @@ func TestGuardedStopsWithItsContext(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		guarded(ctx, 1000, 2, time.Minute, func(int) func() {
+		guarded(ctx, 1000, 2, time.Minute, threadAsleep, func(int) func() {
 			began.Add(1)
 			cancel()
 			<-release

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -311,14 +312,37 @@ func TestStuckProcess(t *testing.T) {
 	testkit.CheckLeaks(t)
 	p := testkit.RequireStuck(t, testkit.Config{New: withUser("uts")})
 	defer p.Kill() // before the leak check: the reader left behind then ends
+	start := time.Now()
 	s := scan(t, Options{Details: AllDetails, Relations: true, Cgroups: true})
-	process(t, s, p)
+	if took := time.Since(start); took > patience*500*time.Millisecond {
+		t.Errorf("it was taken for one that waits for a processor: %v", took)
+	}
+	// All else is known of it.
+	if got := process(t, s, p); got.UID == nil || len(got.NSPIDs) == 0 {
+		t.Errorf("%+v", got)
+	}
 	want := Unreadable{p.PID, "cmdline", "no answer within 500ms"}
 	if !slices.Contains(s.Unreadable, want) || s.Complete || s.Process(p.PID).Cmdline != nil {
 		t.Errorf("%+v", s.Unreadable)
 	}
 	if got := s.Process(os.Getpid()); len(got.Cmdline) == 0 {
 		t.Errorf("others go without: %+v", got)
+	}
+}
+
+// TestGivenUpIsNoLeak: the check for leaks waits for the read that a scan has left
+// behind, which ends when that process does: here, later than what is about to go
+// is waited for.
+func TestGivenUpIsNoLeak(t *testing.T) {
+	p := testkit.RequireStuck(t, testkit.Config{})
+	var killed atomic.Bool
+	t.Run("scan", func(t *testing.T) {
+		testkit.CheckLeaks(t)
+		scan(t, Options{Details: AllDetails})
+		time.AfterFunc(5*time.Second, func() { killed.Store(true); p.Kill() })
+	})
+	if !killed.Load() {
+		t.Error("it did not wait")
 	}
 }
 

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/procfs"
@@ -28,8 +29,11 @@ func TestNextOwnerOfAPID(t *testing.T) {
 		process *Process
 		shown   bool
 	}{{&same, true}, {&earlier, false}} {
-		if d := readDetails(fs, proc, &sync.Pool{New: func() any { return new(procfsReader) }}, c.process); (d.uid != nil) != c.shown || (d.cmdline != nil) != c.shown || (d.nsPIDs != nil) != c.shown {
+		if d := readDetails(fs, proc, &sync.Pool{New: func() any { return new(procfsReader) }}, c.process, new(atomic.Pointer[details])); (d.uid != nil) != c.shown || (d.cmdline != nil) != c.shown || (d.nsPIDs != nil) != c.shown {
 			t.Errorf("started at %d: details %+v", c.process.StartTicks, d)
+		}
+		if proc.isStill(c.process) != c.shown {
+			t.Errorf("started at %d: what was read early of it is told", c.process.StartTicks)
 		}
 		s := holderSearch{proc: proc, nsfs: nsfsDevice(), known: newGrouping(nil)}
 		if finds := s.descriptors(c.process); (len(finds) > 0) != c.shown {

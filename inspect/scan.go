@@ -64,7 +64,8 @@ type Options struct {
 	Holders bool
 	// CmdlineTimeout bounds the wait for one command line, which blocks for
 	// as long as the process's memory is locked or its pages cannot be read.
-	// 0 means half a second: on a busy machine a read waits for a processor.
+	// 0 means half a second. A read that is not asleep, but waits for a processor
+	// on a busy machine, gets ten times as long.
 	CmdlineTimeout time.Duration
 }
 
