@@ -2,13 +2,14 @@ package cgroupfs
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // beneath keeps a lookup inside of the hierarchy: no "..", no symbolic link,
@@ -68,7 +69,7 @@ func (h *Hierarchy) read(group, file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(f)
+	data, err := proc.ReadAll(f, proc.MaxTable)
 	return strings.TrimSuffix(string(data), "\n"), err
 }
 

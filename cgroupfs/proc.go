@@ -23,7 +23,7 @@ type process struct {
 const pfKthread = 0x00200000
 
 func (fs *FS) process(pid int) (process, error) {
-	text, err := os.ReadFile(fs.procPath(strconv.Itoa(pid), "stat"))
+	text, err := fs.readProc(strconv.Itoa(pid), "stat")
 	if err != nil {
 		return process{}, err
 	}
@@ -81,7 +81,7 @@ func (fs *FS) threads(pid int) []int {
 // threadGroup is the process that a thread belongs to; /proc/TID exists for
 // every thread, though it is not listed.
 func (fs *FS) threadGroup(tid int) (int, error) {
-	text, err := os.ReadFile(fs.procPath(strconv.Itoa(tid), "status"))
+	text, err := fs.readProc(strconv.Itoa(tid), "status")
 	if err != nil {
 		return 0, err
 	}

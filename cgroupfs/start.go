@@ -322,7 +322,7 @@ func (e *Entrance) enter() (inside []move, err error) {
 // threadMemberships are those of the calling thread, which may differ from its
 // process's.
 func (fs *FS) threadMemberships() ([]Membership, error) {
-	text, err := os.ReadFile(fs.procPath("thread-self/cgroup"))
+	text, err := fs.readProc("thread-self/cgroup")
 	if err != nil {
 		return nil, err
 	}
