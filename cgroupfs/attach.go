@@ -19,7 +19,7 @@ import (
 func (g *Group) Attach(ctx context.Context, pids ...int) error { return g.attach(ctx, false, pids) }
 
 // AttachThreads moves single threads: on v1 any, on v2 within their threaded
-// domain.
+// domain. Where the group is on v1, v2 is left out if it does not take them.
 func (g *Group) AttachThreads(ctx context.Context, tids ...int) error {
 	return g.attach(ctx, true, tids)
 }
@@ -48,9 +48,12 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 	for _, pid := range pids {
 		live, err := g.checkAttach(pid, threads)
 		if err == nil {
-			for _, h := range list {
+			for i, h := range list { // v2 comes last
 				if err = interrupted(ctx, op); err == nil {
 					err = g.attachIn(h, pid, live, threads, &moves)
+				}
+				if threads && h.Version == 2 && i > 0 && isRefusal(err) {
+					err = nil
 				}
 				if err != nil {
 					break
@@ -65,6 +68,17 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 		return together(err, undoMoves(moves))
 	}
 	return nil
+}
+
+// isRefusal says that the kernel does not take a thread into a group of v2, for
+// what the two are or for want of a right.
+func isRefusal(err error) bool {
+	for _, errno := range []unix.Errno{unix.EOPNOTSUPP, unix.EBUSY, unix.EACCES, unix.EPERM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkPIDs refuses to act on numbers of another PID namespace: written to a
