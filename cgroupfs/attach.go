@@ -106,16 +106,21 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 		return nil, e
 	}
 	p, err := g.fs.process(pid)
-	if err != nil {
+	if noProcess(err) {
 		e.Err, e.Cause = unix.ESRCH, "there is no such process"
 		return nil, e
+	}
+	if err != nil {
+		return nil, asError(e.Op, err)
 	}
 	e.Op = fmt.Sprintf("attach %s to %s", p, g.path)
 	tgid, err := g.fs.threadGroup(pid)
 	switch {
-	case err != nil:
+	case noProcess(err):
 		e.Err, e.Cause = unix.ESRCH, "the process is gone"
 		return nil, e
+	case err != nil:
+		return nil, asError(e.Op, err)
 	case tgid != pid && !threads:
 		e.Cause = fmt.Sprintf("it is a thread of %s", g.fs.name(tgid))
 		e.Next = fmt.Sprintf("attach %d, or the thread alone with --threads", tgid)
@@ -127,7 +132,9 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 	}
 	live = []int{pid}
 	if !threads {
-		live = g.fs.threads(pid)
+		if live, err = g.fs.threads(pid); err != nil {
+			return nil, asError(e.Op, err)
+		}
 	}
 	if len(live) == 0 || threads && p.dead() {
 		e.Err, e.Cause = unix.ESRCH, "it has exited (a zombie), and the kernel would move nothing"
@@ -173,8 +180,15 @@ func (fs *FS) checkMoved(h *Hierarchy, group string, pid int, live []int) error 
 		if ok && m.Path == group {
 			continue
 		}
-		if p, err := fs.process(tid); err != nil || p.dead() {
+		p, err := fs.process(tid)
+		if noProcess(err) || err == nil && p.dead() {
 			continue // ended just now
+		}
+		if err == nil && !ok {
+			_, err = fs.Memberships(tid)
+		}
+		if err != nil {
+			return asError(fmt.Sprintf("look where %d is", tid), err)
 		}
 		return &Error{
 			Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), File: h.Dir(group), Err: unix.EBUSY,

@@ -344,7 +344,11 @@ func (e *Entrance) Enter() error {
 		}
 	}
 	for _, d := range e.doors {
-		for _, tid := range e.fs.threads(os.Getpid()) {
+		tids, err := e.fs.threads(os.Getpid())
+		if err != nil {
+			return err
+		}
+		for _, tid := range tids {
 			if _, err := d.tasks.WriteString(strconv.Itoa(tid) + "\n"); err != nil && !errors.Is(err, unix.ESRCH) {
 				return e.fs.explainAttach(d.h, d.group, "tasks", tid, err)
 			}
