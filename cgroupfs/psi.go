@@ -12,12 +12,13 @@ type PressureStat struct {
 	CPU    *Pressure `json:"cpu"`
 	Memory *Pressure `json:"memory"`
 	IO     *Pressure `json:"io"`
+	IRQ    *Pressure `json:"irq"`
 }
 
 // Pressure is that of one resource: Some is when at least one process waited,
-// Full when all that were not idle did.
+// Full when all that were not idle did. Interrupts have only the second.
 type Pressure struct {
-	Some PressureLine  `json:"some"`
+	Some *PressureLine `json:"some"`
 	Full *PressureLine `json:"full"`
 }
 
@@ -36,7 +37,6 @@ type PressureLine struct {
 //	full avg10=0.00 avg60=0.00 avg300=0.00 total=0
 func ParsePressure(text string) (Pressure, error) {
 	var p Pressure
-	found := false
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		if len(words) != 5 {
@@ -64,12 +64,12 @@ func ParsePressure(text string) (Pressure, error) {
 		}
 		switch words[0] {
 		case "some":
-			p.Some, found = l, true
+			p.Some = &l
 		case "full":
 			p.Full = &l
 		}
 	}
-	if !found {
+	if p.Some == nil && p.Full == nil {
 		return p, fmt.Errorf("%s is no pressure file", quote(text))
 	}
 	return p, nil
@@ -81,7 +81,7 @@ func readPressures(f files) *PressureStat {
 	for _, of := range []struct {
 		file string
 		to   **Pressure
-	}{{"cpu.pressure", &s.CPU}, {"memory.pressure", &s.Memory}, {"io.pressure", &s.IO}} {
+	}{{"cpu.pressure", &s.CPU}, {"memory.pressure", &s.Memory}, {"io.pressure", &s.IO}, {"irq.pressure", &s.IRQ}} {
 		text, there, err := f.text(of.file)
 		if !there || err != nil {
 			continue

@@ -71,6 +71,19 @@ func (f files) limit(file string) Value[int64] {
 	return Number(n)
 }
 
+// protection is a size of which 0 is the least, and "max" is Unlimited.
+func (f files) protection(file string) Value[int64] {
+	text, ok, err := f.text(file)
+	if !ok {
+		return Value[int64]{err: err}
+	}
+	n, ok := readSize(text)
+	if !ok {
+		return NotKnown[int64](f.bad(file, text))
+	}
+	return Number(n)
+}
+
 // parseCount reads an unsigned number; what is more than an int64 holds is the
 // largest of them.
 func parseCount(text string) (int64, bool) {
@@ -85,8 +98,18 @@ type flat struct {
 }
 
 func (f files) flat(file string) flat {
-	text, _, err := f.text(file)
-	return flat{flatKeyed(text), err}
+	m, _ := f.flatIfThere(file)
+	return m
+}
+
+// flatIfThere says too whether there is such a file, even if it cannot be read.
+func (f files) flatIfThere(file string) (m flat, there bool) {
+	text, there, err := f.text(file)
+	m = flat{flatKeyed(text), err}
+	if len(m.numbers) == 0 && strings.TrimSpace(text) != "" {
+		m.err = f.bad(file, text)
+	}
+	return m, there || err != nil
 }
 
 // flatKeyed leaves out the lines that hold no number.

@@ -45,15 +45,26 @@ func (f files) fillCPU1(s *Stat) {
 	if !usage.IsNone() {
 		s.CPU.UsageUsec = thousandth(usage)
 		s.CPU.UserUsec, s.CPU.SystemUsec = thousandth(f.number("cpuacct.usage_user")), thousandth(f.number("cpuacct.usage_sys"))
+		if s.CPU.UserUsec.IsNone() { // until Linux 4.8
+			ticks := f.flat("cpuacct.stat")
+			s.CPU.UserUsec, s.CPU.SystemUsec = fromTicks(ticks.get("user")), fromTicks(ticks.get("system"))
+		}
 	}
 	if !periods.IsNone() {
 		s.CPU.Periods, s.CPU.Throttled = periods, stat.get("nr_throttled")
 		s.CPU.ThrottledUsec, s.CPU.BurstUsec = thousandth(stat.get("throttled_time")), thousandth(stat.get("burst_time"))
+		s.CPU.Bursts, s.CPU.LimitCPUs = stat.get("nr_bursts"), f.cpus()
 	}
 }
 
 func thousandth(v Value[int64]) Value[int64] {
 	v.number /= 1000
+	return v
+}
+
+// fromTicks turns ticks of USER_HZ, 100 a second everywhere, into microseconds.
+func fromTicks(v Value[int64]) Value[int64] {
+	v.number *= 10000
 	return v
 }
 
@@ -67,13 +78,18 @@ func (f files) fillMemory1(s *Stat) {
 		UsageBytes: usage, PeakBytes: f.number("memory.max_usage_in_bytes"), LimitBytes: f.limit("memory.limit_in_bytes"),
 		// total_ is with the groups below, as v2 counts.
 		AnonBytes: stat.get("total_rss"), FileBytes: stat.get("total_cache"), ShmemBytes: stat.get("total_shmem"),
-		KernelBytes: f.number("memory.kmem.usage_in_bytes"), SwapBytes: stat.get("total_swap"),
-		OOMKills: oom.get("oom_kill"),
+		InactiveFileBytes: stat.get("total_inactive_file"), WorkingSetBytes: minus(usage, stat.get("total_inactive_file")),
+		KernelBytes: f.number("memory.kmem.usage_in_bytes"), SocketBytes: f.number("memory.kmem.tcp.usage_in_bytes"),
+		SwapBytes: stat.get("total_swap"), MajorFaults: stat.get("total_pgmajfault"),
 	}
 	// A charge is tried against memory+swap first and fails at one of the two
 	// (try_charge_memcg in mm/memcontrol.c). Linux 6.18 counts those at
-	// memory+swap nowhere: then only oom_kill tells.
+	// memory+swap nowhere: then only oom_kill tells. On v1 no event is told to
+	// the groups above (memcg_memory_event in include/linux/memcontrol.h).
 	m.MaxEvents = sum(f.number("memory.failcnt"), f.number("memory.memsw.failcnt"))
+	m.OOMKills = oom.get("oom_kill")
+	local := m.MemoryEvents
+	m.Local = &local
 	m.SwapLimitBytes = minus(f.limit("memory.memsw.limit_in_bytes"), m.LimitBytes)
 	s.Memory = m
 }
@@ -115,12 +131,14 @@ func (f files) fillIO1(s *Stat) {
 			}
 			device, ok := parseDeviceNumber(words[0])
 			key := map[string]string{
-				"service_bytes Read": "rbytes", "service_bytes Write": "wbytes", "serviced Read": "rios", "serviced Write": "wios",
+				"service_bytes Read": "rbytes", "service_bytes Write": "wbytes", "service_bytes Discard": "dbytes",
+				"serviced Read": "rios", "serviced Write": "wios", "serviced Discard": "dios",
 			}[kind+" "+words[1]]
 			n, ok2 := parseCount(words[2])
-			if to := s.ioField(device, key); ok && ok2 && to != nil {
-				*to = Number(n)
+			if !ok || !ok2 || key == "" {
+				continue
 			}
+			*s.ioField(device, key) = Number(n)
 		}
 	}
 }

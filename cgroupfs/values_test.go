@@ -151,10 +151,14 @@ func FuzzIOMax(f *testing.F) {
 
 func TestParsePressure(t *testing.T) {
 	p, err := ParsePressure("some avg10=1.50 avg60=0.00 avg300=0.25 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n")
-	if err != nil || p.Some != (PressureLine{1.5, 0, 0.25, 77}) || p.Full == nil || p.Full.TotalUsec != 5 {
+	if err != nil || *p.Some != (PressureLine{1.5, 0, 0.25, 77}) || p.Full == nil || p.Full.TotalUsec != 5 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	for _, text := range []string{"", "some", "some avg10=x avg60=0 avg300=0 total=1", "full avg10=0 avg60=0 avg300=0 total=5"} {
+	// irq.pressure has no more.
+	if p, err := ParsePressure("full avg10=0 avg60=0 avg300=0 total=5"); err != nil || p.Some != nil || p.Full.TotalUsec != 5 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, text := range []string{"", "some", "some avg10=x avg60=0 avg300=0 total=1"} {
 		if p, err := ParsePressure(text); err == nil {
 			t.Errorf("%q: %+v, want an error", text, p)
 		}

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -15,6 +16,8 @@ type Summary struct {
 	Group       *Group
 	Hierarchies []Hierarchy
 	Members     Members
+	// Processes counts those of Members.
+	Processes   Value[int64]
 	MemoryBytes Value[int64]
 	MemoryLimit Value[int64]
 	PIDsLimit   Value[int64]
@@ -26,8 +29,9 @@ type Summary struct {
 }
 
 // Walk calls visit for the group and all below it, each group before those
-// // below it and siblings by name. A group that vanishes meanwhile is left out. One
-// that cannot be read in full does not end the walk: its Summary says so. It ends with the first error that visit returns.
+// below it and siblings by name. A group that vanishes meanwhile is left out. One
+// that cannot be read in full does not end the walk: its Summary says so. It ends
+// with the first error that visit returns.
 func (g *Group) Walk(visit func(Summary) error) error {
 	list, err := g.need("list " + g.path)
 	if err != nil {
@@ -41,8 +45,11 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 	var missing gaps
 	unreadable := func(h *Hierarchy, err error) { missing.add(newUnreadable(g.path, h.Dir(g.path), err)) }
 	var err error
-	if s.Members, err = g.membersIn(list); err != nil {
+	s.Members, err = g.membersIn(list)
+	s.Processes = Number(int64(len(s.Members.Processes)))
+	if err != nil {
 		unreadable(list[0], bare(err))
+		s.Processes = NotKnown[int64](err)
 	}
 	// Which hierarchies have a child is known from its parent's list there.
 	children := map[string][]*Hierarchy{}
@@ -119,7 +126,11 @@ func (s *Summary) read(f files) {
 		return
 	}
 	// Either version's freezer stops it.
-	if frozen, err := f.h.frozen(f.group); err == nil && (s.Frozen == nil || frozen) {
+	frozen, err := f.h.frozen(f.group)
+	switch {
+	case err == nil && (s.Frozen == nil || frozen):
 		s.Frozen = &frozen
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		_ = f.unreadable("", err)
 	}
 }

@@ -72,10 +72,10 @@ that other hierarchies have in other groups are marked.
 
 // groupRow is a group, or a process in one.
 type groupRow struct {
-	Path        string   `json:"path"`
-	Hierarchies []string `json:"hierarchies"`
-	Processes   int      `json:"processes"`
-	PIDs        []int    `json:"pids"`
+	Path        string                `json:"path"`
+	Hierarchies []string              `json:"hierarchies"`
+	Processes   cgroupfs.Value[int64] `json:"processes"`
+	PIDs        []int                 `json:"pids"`
 	// Elsewhere are those of PIDs that another hierarchy has in another group.
 	Elsewhere   []int                 `json:"elsewhere"`
 	MemoryBytes cgroupfs.Value[int64] `json:"memory_bytes"`
@@ -119,8 +119,11 @@ func (o *cgroupLsOptions) tree(g *cgroupfs.Group) (root *output.Node[groupRow], 
 func newGroupRow(sum cgroupfs.Summary) groupRow {
 	row := groupRow{
 		Path: sum.Group.Path(), name: path.Base(sum.Group.Path()),
-		PIDs: sum.Members.Processes, Processes: len(sum.Members.Processes), Elsewhere: sum.Members.Elsewhere,
+		PIDs: sum.Members.Processes, Processes: sum.Processes, Elsewhere: sum.Members.Elsewhere,
 		MemoryBytes: sum.MemoryBytes, MemoryLimit: sum.MemoryLimit, PIDsLimit: sum.PIDsLimit, Frozen: sum.Frozen,
+	}
+	if row.Processes.Err() != nil {
+		row.PIDs, row.Elsewhere = nil, nil
 	}
 	for _, h := range sum.Hierarchies {
 		name := "v2"
@@ -168,7 +171,11 @@ var groupView = &output.View[groupRow]{
 			if r.process != 0 {
 				return output.Text("")
 			}
-			return output.Int(int64(r.Processes))
+			n, known := r.Processes.Get()
+			if !known {
+				return unknownCell()
+			}
+			return output.Int(n)
 		}},
 		{Name: "memory", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryBytes, "-") }},
 		{Name: "limit", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryLimit, "max") }},

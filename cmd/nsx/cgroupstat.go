@@ -18,7 +18,11 @@ func newCgroupStat(s streams) *cobra.Command {
 		Short: "Show what a cgroup uses, and what happened to it",
 		Long: `Show use, limits, events (limits hit, kills for lack of memory, forks refused) and
 pressure of a group, from whatever hierarchies have it. The unit of a value is in
-its name.
+its name; sizes are rounded (-o json has the bytes). Events are those of the groups
+below too: memory.local and pids.local_max_events tell the group's own.
+
+What nobody counts is left out. ? is what could not be read: stderr says why, and
+JSON's "unreadable".
 
 ` + groupHelp,
 		Example: `  nsx cgroup stat /demo
@@ -86,6 +90,10 @@ func addFields(rows *[]statRow, prefix string, v reflect.Value) {
 		if name == "complete" || name == "unreadable" || name == "device" || name == "page_size" {
 			continue
 		}
+		if v.Type().Field(i).Anonymous {
+			addFields(rows, prefix, v.Field(i))
+			continue
+		}
 		addValue(rows, prefix+name, v.Field(i))
 	}
 }
@@ -102,6 +110,14 @@ func addValue(rows *[]statRow, name string, v reflect.Value) {
 			add(output.Int(n).As(roundSize(float64(n))))
 		case ok:
 			add(output.Int(n))
+		}
+	case cgroupfs.Value[float64]:
+		n, ok := x.Get()
+		switch {
+		case x.Err() != nil:
+			add(unknownCell())
+		case ok:
+			add(output.Float(n))
 		}
 	case []cgroupfs.IOStat:
 		for _, disk := range x {
