@@ -45,11 +45,11 @@ test-user: ## Run all tests as an ordinary user
 	@.ci/test user $(TESTFLAGS)
 
 # Not of testkit: its storm and its crowds fork, which takes ten times as long
-# with the detector's memory to copy. Nor of the command: its scripts start it a
-# thousand times, and what it runs is in the other packages.
+# with the detector's memory to copy. Nor of the command and the attacks on it: they
+# start it a thousand times, and what it runs is in the other packages.
 .PHONY: race
 race: ## Run the short tests under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(TESTFLAGS) $$($(GO) list ./... | grep -v -e /testkit -e /cmd/)
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(TESTFLAGS) $$($(GO) list ./... | grep -v -e /testkit -e /cmd/ -e /attacks)
 
 # A module of its own: nsx depends on none of what it is compared with.
 .PHONY: oracle
@@ -107,6 +107,12 @@ lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 .PHONY: soak
 soak: ## Try nsx for TIME (2m) where all else fails (as root and as a user)
 	CGO_ENABLED=0 $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/nsx -soak $(TIME)
+
+# All of them: make test runs the attacks too, but those that need luck only a few
+# times. NSX_ATTACKS_BINARY=FILE attacks another nsx, NSX_ATTACKS_PEERS=1 nsenter too.
+.PHONY: attacks
+attacks: ## Attack nsx, as hostile targets do, in half an hour (run as root)
+	NSX_ATTACKS_FULL=1 $(GO) test -count=1 -v -timeout 80m $(TESTFLAGS) ./internal/attacks
 
 .PHONY: containers
 containers: ## Hold nsx against real container runtimes (run as root)

@@ -1,7 +1,6 @@
 package cgroupfs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -41,12 +40,9 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 	p := g.newPlan()
 	for _, h := range hierarchies {
 		if h.Version == 2 {
-			err = g.planV2(p, h, enable)
+			g.planV2(p, h, enable)
 		} else {
-			err = g.planV1(p, h)
-		}
-		if err != nil {
-			return nil, asError(op, err)
+			g.planV1(p, h)
 		}
 	}
 	if err := g.planLimits(p, o.Limits, PlanOptions{Formula: o.Formula}); err != nil {
@@ -72,8 +68,8 @@ func (g *Group) Create(ctx context.Context, o CreateOptions) (Report, error) {
 // guardCreate minds the owner of the nearest group above that exists or, if it
 // is to be limited, of the group itself.
 func (g *Group) guardCreate(op string, limited bool) error {
-	if ok, err := g.Exists(); limited && (ok || err != nil) {
-		return cmp.Or(err, g.guard(op))
+	if limited && g.Exists() {
+		return g.guard(op)
 	}
 	for _, at := range ancestors(g.path)[1:] {
 		up := &Group{fs: g.fs, path: at, force: g.force}
@@ -84,9 +80,8 @@ func (g *Group) guardCreate(op string, limited bool) error {
 			return nil // what is below is the unit's own
 		case o.Kind != "":
 			return up.guard(op)
-		}
-		if ok, err := up.Exists(); ok || err != nil {
-			return err
+		case up.Exists():
+			return nil
 		}
 	}
 	return nil
@@ -141,17 +136,14 @@ func (g *Group) topDown() []string {
 }
 
 // planV2 goes down the tree: each group passes the controllers on to the next.
-func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) error {
+func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) {
 	parent := "/"
 	for _, at := range g.topDown() {
 		if !isBelow(at, h.MountRoot) || at == h.MountRoot {
 			parent = at
 			continue
 		}
-		text, err := h.read(parent, "cgroup.subtree_control")
-		if ignoreGone(err) != nil {
-			return err
-		}
+		text, _ := h.read(parent, "cgroup.subtree_control")
 		have := strings.Fields(text)
 		for _, name := range enable {
 			// One at a time, so that a refusal is about one.
@@ -159,28 +151,19 @@ func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) error {
 				p.write(h, parent, "cgroup.subtree_control", "+"+name)
 			}
 		}
-		there, err := h.exists(at, "")
-		if err != nil {
-			return err
-		}
-		if !there {
+		if !h.has(at, "") {
 			p.mkdir(h, at)
 		}
 		parent = at
 	}
-	return nil
 }
 
 // planV1 fills new cpusets, which are empty at first and take no process,
 // from the group above; on v2 an empty cpuset means that anyway.
-func (g *Group) planV1(p *Plan, h *Hierarchy) error {
+func (g *Group) planV1(p *Plan, h *Hierarchy) {
 	var filled bool
 	for _, at := range g.topDown() {
-		there, err := h.exists(at, "")
-		if err != nil {
-			return err
-		}
-		if there || !isBelow(at, h.MountRoot) {
+		if h.has(at, "") || !isBelow(at, h.MountRoot) {
 			continue
 		}
 		p.mkdir(h, at)
@@ -188,11 +171,7 @@ func (g *Group) planV1(p *Plan, h *Hierarchy) error {
 			continue
 		}
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			value, err := h.nearest(at, file)
-			if err != nil {
-				return err
-			}
-			if value != "" {
+			if value := h.nearest(at, file); value != "" {
 				p.write(h, at, file, value)
 				filled = true
 			}
@@ -201,18 +180,16 @@ func (g *Group) planV1(p *Plan, h *Hierarchy) error {
 	if filled {
 		p.Notes = append(p.Notes, "v1's cpusets start empty: cpus and mems are copied from the group above")
 	}
-	return nil
 }
 
 // nearest is the value of a file in the nearest group above that has one.
-func (h *Hierarchy) nearest(group, file string) (string, error) {
+func (h *Hierarchy) nearest(group, file string) string {
 	for _, at := range ancestors(group)[1:] {
-		text, err := h.read(at, file)
-		if text != "" || ignoreGone(err) != nil {
-			return text, err
+		if text, err := h.read(at, file); err == nil && text != "" {
+			return text
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // explainNoController says what a controller's absence means.

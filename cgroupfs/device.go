@@ -3,13 +3,12 @@ package cgroupfs
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"nsx/internal/proc"
 )
 
 // Device is the number of a block device.
@@ -41,8 +40,8 @@ func (d Disk) String() string {
 
 // disk finds the name of a device in /sys/dev/block.
 func (fs *FS) disk(d Device) Disk {
-	link := proc.Root(fs.root).Readlink("sys/dev/block/" + d.String())
-	if link == "" {
+	link, err := os.Readlink(filepath.Join(fs.root, "sys/dev/block", d.String()))
+	if err != nil {
 		return Disk{Device: d}
 	}
 	return Disk{d, filepath.Base(link)}
@@ -69,35 +68,31 @@ func parseDevice(root, word string) (Device, error) {
 	if d, ok := parseDeviceNumber(word); ok {
 		return d, nil
 	}
-	name, below := word, proc.Root(root)
+	name := word
 	if strings.HasPrefix(word, "/") {
 		var st unix.Stat_t
-		at, err := below.Open(word, unix.O_PATH)
-		if err == nil {
-			err = unix.Fstat(at, &st)
-			unix.Close(at)
-		}
-		if err != nil {
-			return refuse("no such file", bare(err))
+		if err := unix.Stat(filepath.Join(root, word), &st); err != nil {
+			return refuse("no such file", err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFBLK {
 			return refuse("it is no block device", unix.ENOTBLK)
 		}
 		name = Device{unix.Major(st.Rdev), unix.Minor(st.Rdev)}.String()
-		name = "sys/dev/block/" + name
+		name = filepath.Join(root, "sys/dev/block", name)
 	} else {
 		if name == "" || strings.ContainsAny(name, "/") || name == "." || name == ".." {
 			return refuse("want MAJOR:MINOR, a name such as vda, or a file such as /dev/vda", unix.EINVAL)
 		}
-		name = "sys/class/block/" + name
+		name = filepath.Join(root, "sys/class/block", name)
 	}
-	// The name is a link to the device's directory, and ".." from there is the
-	// disk of a partition.
-	if at, err := below.Open(name+"/partition", unix.O_PATH); err == nil {
-		unix.Close(at)
-		name += "/.."
+	dir, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return refuse("no block device of that name", unix.ENODEV)
 	}
-	text, err := below.ReadFile(name+"/dev", proc.MaxFile)
+	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil {
+		dir = filepath.Dir(dir)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "dev"))
 	if err != nil {
 		return refuse("no block device of that name", unix.ENODEV)
 	}

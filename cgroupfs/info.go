@@ -1,13 +1,11 @@
 package cgroupfs
 
 import (
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
-
-	"nsx/internal/proc"
 )
 
 // Info is what a machine has in the way of cgroups.
@@ -51,12 +49,10 @@ func (fs *FS) Info() Info {
 		info.Controllers = append(info.Controllers, c)
 	}
 	// sd_booted(3) looks for this directory, which systemd makes as process 1.
-	root := proc.Root(fs.root)
-	if at, err := root.Open("run/systemd/system", unix.O_PATH|unix.O_DIRECTORY); err == nil {
-		unix.Close(at)
+	if _, err := os.Stat(filepath.Join(fs.root, "run/systemd/system")); err == nil {
 		info.Manager = "systemd"
 	}
-	if text, err := root.ReadFile("sys/kernel/cgroup/features", proc.MaxFile); err == nil {
+	if text, err := os.ReadFile(filepath.Join(fs.root, "sys/kernel/cgroup/features")); err == nil {
 		info.Features = strings.Fields(string(text))
 	}
 	info.DevicePrograms = fs.devicePrograms()

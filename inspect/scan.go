@@ -19,13 +19,12 @@ package inspect
 import (
 	"cmp"
 	"context"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	"nsx/internal/proc"
 )
 
 // Options says where to look and what to read. The zero value reads the
@@ -68,10 +67,6 @@ type Options struct {
 	// 0 means half a second. A read that is not asleep, but waits for a processor
 	// on a busy machine, gets ten times as long.
 	CmdlineTimeout time.Duration
-	// MaxCmdline is how many bytes of a command line are read at most; 0 and
-	// more than that means 128 KiB. Where many processes have more than 1 KiB,
-	// some of them are cut there: see Process.CmdlineCut.
-	MaxCmdline int
 }
 
 // Details says of which processes the costlier fields are read.
@@ -98,9 +93,7 @@ func (o Options) root() string {
 	return o.Root
 }
 
-func (o Options) procfs() Procfs {
-	return Procfs{Dir: filepath.Join(o.root(), "proc"), root: proc.Root(o.root())}
-}
+func (o Options) procfs() Procfs { return Procfs{filepath.Join(o.root(), "proc")} }
 
 // Snapshot is what one scan found. It is not changed afterwards.
 type Snapshot struct {
@@ -128,29 +121,27 @@ type Snapshot struct {
 // are none to read, or with ctx.
 func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 	o.ForChildren = o.ForChildren || o.Holders
-	procfs := o.procfs()
+	proc := o.procfs()
 	source := o.Source
 	if source == nil {
-		source = procfs
+		source = proc
 	}
-	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: procfs.hidden()}
-	s.Host, s.Kernel = hostAndKernel(procfs)
+	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: proc.hidden()}
+	s.Host, s.Kernel = hostAndKernel(proc)
 	var err error
 	if s.Processes, s.Unreadable, err = source.Processes(ctx, o); err != nil {
 		return nil, err
 	}
 	g := newGrouping(s.Processes)
-	if o.Relations && procfs.isLive() {
-		if err := g.relate(ctx, procfs, o.workers()); err != nil {
+	if o.Relations && proc.isLive() {
+		if err := g.relate(ctx, proc, o.workers()); err != nil {
 			return nil, err
 		}
 	}
 	if o.Binds || o.Holders {
-		refused, err := g.findHolders(ctx, o)
-		if err != nil {
+		if err := g.findHolders(ctx, o); err != nil {
 			return nil, err
 		}
-		s.Unreadable = append(s.Unreadable, refused...)
 	}
 	s.Namespaces, s.Sets = g.finish(o.Sets)
 	if err := s.readDetails(ctx, o); err != nil {
@@ -194,7 +185,10 @@ func (s *Snapshot) UnreadableProcesses() int {
 }
 
 func hostAndKernel(p Procfs) (host, kernel string) {
-	read := func(name string) string { return strings.TrimSpace(p.readText("sys/kernel/" + name)) }
+	read := func(name string) string {
+		text, _ := os.ReadFile(p.join("sys/kernel", name))
+		return strings.TrimSpace(string(text))
+	}
 	// A captured tree is not this machine: what it does not say stays empty.
 	return read("hostname"), read("osrelease")
 }

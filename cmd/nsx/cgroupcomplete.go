@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,8 +79,8 @@ func completePIDs(word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	dirs, _ := filepath.Glob("/proc/[1-9]*")
 	for _, dir := range dirs {
 		pid := filepath.Base(dir)
-		if strings.HasPrefix(pid, word) {
-			list = append(list, cobra.CompletionWithDesc(pid, output.Escape(commOf("/", pid))))
+		if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil && strings.HasPrefix(pid, word) {
+			list = append(list, cobra.CompletionWithDesc(pid, output.Escape(strings.TrimSuffix(string(comm), "\n"))))
 		}
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp

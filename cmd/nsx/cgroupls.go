@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -141,7 +142,8 @@ func newGroupRow(sum cgroupfs.Summary) groupRow {
 }
 
 func (o *cgroupLsOptions) process(pid int, elsewhere []int) groupRow {
-	return groupRow{process: pid, comm: commOf(o.root, fmt.Sprint(pid)), elsewhere: slices.Contains(elsewhere, pid)}
+	comm, _ := os.ReadFile(path.Join(o.root, "proc", fmt.Sprint(pid), "comm"))
+	return groupRow{process: pid, comm: strings.TrimSuffix(string(comm), "\n"), elsewhere: slices.Contains(elsewhere, pid)}
 }
 
 // list is the groups of a tree, the upper ones first.

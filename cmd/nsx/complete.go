@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"nsx/inspect"
-	"nsx/internal/proc"
 	"nsx/output"
 )
 
@@ -31,7 +30,9 @@ func completeTargets(cmd *cobra.Command, _ []string, word string) ([]cobra.Compl
 	}
 	pids, _ := filepath.Glob(filepath.Join(root, "proc/[1-9]*"))
 	for _, dir := range pids {
-		offer(filepath.Base(dir), commOf(root, filepath.Base(dir)))
+		if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil {
+			offer(filepath.Base(dir), strings.TrimSuffix(string(comm), "\n"))
+		}
 	}
 	names, _ := os.ReadDir(filepath.Join(root, "run/netns"))
 	for _, name := range names {
@@ -40,12 +41,6 @@ func completeTargets(cmd *cobra.Command, _ []string, word string) ([]cobra.Compl
 	offer("self", "nsx itself")
 	offer("init", "process 1")
 	return list, cobra.ShellCompDirectiveNoFileComp
-}
-
-// commOf is a process's name, empty if it cannot be read.
-func commOf(root, pid string) string {
-	comm, _ := proc.Root(root).ReadFile("proc/"+pid+"/comm", proc.MaxFile)
-	return strings.TrimSuffix(string(comm), "\n")
 }
 
 // completeList offers the words for a flag whose value is a list: "net,m" to

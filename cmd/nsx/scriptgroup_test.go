@@ -53,10 +53,7 @@ func nameGroup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() {
 		group, err := fs.Group(name)
 		ts.Check(err)
-		group = group.Forced()
-		there, err := group.Exists()
-		ts.Check(err)
-		if there {
+		if group = group.Forced(); group.Exists() {
 			_ = group.Thaw(context.Background())
 			ts.Check(group.Kill(context.Background()))
 			ts.Check(group.Remove(context.Background(), true))

@@ -19,7 +19,9 @@ type cloneArgs struct {
 
 // startClone makes the helper a copy of this process, or one in the same memory.
 func (r *run) startClone() error {
-	r.im = newImage(layout{files: r.kept, report: r.report()}, r.prelude(r.std(), ownHandler(), nil), r.p)
+	fds := r.fds()
+	l := layout{firstFile: r.firstFile, report: int(fds[r.report])}
+	r.im = newImage(l, r.prelude(fds, ownHandler()), r.p)
 	pid, _, err := r.clone(r.im, r.attr.Way == Vfork)
 	if err != nil {
 		return err
