@@ -1,11 +1,16 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/launcher"
 	"nsx/internal/tty"
 )
 
@@ -28,6 +33,12 @@ func (s *Signals) Ended() syscall.Signal { return s.tty.Ended() }
 
 // Accompany runs the command as if it stood in the place of this program:
 // signals reach it, and job control works as if the shell had started it.
+//
+// A signal that asks us to end does so at every moment. Before the command has
+// started, its start is given up: an [*EndedError] without a PID. Afterwards the
+// command gets it; if that does not end it, it is killed, and the EndedError says
+// so. When depends on whose code it is: see [tty.Signals.Accompany] and
+// [tty.Pty.Relay].
 //
 // A command that is the target's own code does not get our terminal, into which
 // it could type (TIOCSTI in ioctl_tty(2)), but a pseudoterminal in its place.
@@ -53,12 +64,82 @@ func (c *Cmd) Accompany() error {
 		c.terminal = &pty.Controlling
 		wait = func(p *os.Process) (*os.ProcessState, error) { return pty.Relay(signals, p) }
 	}
-	if err := c.Start(); err != nil {
+	if err := c.startInterruptible(signals); err != nil {
 		return err
 	}
 	state, err := wait(c.process)
+	if ended, ok := errors.AsType[*tty.EndedError](err); ok {
+		return &EndedError{Name: c.Name, By: ended.By, PID: c.process.Pid, Left: ended.Left != 0}
+	}
 	if err != nil {
 		return fmt.Errorf("waiting for %s: %w", c.Name, err)
 	}
 	return exitError(state)
+}
+
+// EndedError says that a command was ended, or never started, because this
+// program was to end.
+type EndedError struct {
+	Name string
+	// By is the signal that said so; 0: ^] was typed three times.
+	By syscall.Signal
+	// PID is the command's; 0: it had not started.
+	PID int
+	// Left says that it, or the helper that was to become it, has not ended
+	// although it was killed: it waits in the kernel, as for a file server that
+	// does not answer, and ends when that does.
+	Left bool
+}
+
+func (e *EndedError) Error() string {
+	by, who := "^] three times", "it was killed"
+	if e.By != 0 {
+		by = unix.SignalName(e.By)
+	}
+	switch {
+	case e.PID == 0 && e.Left:
+		who = "it had not started, and what was to start it waits in the kernel, perhaps for a file server that does not answer, and ends when that does"
+	case e.PID == 0:
+		who = "it had not started"
+	case e.Left:
+		who = fmt.Sprintf("process %d was killed, but waits in the kernel, perhaps for a file server that does not answer, and ends when that does", e.PID)
+	}
+	return fmt.Sprintf("running %s: ended by %s: %s", e.Name, by, who)
+}
+
+// unstarted is for how long a start may take to end that is given up.
+const unstarted = 500 * time.Millisecond
+
+// startInterruptible starts the command, or gives up when a signal comes that
+// would end this program.
+func (c *Cmd) startInterruptible(signals *tty.Signals) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.ctx = ctx
+	started := make(chan struct{})
+	var err error
+	go func() {
+		err = c.Start()
+		close(started)
+	}()
+	if sig := signals.Until(started); sig != 0 {
+		cancel()
+		select {
+		case <-started:
+			if err == nil { // it was quicker: the signal is the command's
+				return nil
+			}
+		case <-time.After(unstarted):
+			return &EndedError{Name: c.Name, By: sig, Left: true}
+		}
+		return &EndedError{Name: c.Name, By: sig}
+	}
+	// The terminal's ^C kills the helper too, and we may hear of that first.
+	died, isDead := errors.AsType[*launcher.DiedError](err)
+	for wait := time.Now().Add(unstarted); isDead && died.Status.Signaled() && time.Now().Before(wait); time.Sleep(time.Millisecond) {
+		if sig := signals.Ended(); sig == died.Status.Signal() {
+			return &EndedError{Name: c.Name, By: sig}
+		}
+	}
+	return err
 }

@@ -41,6 +41,8 @@ type Cmd struct {
 	// terminal is which of its files becomes the controlling terminal of a
 	// session of its own; nil: it stays in ours.
 	terminal *int
+	// ctx ends when the start is to be given up; nil: never.
+	ctx context.Context
 }
 
 // Inherited is what a command inherits over execve(2) and Go's runtime changes in
@@ -148,7 +150,7 @@ func (c *Cmd) start(try bool) error {
 	}
 	c.plan.steps(prog, kept)
 	c.lastSteps(prog, attr.Env, try)
-	process, err := launch(context.Background(), prog, attr)
+	process, err := launch(c.context(), prog, attr)
 	if err != nil {
 		kept.rollBack()
 		if refused := c.plan.groupRefusal(err); refused != nil {
@@ -162,6 +164,13 @@ func (c *Cmd) start(try bool) error {
 	}
 	c.process = process
 	return nil
+}
+
+func (c *Cmd) context() context.Context {
+	if c.ctx == nil {
+		return context.Background()
+	}
+	return c.ctx
 }
 
 func (c *Cmd) environ() []string {

@@ -89,6 +89,9 @@ func (e entered) undo(err error) error {
 	if status, ok := errors.AsType[*statusError](err); err == nil || ok && status.err == nil {
 		return err // it ran
 	}
+	if ended, ok := errors.AsType[*enter.EndedError](err); ok && ended.PID != 0 {
+		return err // until it was killed
+	}
 	if left := e.done.Undo(); left != nil {
 		return fmt.Errorf("%w; and not all was put back: %w", err, left)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"nsx/enter"
 	"nsx/inspect"
@@ -70,6 +71,11 @@ outside before it runs. What cannot be had is refused; --own-cgroup, --own-env,
 --no-seccomp and --privileged (all our rights) go without. To have its filters
 read, the target stops for a moment. Without the mount namespace CMD is this
 host's program, with our rights, environment, cgroups and open files.
+
+SIGTERM, SIGINT and SIGHUP reach CMD, and end nsx also before CMD has started. A
+CMD that ignores SIGTERM is killed; the target's program also if it does not end
+in 10 seconds, or in 2 after SIGHUP or the loss of the terminal, and at once when
+^] is typed three times.
 
 What shows a network namespace in /sys, and what ip netns exec has in
 /etc/netns/NAME, such as its resolv.conf, CMD sees with --mount-sys.
@@ -398,9 +404,14 @@ func own(err error) error {
 func commandStatus(err error) error {
 	var exit *enter.ExitError
 	var exec *enter.ExecError
+	var ended *enter.EndedError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &ended) && ended.By != 0:
+		return &statusError{128 + int(ended.By), &endedBySignal{ended}}
+	case errors.As(err, &ended):
+		return &statusError{128 + int(unix.SIGKILL), err}
 	case errors.As(err, &exit):
 		return &statusError{status: exit.Code()}
 	case errors.As(err, &exec) && exec.NotFound():
@@ -410,6 +421,13 @@ func commandStatus(err error) error {
 	default:
 		return own(err)
 	}
+}
+
+// endedBySignal has run end nsx by the signal that ended the command.
+type endedBySignal struct{ *enter.EndedError }
+
+func (e *endedBySignal) Unwrap() []error {
+	return []error{e.EndedError, &signalError{e.By}}
 }
 
 // completeEnter offers targets where one is due. Cobra leaves all of the line

@@ -115,7 +115,10 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		worst = max(worst, j.Status)
 		switch {
 		case !o.captures() && j.Status == 128+int(unix.SIGINT):
-			return &interruptedError{unix.SIGINT}
+			if err := o.interrupted(); err != nil {
+				return err
+			}
+			return &interruptedError{signal: unix.SIGINT}
 		case o.format == "json" || !o.captures() || j.gone:
 			return nil
 		}
@@ -123,6 +126,9 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 	}
 	err = o.runAll(s, jobs, done)
 	if by, ok := errors.AsType[*interruptedError](err); ok {
+		if by.ours {
+			dieBy(by.signal)
+		}
 		return &statusError{status: max(worst, 128+int(by.signal))}
 	}
 	if err != nil {
@@ -145,7 +151,10 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 
 // interruptedError says that no more commands are to be run: the last one was
 // ended by ^C, or somebody sent us a signal, which that one got too.
-type interruptedError struct{ signal syscall.Signal }
+type interruptedError struct {
+	signal syscall.Signal
+	ours   bool // we got it
+}
 
 func (e *interruptedError) Error() string { return unix.SignalName(e.signal) }
 
@@ -242,7 +251,7 @@ func (o *foreachOptions) captures() bool {
 func (o *foreachOptions) interrupted() error {
 	if o.signals != nil {
 		if sig := o.signals.Ended(); sig != 0 {
-			return &interruptedError{sig}
+			return &interruptedError{sig, true}
 		}
 	}
 	return nil

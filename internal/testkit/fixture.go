@@ -115,6 +115,8 @@ func (f *fixture) assume() error {
 		return f.undumpable()
 	case Stuck:
 		return f.stuck()
+	case DeadDir:
+		return f.deadDir()
 	case Flipping:
 		return f.flip()
 	case HugeArgs:

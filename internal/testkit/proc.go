@@ -67,6 +67,9 @@ const (
 	// who reads its cmdline, environ or maps. It needs /dev/fuse, and a kernel
 	// that [RequireStuck] finds fit.
 	Stuck Mode = "stuck"
+	// DeadDir has Dir/dead, whose file system does not answer who looks for a
+	// name. It needs root, /dev/fuse and a mount namespace of its own.
+	DeadDir Mode = "dead-dir"
 	// Flipping has descriptors from 100 on that are now a network namespace and
 	// now a FIFO without a writer, and never rests.
 	Flipping Mode = "flipping"
@@ -97,7 +100,7 @@ type Config struct {
 	// "user" in New it is that user who creates the namespaces and owns them,
 	// without it they are the caller's.
 	UID int
-	// Dir is Chrooted's root, where BindHolder and Stuck mount something, and
+	// Dir is Chrooted's root, where BindHolder, Stuck and DeadDir mount something, and
 	// where Flipping's FIFO is; default: a temporary directory.
 	Dir string
 }
@@ -130,7 +133,7 @@ type Proc struct {
 // ask the gates ([RequireNS], …) first.
 func Start(t testing.TB, c Config) *Proc {
 	t.Helper()
-	if c.Dir == "" && (c.Mode == Chrooted || c.Mode == BindHolder || c.Mode == Stuck || c.Mode == Flipping) {
+	if c.Dir == "" && (c.Mode == Chrooted || c.Mode == BindHolder || c.Mode == Stuck || c.Mode == DeadDir || c.Mode == Flipping) {
 		c.Dir = t.TempDir()
 		// A fixture with another uid has to get in.
 		if err := openUp(c.Dir); err != nil {
@@ -200,7 +203,7 @@ func start(c Config) (*Proc, error) {
 // stages is the chain of processes that the configuration needs.
 func (c Config) stages() []stage {
 	types := slices.Clone(c.New)
-	if (c.Mode == BindHolder || c.Mode == Stuck) && !slices.Contains(types, "mnt") {
+	if (c.Mode == BindHolder || c.Mode == Stuck || c.Mode == DeadDir) && !slices.Contains(types, "mnt") {
 		types = append(types, "mnt")
 	}
 	var chain []stage

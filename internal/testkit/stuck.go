@@ -44,24 +44,11 @@ func (f *fixture) stuck() error {
 	if err := os.WriteFile(point, nil, 0o644); err != nil {
 		return err
 	}
-	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return fmt.Errorf("open /dev/fuse: %w", err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return os.NewSyscallError("mount", err)
-	}
-	// The root of the file system is its only file.
-	options := fmt.Sprintf("fd=%d,rootmode=100644,user_id=%d,group_id=%d", fd, os.Geteuid(), os.Getegid())
-	if err := unix.Mount("nsx-testkit", point, "fuse", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
-		return fmt.Errorf("mount fuse: %w", err)
-	}
 	written := make(chan struct{}, 64)
-	// Through Go's poller: Close ends a Read in progress, where close(2) would
-	// leave the connection to it.
-	conn := os.NewFile(uintptr(fd), "/dev/fuse")
-	f.before = func() { conn.Close() } // aborts the connection: the victim gets its error
-	go serveFuse(conn, written)
+	// The root of the file system is its only file.
+	if err := f.mountFuse(point, unix.S_IFREG|0o644, written); err != nil {
+		return err
+	}
 	o := f.order
 	o.Config.Mode, o.Config.New, o.Config.Dir, o.Stages = stuckVictim, nil, point, []stage{{}}
 	h, rep, err := startStage(o, false)
@@ -77,6 +64,38 @@ func (f *fixture) stuck() error {
 	f.rep.PID = rep.PID
 	f.rep.Levels = append(f.rep.Levels, rep.PID)
 	return nil
+}
+
+// mountFuse mounts a file system at a point and serves it: see serveFuse.
+func (f *fixture) mountFuse(point string, mode uint32, written chan<- struct{}) error {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("open /dev/fuse: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return os.NewSyscallError("mount", err)
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=%o,user_id=%d,group_id=%d", fd, mode, os.Geteuid(), os.Getegid())
+	if err := unix.Mount("nsx-testkit", point, "fuse", unix.MS_NOSUID, options); err != nil {
+		return fmt.Errorf("mount fuse: %w", err)
+	}
+	// Through Go's poller: Close ends a Read in progress, where close(2) would
+	// leave the connection to it.
+	conn := os.NewFile(uintptr(fd), "/dev/fuse")
+	f.before = func() { conn.Close() } // aborts the connection: who waits gets an error
+	go serveFuse(conn, written)
+	return nil
+}
+
+// deadDir mounts a directory in which no name is ever found, nor not found:
+// whoever looks waits in the kernel, and cannot be killed (request_wait_answer
+// in fs/fuse/dev.c).
+func (f *fixture) deadDir() error {
+	point := filepath.Join(f.Config.Dir, "dead")
+	if err := os.Mkdir(point, 0o755); err != nil {
+		return err
+	}
+	return f.mountFuse(point, unix.S_IFDIR|0o755, make(chan struct{}, 64))
 }
 
 // stuckVictim is the inner process's part: the last step comes after its answer.
@@ -103,6 +122,7 @@ func (f *fixture) stuckVictim() error {
 
 // The FUSE requests that the kernel makes of us: include/uapi/linux/fuse.h.
 const (
+	fuseLookup    = 1
 	fuseForget    = 2
 	fuseGetattr   = 3
 	fuseOpen      = 14
@@ -114,7 +134,7 @@ const (
 )
 
 // serveFuse serves one file of one page until the connection ends, and answers
-// everything but writes.
+// everything but writes and questions for names.
 func serveFuse(conn *os.File, written chan<- struct{}) {
 	buf := make([]byte, 1<<20)
 	for {
@@ -130,7 +150,7 @@ func serveFuse(conn *os.File, written chan<- struct{}) {
 		var answer []byte
 		errno := unix.Errno(0)
 		switch opcode {
-		case fuseForget, fuseInterrupt: // want no answer
+		case fuseForget, fuseInterrupt, fuseLookup: // want no answer, or get none
 			continue
 		case fuseWrite:
 			written <- struct{}{}

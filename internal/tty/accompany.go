@@ -18,8 +18,15 @@ import (
 //     when this program is continued so is the command. What ^Z and a read in
 //     the background mean is left to the command.
 //
-// The state says how the command ended. An error is one of waiting for it.
+// SIGTERM and SIGINT end us in any case: a command that ignores them is killed. So
+// is the init of a PID namespace, which the kernel keeps from what it does not
+// catch, ^C included. SIGHUP is the command's to ignore: it is our caller's own,
+// perhaps under nohup(1).
+//
+// The state says how the command ended. An *[EndedError] says that it was killed
+// and why; any other error is one of waiting for it.
 func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
+	e := newEnding(p)
 	s.also(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT)
 	end := s.handle(func(sig syscall.Signal, early bool) {
 		switch sig {
@@ -32,6 +39,9 @@ func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
 		case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP:
 			// A second SIGTSTP does no harm, a second SIGINT might.
 			if hearsKeyboard(p.Pid) && (!early || sig != unix.SIGTSTP) {
+				if sig == unix.SIGINT && hearing(p.Pid, sig) == isInit {
+					e.kill(sig)
+				}
 				return
 			}
 			// Nobody could continue it in a session of its own, where the kernel
@@ -43,8 +53,15 @@ func (s *Signals) Accompany(p *os.Process) (*os.ProcessState, error) {
 				return
 			}
 		}
+		if ends(sig) {
+			deaf := hearing(p.Pid, sig)
+			if deaf == isInit || deaf == ignores && (sig == unix.SIGTERM || sig == unix.SIGINT) {
+				e.kill(sig)
+				return
+			}
+		}
 		_ = p.Signal(sig) // it may have ended by now
 	})
 	defer end()
-	return follow(p, func() { suspend(p.Pid) })
+	return e.wait(func() { suspend(p.Pid) })
 }

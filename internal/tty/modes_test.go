@@ -52,7 +52,8 @@ func TestModesAreRestoredByPanic(t *testing.T) {
 	}
 }
 
-// A job in the background has no right to the terminal's modes.
+// A job in the background has no right to the terminal's modes, nor to what is
+// typed there.
 func TestBackgroundKeepsModes(t *testing.T) {
 	testkit.CheckLeaks(t)
 	s := newSession(t, "relay", "sh", "-c", "echo ready $$; read x; exit 3")
@@ -60,13 +61,22 @@ func TestBackgroundKeepsModes(t *testing.T) {
 	kill(s.job, unix.SIGTSTP)
 	s.wantReport("stopped")
 	s.tell("bg")
-	s.typeIn("\n") // which the job must not read: SIGTTIN
-	s.wantReport("stopped")
+	s.typeIn("ls\n")
+	time.Sleep(400 * time.Millisecond)
 	if s.modes() != s.atFirst {
 		t.Error("the terminal is raw although its job is in the background")
 	}
-	s.tell("fg")
-	s.wantReport("exit 3") // by the key of before
+	if c := state(s.job); c != 'S' && c != 'R' {
+		t.Errorf("it is in state %c", c)
+	}
+	if typed := s.typedAhead(); typed != "ls\n" {
+		t.Errorf("the shell would read %q", typed)
+	}
+	// A shell does not continue what it takes to the foreground while it runs.
+	kill(s.shell.Process.Pid, unix.SIGUSR1)
+	eventually(t, "the terminal is raw", s.isRaw)
+	s.typeIn("\r")
+	s.wantReport("exit 3")
 }
 
 func TestLeftBehindKeepsTerminal(t *testing.T) {

@@ -30,6 +30,7 @@ type Pty struct {
 	screen        *os.File // where to show what comes; the terminal in most cases
 	keyboard      *os.File // nil if the caller's input is not a terminal
 	raw           rawMode  // of the keyboard, if we may change it
+	ending        *ending  // of the command, while Relay waits for it
 }
 
 // Open makes a pseudoterminal like the user's, with its size and modes, for a

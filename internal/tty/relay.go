@@ -19,6 +19,12 @@ const (
 	drainLimit   = 2 * time.Second
 )
 
+// For how long a command may go on that was told to end.
+const (
+	TermGrace   = 10 * time.Second // as docker stop gives
+	HangupGrace = 2 * time.Second
+)
+
 // Relay waits for the command to end, which has been started with p.Files, and
 // meanwhile hands on what is typed, what is to be shown, the window's size and
 // all signals. The user's terminal is in raw mode, so that each key is the
@@ -28,13 +34,22 @@ const (
 // When the command stops, so does this program, as with Accompany. SIGTSTP
 // stops this program alone.
 //
-// If the user's terminal is hung up, so is the command's. Relay closes p.
+// We end even if the command does not: it is killed when it has not ended
+// TermGrace after a SIGTERM or SIGINT, or HangupGrace after a SIGHUP; at once if
+// it ignores the first two; and when Escape is typed three times within a second.
+// If the user's terminal is hung up, so is the command's, as after a SIGHUP. An
+// *[EndedError] says so.
+//
+// In the background nothing is read from the user's terminal, so that we are not
+// stopped for that: what is typed there is the shell's. Relay closes p.
 func (p *Pty) Relay(s *Signals, command *os.Process) (*os.ProcessState, error) {
 	defer p.Close()
 	defer p.raw.restore()
 	p.raw.set()
 
 	s.also(unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH)
+	e := newEnding(command)
+	p.ending = e
 	hurry := make(chan struct{})
 	var once sync.Once
 	defer s.handle(func(sig syscall.Signal, _ bool) {
@@ -51,7 +66,12 @@ func (p *Pty) Relay(s *Signals, command *os.Process) (*os.ProcessState, error) {
 	}()
 	defer p.readKeyboard()()
 
-	state, err := follow(command, p.suspend)
+	state, err := e.wait(p.suspend)
+	if _, killed := errors.AsType[*EndedError](err); killed {
+		once.Do(func() { close(hurry) })
+	} else if s.ended.Load() != 0 {
+		defer time.AfterFunc(drainLimit, func() { once.Do(func() { close(hurry) }) }).Stop()
+	}
 
 	// As long as we had it open as well, a command could close it for a while.
 	// From now on, the last process to close it ends the reading.
@@ -81,6 +101,10 @@ func (p *Pty) signal(command *os.Process, sig syscall.Signal) error {
 			p.suspend()
 		}
 		return nil
+	case unix.SIGHUP:
+		p.ending.killAfter(HangupGrace, sig)
+	case unix.SIGTERM:
+		p.endOf(command, sig)
 	case unix.SIGINT, unix.SIGQUIT:
 		// In raw mode ^C is a byte like others. Otherwise the user's terminal
 		// makes a signal of it, and so has the command's to do: for all
@@ -88,8 +112,27 @@ func (p *Pty) signal(command *os.Process, sig syscall.Signal) error {
 		if p.raw.terminal == nil && p.signalForeground(sig) {
 			return nil
 		}
+		if sig == unix.SIGINT {
+			p.endOf(command, sig)
+		}
 	}
 	return command.Signal(sig)
+}
+
+// endOf sees to it that the signal is the command's end.
+func (p *Pty) endOf(command *os.Process, sig syscall.Signal) {
+	if hearing(command.Pid, sig) != hears {
+		p.ending.kill(sig)
+		return
+	}
+	p.ending.killAfter(TermGrace, sig)
+}
+
+// lost is called when the user's terminal has been hung up. So is the command's
+// then, by the kernel.
+func (p *Pty) lost() {
+	p.master.Close()
+	p.ending.killAfter(HangupGrace, unix.SIGHUP)
 }
 
 // signalForeground sends a signal of the keyboard to the pseudoterminal's
@@ -114,18 +157,37 @@ func (p *Pty) suspend() {
 }
 
 // show shows what the command writes, until the last process on the
-// pseudoterminal has closed it (EIO) or the read deadline. What cannot be shown,
-// because the user's terminal has been hung up, is dropped.
+// pseudoterminal has closed it (EIO) or the read deadline.
 func (p *Pty) show() {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := p.master.Read(buf)
 		if n > 0 {
-			_, _ = p.screen.Write(buf[:n])
+			p.awaitScreen()
+			if _, err := p.screen.Write(buf[:n]); errors.Is(err, unix.EIO) {
+				p.lost()
+			}
 		}
 		if err != nil {
 			return
 		}
+	}
+}
+
+// awaitScreen waits, in the background, while stty(1)'s tostop keeps us from
+// writing. The kernel would stop us instead, and again after each SIGCONT before
+// any other signal is heard.
+func (p *Pty) awaitScreen() {
+	for !ownsTerminal(p.screen) {
+		var modes *unix.Termios
+		err := control(p.screen, func(fd int) (err error) {
+			modes, err = unix.IoctlGetTermios(fd, unix.TCGETS)
+			return err
+		})
+		if err != nil || modes.Lflag&unix.TOSTOP == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -141,6 +203,7 @@ func (p *Pty) drain(hurry <-chan struct{}) {
 			if err != nil {
 				return
 			}
+			p.awaitScreen()
 			_, _ = p.screen.Write(buf[:n])
 		}
 	}()

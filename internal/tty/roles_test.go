@@ -3,6 +3,7 @@ package tty
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 	if play, ok := roles[role]; ok {
 		runtime.LockOSThread() // PDEATHSIG is about the thread that has forked
 		os.Unsetenv(roleEnv)
-		time.AfterFunc(time.Minute, func() { os.Exit(99) })
+		time.AfterFunc(time.Minute, func() { os.Exit(98) })
 		os.Exit(play(args))
 	}
 	os.Exit(testkit.Main(m))
@@ -90,6 +91,13 @@ func start(args []string, files [3]*os.File, attr *syscall.SysProcAttr) *os.Proc
 }
 
 func status(state *os.ProcessState, err error) int {
+	if ended, ok := errors.AsType[*EndedError](err); ok {
+		fmt.Fprintln(os.Stderr, err)
+		if ended.By != 0 {
+			return 100 + int(ended.By)
+		}
+		return 99
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 125
@@ -177,7 +185,8 @@ func innerShell([]string) int {
 
 // shell is a shell with job control: the leader of a session with a terminal.
 // It runs one job, of the role args[0], in the foreground, says what happens to
-// it on descriptor 3, and does what it is told on 4.
+// it on descriptor 3, and does what it is told on 4. SIGUSR1 has it take the job
+// to the foreground while it runs.
 func shell(args []string) int {
 	reports, commands := os.NewFile(3, "reports"), bufio.NewReader(os.NewFile(4, "commands"))
 	attr := &syscall.SysProcAttr{Foreground: true, Ctty: 0, Pdeathsig: unix.SIGKILL}
@@ -196,6 +205,12 @@ func shell(args []string) int {
 	if err != nil {
 		panic(err)
 	}
+	quietly := make(chan os.Signal, 1)
+	signal.Notify(quietly, unix.SIGUSR1)
+	go func() {
+		<-quietly
+		toForeground(job.Pid)
+	}()
 	fmt.Fprintf(reports, "job %d\n", job.Pid)
 	for {
 		var s unix.WaitStatus

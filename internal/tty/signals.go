@@ -7,6 +7,9 @@
 //	… start the command …
 //	state, err := signals.Accompany(process)
 //
+// The start itself may take for ever, as where a file server does not answer:
+// [Signals.Until] says when to give up.
+//
 // Accompany is for a command that has our terminal, or for none. A command
 // that is not trusted with it gets a pseudoterminal of its own, and what is
 // typed and shown is handed on:
@@ -33,7 +36,8 @@ import (
 // takes Go a tenth of a millisecond each time, and there are ten.
 type Signals struct {
 	c     chan os.Signal
-	ended atomic.Int32 // see Ended
+	kept  []syscall.Signal // by Until, for the command
+	ended atomic.Int32     // see Ended
 }
 
 // Catch begins to catch the signals that would end this program and are meant
@@ -67,12 +71,39 @@ func (s *Signals) Ended() syscall.Signal {
 	}
 }
 
+// Until waits for the command's start, which done tells of. A signal that would
+// have ended this program and comes before that is returned at once; 0: done came
+// first. The command gets them all, if it starts.
+func (s *Signals) Until(done <-chan struct{}) syscall.Signal {
+	for {
+		select {
+		case caught := <-s.c:
+			s.note(caught)
+			sig := caught.(syscall.Signal)
+			s.kept = append(s.kept, sig)
+			if ends(sig) {
+				return sig
+			}
+		case <-done:
+			return 0
+		}
+	}
+}
+
 // note keeps in mind what would have ended this program.
 func (s *Signals) note(sig os.Signal) {
-	switch sig {
-	case unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT:
+	if ends(sig) {
 		s.ended.CompareAndSwap(0, int32(sig.(syscall.Signal)))
 	}
+}
+
+// ends says that a signal asks this program to end.
+func ends(sig os.Signal) bool {
+	switch sig {
+	case unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT:
+		return true
+	}
+	return false
 }
 
 // also catches more signals, but for those that are ignored.
@@ -89,9 +120,13 @@ func (s *Signals) also(more ...os.Signal) {
 // command was not there yet, or not ready to hear the keyboard.
 func (s *Signals) handle(fn func(sig syscall.Signal, early bool)) (end func()) {
 	done := make(chan struct{})
-	early := len(s.c)
+	early, kept := len(s.c), s.kept
+	s.kept = nil
 	var running sync.WaitGroup
 	running.Go(func() {
+		for _, sig := range kept {
+			fn(sig, true)
+		}
 		for ; ; early-- {
 			select {
 			case sig := <-s.c:
