@@ -19,7 +19,7 @@ import (
 func (g *Group) Attach(ctx context.Context, pids ...int) error { return g.attach(ctx, false, pids) }
 
 // AttachThreads moves single threads: on v1 any, on v2 within their threaded
-// domain.
+// domain. Where the group is on v1, v2 is left out if it does not take them.
 func (g *Group) AttachThreads(ctx context.Context, tids ...int) error {
 	return g.attach(ctx, true, tids)
 }
@@ -48,9 +48,12 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 	for _, pid := range pids {
 		live, err := g.checkAttach(pid, threads)
 		if err == nil {
-			for _, h := range list {
+			for i, h := range list { // v2 comes last
 				if err = interrupted(ctx, op); err == nil {
 					err = g.attachIn(h, pid, live, threads, &moves)
+				}
+				if threads && h.Version == 2 && i > 0 && isRefusal(err) {
+					err = nil
 				}
 				if err != nil {
 					break
@@ -65,6 +68,17 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 		return together(err, undoMoves(moves))
 	}
 	return nil
+}
+
+// isRefusal says that the kernel does not take a thread into a group of v2, for
+// what the two are or for want of a right.
+func isRefusal(err error) bool {
+	for _, errno := range []unix.Errno{unix.EOPNOTSUPP, unix.EBUSY, unix.EACCES, unix.EPERM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkPIDs refuses to act on numbers of another PID namespace: written to a
@@ -92,16 +106,21 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 		return nil, e
 	}
 	p, err := g.fs.process(pid)
-	if err != nil {
+	if noProcess(err) {
 		e.Err, e.Cause = unix.ESRCH, "there is no such process"
 		return nil, e
+	}
+	if err != nil {
+		return nil, asError(e.Op, err)
 	}
 	e.Op = fmt.Sprintf("attach %s to %s", p, g.path)
 	tgid, err := g.fs.threadGroup(pid)
 	switch {
-	case err != nil:
+	case noProcess(err):
 		e.Err, e.Cause = unix.ESRCH, "the process is gone"
 		return nil, e
+	case err != nil:
+		return nil, asError(e.Op, err)
 	case tgid != pid && !threads:
 		e.Cause = fmt.Sprintf("it is a thread of %s", g.fs.name(tgid))
 		e.Next = fmt.Sprintf("attach %d, or the thread alone with --threads", tgid)
@@ -113,7 +132,9 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 	}
 	live = []int{pid}
 	if !threads {
-		live = g.fs.threads(pid)
+		if live, err = g.fs.threads(pid); err != nil {
+			return nil, asError(e.Op, err)
+		}
 	}
 	if len(live) == 0 || threads && p.dead() {
 		e.Err, e.Cause = unix.ESRCH, "it has exited (a zombie), and the kernel would move nothing"
@@ -159,8 +180,15 @@ func (fs *FS) checkMoved(h *Hierarchy, group string, pid int, live []int) error 
 		if ok && m.Path == group {
 			continue
 		}
-		if p, err := fs.process(tid); err != nil || p.dead() {
+		p, err := fs.process(tid)
+		if noProcess(err) || err == nil && p.dead() {
 			continue // ended just now
+		}
+		if err == nil && !ok {
+			_, err = fs.Memberships(tid)
+		}
+		if err != nil {
+			return asError(fmt.Sprintf("look where %d is", tid), err)
 		}
 		return &Error{
 			Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), File: h.Dir(group), Err: unix.EBUSY,

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -40,9 +41,12 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 	p := g.newPlan()
 	for _, h := range hierarchies {
 		if h.Version == 2 {
-			g.planV2(p, h, enable)
+			err = g.planV2(p, h, enable)
 		} else {
-			g.planV1(p, h)
+			err = g.planV1(p, h)
+		}
+		if err != nil {
+			return nil, asError(op, err)
 		}
 	}
 	if err := g.planLimits(p, o.Limits, PlanOptions{Formula: o.Formula}); err != nil {
@@ -68,8 +72,8 @@ func (g *Group) Create(ctx context.Context, o CreateOptions) (Report, error) {
 // guardCreate minds the owner of the nearest group above that exists or, if it
 // is to be limited, of the group itself.
 func (g *Group) guardCreate(op string, limited bool) error {
-	if limited && g.Exists() {
-		return g.guard(op)
+	if ok, err := g.Exists(); limited && (ok || err != nil) {
+		return cmp.Or(err, g.guard(op))
 	}
 	for _, at := range ancestors(g.path)[1:] {
 		up := &Group{fs: g.fs, path: at, force: g.force}
@@ -80,8 +84,9 @@ func (g *Group) guardCreate(op string, limited bool) error {
 			return nil // what is below is the unit's own
 		case o.Kind != "":
 			return up.guard(op)
-		case up.Exists():
-			return nil
+		}
+		if ok, err := up.Exists(); ok || err != nil {
+			return err
 		}
 	}
 	return nil
@@ -136,14 +141,17 @@ func (g *Group) topDown() []string {
 }
 
 // planV2 goes down the tree: each group passes the controllers on to the next.
-func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) {
+func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) error {
 	parent := "/"
 	for _, at := range g.topDown() {
 		if !isBelow(at, h.MountRoot) || at == h.MountRoot {
 			parent = at
 			continue
 		}
-		text, _ := h.read(parent, "cgroup.subtree_control")
+		text, err := h.read(parent, "cgroup.subtree_control")
+		if ignoreGone(err) != nil {
+			return err
+		}
 		have := strings.Fields(text)
 		for _, name := range enable {
 			// One at a time, so that a refusal is about one.
@@ -151,19 +159,28 @@ func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) {
 				p.write(h, parent, "cgroup.subtree_control", "+"+name)
 			}
 		}
-		if !h.has(at, "") {
+		there, err := h.exists(at, "")
+		if err != nil {
+			return err
+		}
+		if !there {
 			p.mkdir(h, at)
 		}
 		parent = at
 	}
+	return nil
 }
 
 // planV1 fills new cpusets, which are empty at first and take no process,
 // from the group above; on v2 an empty cpuset means that anyway.
-func (g *Group) planV1(p *Plan, h *Hierarchy) {
+func (g *Group) planV1(p *Plan, h *Hierarchy) error {
 	var filled bool
 	for _, at := range g.topDown() {
-		if h.has(at, "") || !isBelow(at, h.MountRoot) {
+		there, err := h.exists(at, "")
+		if err != nil {
+			return err
+		}
+		if there || !isBelow(at, h.MountRoot) {
 			continue
 		}
 		p.mkdir(h, at)
@@ -171,7 +188,11 @@ func (g *Group) planV1(p *Plan, h *Hierarchy) {
 			continue
 		}
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			if value := h.nearest(at, file); value != "" {
+			value, err := h.nearest(at, file)
+			if err != nil {
+				return err
+			}
+			if value != "" {
 				p.write(h, at, file, value)
 				filled = true
 			}
@@ -180,16 +201,18 @@ func (g *Group) planV1(p *Plan, h *Hierarchy) {
 	if filled {
 		p.Notes = append(p.Notes, "v1's cpusets start empty: cpus and mems are copied from the group above")
 	}
+	return nil
 }
 
 // nearest is the value of a file in the nearest group above that has one.
-func (h *Hierarchy) nearest(group, file string) string {
+func (h *Hierarchy) nearest(group, file string) (string, error) {
 	for _, at := range ancestors(group)[1:] {
-		if text, err := h.read(at, file); err == nil && text != "" {
-			return text
+		text, err := h.read(at, file)
+		if text != "" || ignoreGone(err) != nil {
+			return text, err
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // explainNoController says what a controller's absence means.

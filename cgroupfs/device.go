@@ -3,12 +3,13 @@ package cgroupfs
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // Device is the number of a block device.
@@ -40,8 +41,8 @@ func (d Disk) String() string {
 
 // disk finds the name of a device in /sys/dev/block.
 func (fs *FS) disk(d Device) Disk {
-	link, err := os.Readlink(filepath.Join(fs.root, "sys/dev/block", d.String()))
-	if err != nil {
+	link := proc.Root(fs.root).Readlink("sys/dev/block/" + d.String())
+	if link == "" {
 		return Disk{Device: d}
 	}
 	return Disk{d, filepath.Base(link)}
@@ -68,31 +69,35 @@ func parseDevice(root, word string) (Device, error) {
 	if d, ok := parseDeviceNumber(word); ok {
 		return d, nil
 	}
-	name := word
+	name, below := word, proc.Root(root)
 	if strings.HasPrefix(word, "/") {
 		var st unix.Stat_t
-		if err := unix.Stat(filepath.Join(root, word), &st); err != nil {
-			return refuse("no such file", err)
+		at, err := below.Open(word, unix.O_PATH)
+		if err == nil {
+			err = unix.Fstat(at, &st)
+			unix.Close(at)
+		}
+		if err != nil {
+			return refuse("no such file", bare(err))
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFBLK {
 			return refuse("it is no block device", unix.ENOTBLK)
 		}
 		name = Device{unix.Major(st.Rdev), unix.Minor(st.Rdev)}.String()
-		name = filepath.Join(root, "sys/dev/block", name)
+		name = "sys/dev/block/" + name
 	} else {
 		if name == "" || strings.ContainsAny(name, "/") || name == "." || name == ".." {
 			return refuse("want MAJOR:MINOR, a name such as vda, or a file such as /dev/vda", unix.EINVAL)
 		}
-		name = filepath.Join(root, "sys/class/block", name)
+		name = "sys/class/block/" + name
 	}
-	dir, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return refuse("no block device of that name", unix.ENODEV)
+	// The name is a link to the device's directory, and ".." from there is the
+	// disk of a partition.
+	if at, err := below.Open(name+"/partition", unix.O_PATH); err == nil {
+		unix.Close(at)
+		name += "/.."
 	}
-	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil {
-		dir = filepath.Dir(dir)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "dev"))
+	text, err := below.ReadFile(name+"/dev", proc.MaxFile)
 	if err != nil {
 		return refuse("no block device of that name", unix.ENODEV)
 	}

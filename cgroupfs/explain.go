@@ -183,7 +183,7 @@ func (h *Hierarchy) notEnabled(group, controller string) string {
 
 // closest is the name most like the given one, if one is like it at all.
 func closest(word string, names []string) string {
-	best, least := "", len(word)/3+1
+	best, least := "", max(min(len(word)/4, 3), 1)+1
 	for _, name := range names {
 		if d := distance(word, name); d < least {
 			best, least = name, d

@@ -20,8 +20,9 @@ func (fs *FS) explainAttach(h *Hierarchy, group, file string, pid int, err error
 		e.Cause = "the process is gone"
 	case e.errno() == unix.ENOSPC:
 		e.Cause = fmt.Sprintf("the v1 cpuset is empty: cpus %s, mems %s", quote(oneLine(h, group, "cpuset.cpus")), quote(oneLine(h, group, "cpuset.mems")))
-		e.Next = fmt.Sprintf("set both first, as the group above has them: nsx cgroup set %s cpuset.cpus=%s cpuset.mems=%s",
-			group, h.nearest(group, "cpuset.cpus"), h.nearest(group, "cpuset.mems"))
+		cpus, _ := h.nearest(group, "cpuset.cpus")
+		mems, _ := h.nearest(group, "cpuset.mems")
+		e.Next = fmt.Sprintf("set both first, as the group above has them: nsx cgroup set %s cpuset.cpus=%s cpuset.mems=%s", group, cpus, mems)
 	case e.errno() == unix.EBUSY && subtree != "":
 		e.Cause = fmt.Sprintf("a v2 group has either processes or children with controllers, and %s are enabled for its children", strings.ReplaceAll(subtree, " ", ", "))
 		e.Next = "attach to a child of it" + h.suggestChild(group)
@@ -65,7 +66,8 @@ func (fs *FS) explainEinval(e *Error, h *Hierarchy, group string, pid int) {
 // realtime lists the threads of a process with policy FIFO or RR.
 func (fs *FS) realtime(pid int) []int {
 	var list []int
-	for _, tid := range fs.threads(pid) {
+	tids, _ := fs.threads(pid)
+	for _, tid := range tids {
 		attr, err := unix.SchedGetAttr(tid, 0)
 		if err == nil && (attr.Policy == unix.SCHED_FIFO || attr.Policy == unix.SCHED_RR) {
 			list = append(list, tid)

@@ -2,13 +2,14 @@ package cgroupfs
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // beneath keeps a lookup inside of the hierarchy: no "..", no symbolic link,
@@ -68,7 +69,7 @@ func (h *Hierarchy) read(group, file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(f)
+	data, err := proc.ReadAll(f, proc.MaxTable)
 	return strings.TrimSuffix(string(data), "\n"), err
 }
 
@@ -111,14 +112,36 @@ func dirNames(f *os.File, groups bool) ([]string, error) {
 	return names, nil
 }
 
-// has says whether the group, or a file of it, exists in this hierarchy.
-func (h *Hierarchy) has(group, file string) bool {
-	f, err := h.openat(group, file, unix.O_PATH)
+// exists says whether the group, or a file of it, exists in this hierarchy. An
+// error says that this is not known: out of descriptors or memory, say.
+func (h *Hierarchy) exists(group, file string) (bool, error) {
+	if _, _, ok := h.place(group); !ok {
+		return false, nil
+	}
+	flags := unix.O_PATH
+	if file == "" {
+		flags |= unix.O_DIRECTORY // a control file is no group
+	}
+	f, err := h.openat(group, file, flags)
 	if err == nil {
 		f.Close()
+		return true, nil
 	}
-	// What may not be looked at does exist.
-	return err == nil || errors.Is(err, unix.EACCES)
+	errno, _ := errors.AsType[unix.Errno](err)
+	switch errno {
+	case unix.EACCES: // what may not be looked at does exist
+		return true, nil
+	case unix.ENOENT, unix.ENODEV, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.ENAMETOOLONG:
+		return false, nil
+	}
+	return false, err
+}
+
+// has is exists for those who only look closer or explain: what is not known
+// counts as there, and whoever goes on meets the error.
+func (h *Hierarchy) has(group, file string) bool {
+	ok, err := h.exists(group, file)
+	return ok || err != nil
 }
 
 func (h *Hierarchy) mkdir(group string) error {

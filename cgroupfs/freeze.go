@@ -50,7 +50,12 @@ func (g *Group) freezers(op string) ([]*Hierarchy, error) {
 	}
 	var can []*Hierarchy
 	for _, h := range list {
-		if h.has(g.path, "cgroup.freeze") || h.has(g.path, "freezer.state") {
+		file, _ := h.freezeWord(false)
+		ok, err := h.exists(g.path, file)
+		if err != nil {
+			return nil, &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
+		}
+		if ok {
 			can = append(can, h)
 		}
 	}
@@ -108,7 +113,9 @@ func (h *Hierarchy) freezeWord(freeze bool) (file, word string) {
 
 func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 	op := map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
-	if g.path != "/" && g.Exists() { // the root is not to be frozen by force either
+	if ok, err := g.Exists(); err != nil {
+		return err
+	} else if ok && g.path != "/" { // the root is not to be frozen by force either
 		if err := g.guardFreezer(op, freeze); err != nil {
 			return err
 		}

@@ -24,6 +24,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nsx/internal/proc"
 )
 
 // Options says which machine's cgroups are meant. The zero value is this one.
@@ -72,21 +74,33 @@ func Open(o Options) (*FS, error) {
 
 // mountTable reads the first mount table that there is.
 func (fs *FS) mountTable(given string) (name, text string, err error) {
-	names := []string{given}
-	if given == "" {
-		// The other mount namespace's table is wanted, not ours: process 1's.
-		names = []string{fs.procPath("1/mountinfo"), fs.procPath("self/mountinfo")}
-		if fs.root == "/" {
-			names = []string{"/proc/thread-self/mountinfo", "/proc/self/mountinfo"}
+	root, names := proc.Root(""), []string{"proc/thread-self/mountinfo", "proc/self/mountinfo"}
+	switch {
+	case given != "":
+		abs, err := filepath.Abs(given)
+		if err != nil {
+			return "", "", err
 		}
+		names = []string{abs}
+	case fs.root != "/":
+		// The other mount namespace's table is wanted, not ours: process 1's.
+		root, names = proc.Root(fs.root), []string{"proc/1/mountinfo", "proc/self/mountinfo"}
 	}
 	for _, name = range names {
-		var data []byte
-		if data, err = os.ReadFile(name); err == nil {
-			return name, string(data), nil
+		data, failed := root.ReadMounts(name)
+		if failed == nil {
+			return root.Join(name), string(data), nil
+		}
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			err = failed
 		}
 	}
 	return "", "", err
+}
+
+// readProc reads a small file below /proc.
+func (fs *FS) readProc(elem ...string) ([]byte, error) {
+	return proc.Root(fs.root).ReadFile(filepath.Join(append([]string{"proc"}, elem...)...), proc.MaxFile)
 }
 
 func (fs *FS) procPath(elem ...string) string {
@@ -122,7 +136,7 @@ func (fs *FS) fillV2() {
 		}
 		// Of whatever group is mounted: even one whose place is not known has
 		// no controllers but those of v2.
-		text, err := place{dir: h.Mount}.read("cgroup.controllers")
+		text, err := place{tree: h.tree, dir: h.Mount}.read("cgroup.controllers")
 		if err == nil {
 			h.Controllers = strings.Fields(text)
 		}
@@ -206,7 +220,7 @@ func (fs *FS) Memberships(pid int) ([]Membership, error) {
 	if pid != 0 {
 		who = strconv.Itoa(pid)
 	}
-	text, err := os.ReadFile(fs.procPath(who, "cgroup"))
+	text, err := fs.readProc(who, "cgroup")
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,9 @@ func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
 				return v, nil
 			}
 		}
+		if v, ok := g.getCounter(h, key); ok {
+			return v, nil
+		}
 	}
 	return KeyValue{}, g.explainRead(h, key, err)
 }

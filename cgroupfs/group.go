@@ -47,8 +47,12 @@ func (g *Group) Hierarchies() []Hierarchy {
 	return list
 }
 
-// Exists says whether it does in any hierarchy.
-func (g *Group) Exists() bool { return len(g.in()) > 0 }
+// Exists says whether it does in any hierarchy. An error means that this is not
+// known, as where descriptors are used up.
+func (g *Group) Exists() (bool, error) {
+	list, err := g.fs.withSure(g.path)
+	return len(list) > 0, err
+}
 
 func (g *Group) in() []*Hierarchy { return g.fs.with(g.path) }
 
@@ -63,9 +67,28 @@ func (fs *FS) with(group string) []*Hierarchy {
 	return list
 }
 
+// withSure is with, or the error of a hierarchy that did not say.
+func (fs *FS) withSure(group string) ([]*Hierarchy, error) {
+	var list []*Hierarchy
+	for i := range fs.hierarchies {
+		h := &fs.hierarchies[i]
+		ok, err := h.exists(group, "")
+		if err != nil {
+			return nil, &Error{Op: "look at " + group, File: h.Dir(group), Err: bare(err)}
+		}
+		if ok {
+			list = append(list, h)
+		}
+	}
+	return list, nil
+}
+
 // need is in, or an error if there is no such group.
 func (g *Group) need(op string) ([]*Hierarchy, error) {
-	list := g.in()
+	list, err := g.fs.withSure(g.path)
+	if err != nil {
+		return nil, err
+	}
 	if len(list) == 0 {
 		return nil, g.fs.explainNoGroup(op, g.path)
 	}

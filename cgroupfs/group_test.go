@@ -76,14 +76,14 @@ func TestCreateAttachRemove(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	refusedWith(t, g.Remove(ctx, true), unix.EBUSY, "1 processes are inside", pidString(p.PID))
-	if !deep.Exists() {
+	if !exists(t, deep) {
 		t.Error("half of it was removed")
 	}
 	p.Kill()
 	if err := g.Remove(context.Background(), true); err != nil {
 		t.Error(err)
 	}
-	if g.Exists() {
+	if exists(t, g) {
 		t.Error("it is still there")
 	}
 	refusedWith(t, g.Remove(context.Background(), true), unix.ENOENT, "no hierarchy has")
@@ -97,13 +97,13 @@ func TestCreateUndone(t *testing.T) {
 	// The second limit cannot be: v1 has no memory.high.
 	_, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &low, MemoryHigh: &high}})
 	refusedWith(t, err, unix.EOPNOTSUPP, "memory.high", "soft_limit")
-	if g.Exists() {
+	if exists(t, g) {
 		t.Error("the plan was not made before")
 	}
 	// What the kernel alone can refuse.
 	report, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &low, Raw: []Setting{{"memory.swappiness", "1000"}}}})
 	refusedWith(t, err, unix.EINVAL, "memory.swappiness")
-	if g.Exists() || len(report.Steps) != 0 {
+	if exists(t, g) || len(report.Steps) != 0 {
 		t.Errorf("not undone: %v", report)
 	}
 }
@@ -172,8 +172,13 @@ func TestAttachDeadLeader(t *testing.T) {
 	// A thread leaves its cgroup early in its exit, and /proc at the end of it.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := until(ctx, func() (bool, error) { return len(fs.threads(p.PID)) == 0, nil }); err != nil {
-		t.Errorf("threads %v live on: %v", fs.threads(p.PID), err)
+	var left []int
+	err = until(ctx, func() (_ bool, err error) {
+		left, err = fs.threads(p.PID)
+		return len(left) == 0, err
+	})
+	if err != nil {
+		t.Errorf("threads %v live on: %v", left, err)
 	}
 }
 
@@ -328,7 +333,7 @@ func TestNoInternalProcesses(t *testing.T) {
 	below := &Group{fs: fs, path: g.path + "/below"}
 	_, err := below.Create(t.Context(), CreateOptions{Controllers: []string{"hugetlb"}})
 	refusedWith(t, err, unix.EBUSY, "1 processes are in the group itself", pidString(p.PID), "leaf")
-	if below.Exists() {
+	if exists(t, below) {
 		t.Error("not undone")
 	}
 	rawWrite(t, v2, &Group{fs: fs, path: "/"}, "cgroup.procs", pidString(p.PID))

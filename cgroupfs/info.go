@@ -1,11 +1,13 @@
 package cgroupfs
 
 import (
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // Info is what a machine has in the way of cgroups.
@@ -49,10 +51,12 @@ func (fs *FS) Info() Info {
 		info.Controllers = append(info.Controllers, c)
 	}
 	// sd_booted(3) looks for this directory, which systemd makes as process 1.
-	if _, err := os.Stat(filepath.Join(fs.root, "run/systemd/system")); err == nil {
+	root := proc.Root(fs.root)
+	if at, err := root.Open("run/systemd/system", unix.O_PATH|unix.O_DIRECTORY); err == nil {
+		unix.Close(at)
 		info.Manager = "systemd"
 	}
-	if text, err := os.ReadFile(filepath.Join(fs.root, "sys/kernel/cgroup/features")); err == nil {
+	if text, err := root.ReadFile("sys/kernel/cgroup/features", proc.MaxFile); err == nil {
 		info.Features = strings.Fields(string(text))
 	}
 	info.DevicePrograms = fs.devicePrograms()

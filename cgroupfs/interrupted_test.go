@@ -56,7 +56,7 @@ func TestInterrupted(t *testing.T) {
 		return err
 	}
 	interruptions(t, create, func() {
-		if g.Exists() {
+		if exists(t, g) {
 			t.Fatal("create left a group behind")
 		}
 	})
@@ -91,7 +91,7 @@ func TestInterrupted(t *testing.T) {
 			t.Errorf("%s, cancelled before it began: %v", name, err)
 		}
 	}
-	if m, err := g.Members(); err != nil || len(m.Processes) != 2 || !empty.Exists() {
+	if m, err := g.Members(); err != nil || len(m.Processes) != 2 || !exists(t, empty) {
 		t.Errorf("what was cancelled before it began was done: %+v, %v", m, err)
 	}
 }

@@ -77,7 +77,7 @@ const stopTimeout = time.Second
 func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 	if h.Version == 2 {
 		// Not there before Linux 5.14, and EOPNOTSUPP in a threaded group.
-		if err := h.write(g.path, "cgroup.kill", "1"); err == nil || isGone(err) && !h.has(g.path, "") {
+		if err := h.write(g.path, "cgroup.kill", "1"); err == nil {
 			// It overlooks processes whose first thread has exited.
 			return g.signal(h, false)
 		} else if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
@@ -85,7 +85,11 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 		}
 	}
 	// Frozen processes do not fork, and die when thawed.
-	freezer := h.has(g.path, "freezer.state") || h.has(g.path, "cgroup.freeze")
+	file, _ := h.freezeWord(false)
+	freezer, err := h.exists(g.path, file)
+	if err != nil {
+		return err
+	}
 	if freezer {
 		watch := h.watch(g.path)
 		defer watch.release()
@@ -98,7 +102,7 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 			return errors.Join(ignoreGone(err), ignoreGone(h.writeFreeze(g.path, false)))
 		}
 	}
-	err := g.signal(h, freezer)
+	err = g.signal(h, freezer)
 	if freezer {
 		err = errors.Join(err, ignoreGone(h.writeFreeze(g.path, false)))
 	}
@@ -153,7 +157,8 @@ func (fs *FS) isIn(h *Hierarchy, pid int, group string, s *spot) bool {
 		return err == nil && slices.Contains(pids, pid)
 	}
 	// A dead leader has left the group, its threads have not.
-	return slices.ContainsFunc(fs.threads(pid), func(tid int) bool {
+	tids, _ := fs.threads(pid)
+	return slices.ContainsFunc(tids, func(tid int) bool {
 		m, ok := fs.memberOf(tid, h)
 		return ok && isBelow(m.Path, group)
 	})

@@ -98,6 +98,9 @@ func (fs *FS) membersBy(h *Hierarchy, read func(file string) (string, error)) (p
 			continue
 		}
 		pid, err := fs.threadGroup(tid)
+		if !noProcess(err) && err != nil {
+			return nil, nil, 0, err
+		}
 		if err == nil && !known[pid] {
 			known[pid] = true
 			pids = append(pids, pid)

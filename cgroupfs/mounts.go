@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+
+	"nsx/internal/proc"
 )
 
 // Hierarchy is one tree of groups: a set of v1 controllers, a v1 name such as
@@ -32,8 +34,9 @@ type Hierarchy struct {
 	// Problem says why nothing can be done with it, if so.
 	Problem string `json:"problem,omitempty"`
 
-	up     int     // how many levels above MountRoot can be seen too
-	others []place // what further mounts of it show
+	up     int       // how many levels above MountRoot can be seen too
+	others []place   // what further mounts of it show
+	tree   proc.Root // Options.Root
 }
 
 // String is like "v1 cpu,cpuacct at /sys/fs/cgroup/cpu,cpuacct".
@@ -107,7 +110,7 @@ func best(mounts []Hierarchy) Hierarchy {
 	h := mounts[chosen]
 	for i, m := range mounts {
 		if i != chosen && (m.Problem == "" || outside(m.MountRoot)) {
-			h.others = append(h.others, place{dir: m.Mount, root: m.MountRoot})
+			h.others = append(h.others, place{tree: m.tree, dir: m.Mount, root: m.MountRoot})
 		}
 	}
 	return h
@@ -116,7 +119,9 @@ func best(mounts []Hierarchy) Hierarchy {
 func newHierarchy(m *mountinfo.Info, root string) Hierarchy {
 	h := Hierarchy{
 		Version: 1, Controllers: []string{},
-		Mount: filepath.Join(root, m.Mountpoint), MountRoot: m.Root,
+		// A captured table may say "/../..", which leads out of nothing.
+		Mount: filepath.Join(root, filepath.Clean("/"+m.Mountpoint)), MountRoot: m.Root,
+		tree: proc.Root(root),
 	}
 	if m.FSType == "cgroup2" {
 		h.Version = 2

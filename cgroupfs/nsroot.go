@@ -26,7 +26,7 @@ const (
 // and forgets those that cannot be placed.
 func (fs *FS) findNamespaceRoots(h *Hierarchy) {
 	if h.Problem != "" && onlyUp(h.MountRoot) {
-		if p, ok := fs.findNamespaceRoot(h, place{dir: h.Mount, root: h.MountRoot}); ok {
+		if p, ok := fs.findNamespaceRoot(h, place{tree: h.tree, dir: h.Mount, root: h.MountRoot}); ok {
 			h.Mount, h.MountRoot, h.up, h.Problem = p.dir, p.root, p.up, ""
 		}
 	}
@@ -57,7 +57,7 @@ func (fs *FS) findNamespaceRoot(h *Hierarchy, mount place) (place, bool) {
 		for _, rel := range groups {
 			text, err := mount.read(path.Join(rel, inside, file))
 			if err == nil && slices.Contains(strings.Fields(text), tid) {
-				return place{path.Join(mount.dir, rel), "/", up}, true
+				return place{mount.tree, path.Join(mount.dir, rel), "/", up}, true
 			}
 		}
 	}

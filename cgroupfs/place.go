@@ -1,17 +1,19 @@
 package cgroupfs
 
 import (
-	"io"
 	"os"
 	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // place is a directory that shows a part of a hierarchy: the group root, what
 // is below it, and up levels of what is above it.
 type place struct {
+	tree proc.Root // that dir lies below: Options.Root
 	dir  string
 	root string
 	up   int
@@ -53,13 +55,33 @@ func (p place) open(rel string, flags int) (int, error) {
 	for range p.up {
 		top, base = path.Dir(top), path.Join(path.Base(top), base)
 	}
+	name := path.Join(base, rel)
+	if !p.tree.Own() {
+		return p.openData(top, name, flags)
+	}
 	root, err := unix.Open(top, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(root)
-	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: beneath}
-	return unix.Openat2(root, path.Join(base, rel), &how)
+	return unix.Openat2(root, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: beneath})
+}
+
+// openData opens a path of a root that is not our own: the mount point may be a
+// link, and the file anything at all.
+func (p place) openData(top, name string, flags int) (int, error) {
+	root, err := p.tree.Open(strings.TrimPrefix(top, path.Clean(string(p.tree))), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return -1, bare(err)
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: uint64(unix.O_PATH | unix.O_CLOEXEC | flags&unix.O_DIRECTORY), Resolve: beneath}
+	at, err := unix.Openat2(root, name, &how)
+	if err != nil || flags&unix.O_PATH != 0 {
+		return at, err
+	}
+	defer unix.Close(at)
+	return proc.ReopenFile(at, flags)
 }
 
 // read is the text of a file by its path from dir.
@@ -70,7 +92,7 @@ func (p place) read(rel string) (string, error) {
 	}
 	f := os.NewFile(uintptr(fd), rel)
 	defer f.Close()
-	data, err := io.ReadAll(f)
+	data, err := proc.ReadAll(f, proc.MaxTable)
 	return string(data), err
 }
 
@@ -78,7 +100,7 @@ func (p place) read(rel string) (string, error) {
 // another one of the same hierarchy.
 func (h *Hierarchy) place(group string) (p place, rel string, ok bool) {
 	if h.Problem == "" {
-		p = place{h.Mount, h.MountRoot, h.up}
+		p = place{h.tree, h.Mount, h.MountRoot, h.up}
 		if rel, ok = p.rel(group); ok {
 			return p, rel, true
 		}

@@ -87,7 +87,9 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	for _, s := range p.Steps {
-		if s.devices == nil && !s.h.has(s.group, s.File) {
+		if ok, err := s.h.exists(s.group, s.File); s.devices == nil && err != nil {
+			return nil, &Error{Op: op, File: path.Join(s.Path, s.File), Err: bare(err)}
+		} else if s.devices == nil && !ok {
 			return nil, g.fs.explainWrite(s, &Error{Err: unix.ENOENT})
 		}
 		if err := g.checkMemory(s); err != nil {
@@ -206,6 +208,9 @@ func (g *Group) checkMemory(s Step) error {
 	limit, ok := readSize(s.Value)
 	text, err := s.h.read(s.group, "memory.current")
 	used, ok2 := readSize(text)
+	if ignoreGone(err) != nil {
+		return asError("set limits of "+g.path, err)
+	}
 	if err != nil || !ok || !ok2 || used <= limit {
 		return nil
 	}

@@ -1,11 +1,14 @@
 package cgroupfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is what has to be known of a process, or thread, before it is moved
@@ -23,7 +26,7 @@ type process struct {
 const pfKthread = 0x00200000
 
 func (fs *FS) process(pid int) (process, error) {
-	text, err := os.ReadFile(fs.procPath(strconv.Itoa(pid), "stat"))
+	text, err := fs.readProc(strconv.Itoa(pid), "stat")
 	if err != nil {
 		return process{}, err
 	}
@@ -59,11 +62,19 @@ func (p process) String() string {
 	return fmt.Sprintf("%d (%s)", p.pid, name[1:len(name)-1])
 }
 
-// threads lists the live threads of a process.
-func (fs *FS) threads(pid int) []int {
+// noProcess tells the errors of a process that is gone from those of reading.
+func noProcess(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
+}
+
+// threads lists the live threads of a process, none if it is gone.
+func (fs *FS) threads(pid int) ([]int, error) {
 	entries, err := os.ReadDir(fs.procPath(strconv.Itoa(pid), "task"))
+	if noProcess(err) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	var list []int
 	for _, e := range entries {
@@ -71,17 +82,20 @@ func (fs *FS) threads(pid int) []int {
 		if err != nil {
 			continue
 		}
-		if p, err := fs.process(tid); err == nil && !p.dead() {
+		p, err := fs.process(tid)
+		if err == nil && !p.dead() {
 			list = append(list, tid)
+		} else if err != nil && !noProcess(err) {
+			return nil, err
 		}
 	}
-	return list
+	return list, nil
 }
 
 // threadGroup is the process that a thread belongs to; /proc/TID exists for
 // every thread, though it is not listed.
 func (fs *FS) threadGroup(tid int) (int, error) {
-	text, err := os.ReadFile(fs.procPath(strconv.Itoa(tid), "status"))
+	text, err := fs.readProc(strconv.Itoa(tid), "status")
 	if err != nil {
 		return 0, err
 	}

@@ -103,7 +103,7 @@ func newGroup(t *testing.T, fs *FS) *Group {
 	}
 	before := rootControllers(fs)
 	t.Cleanup(func() {
-		if g.Exists() {
+		if exists(t, g) {
 			g := g.Forced()
 			if err := g.Kill(context.Background()); err != nil {
 				t.Error(err)
@@ -180,6 +180,15 @@ func trySet(t *testing.T, g *Group, settings ...string) (Report, error) {
 		return Report{}, err
 	}
 	return p.Apply(t.Context())
+}
+
+func exists(t *testing.T, g *Group) bool {
+	t.Helper()
+	there, err := g.Exists()
+	if err != nil {
+		t.Error(err)
+	}
+	return there
 }
 
 func get(t *testing.T, g *Group, key string) string {

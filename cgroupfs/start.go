@@ -322,7 +322,7 @@ func (e *Entrance) enter() (inside []move, err error) {
 // threadMemberships are those of the calling thread, which may differ from its
 // process's.
 func (fs *FS) threadMemberships() ([]Membership, error) {
-	text, err := os.ReadFile(fs.procPath("thread-self/cgroup"))
+	text, err := fs.readProc("thread-self/cgroup")
 	if err != nil {
 		return nil, err
 	}
@@ -344,7 +344,11 @@ func (e *Entrance) Enter() error {
 		}
 	}
 	for _, d := range e.doors {
-		for _, tid := range e.fs.threads(os.Getpid()) {
+		tids, err := e.fs.threads(os.Getpid())
+		if err != nil {
+			return err
+		}
+		for _, tid := range tids {
 			if _, err := d.tasks.WriteString(strconv.Itoa(tid) + "\n"); err != nil && !errors.Is(err, unix.ESRCH) {
 				return e.fs.explainAttach(d.h, d.group, "tasks", tid, err)
 			}

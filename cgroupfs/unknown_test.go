@@ -201,7 +201,7 @@ func TestNamespaceRootIsFound(t *testing.T) {
 	if got := get(t, groupIn(t, fs, "/"), "memory.max"); got != "500" {
 		t.Errorf("memory.max %q", got)
 	}
-	if g := groupIn(t, fs, "/pods/one"); g.Exists() {
+	if g := groupIn(t, fs, "/pods/one"); exists(t, g) {
 		t.Error("a group above is taken for one in the namespace")
 	}
 	// Nobody is in the namespace who could show it.

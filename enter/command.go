@@ -135,6 +135,8 @@ func (c *Cmd) start(try bool) error {
 	defer null.Close() // also if it is nil
 	attr := launcher.Attr{
 		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null), Inherited: c.Inherited,
+		// Nothing of ours is taken into a target's mount namespace.
+		KeepOpen: !c.plan.Has(inspect.Mnt) && !c.plan.options.TargetRoot,
 	}
 	if c.plan.plain() {
 		attr.Way = launcher.Vfork

@@ -46,7 +46,7 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 	}
 	defer null.Close() // also if it is nil
 	attr := launcher.Attr{
-		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null),
+		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null), Inherited: c.Inherited,
 		// A copy of this process would run /proc/PID/exe, nsx itself, in sight of
 		// the target, which could write to it (CVE-2019-5736).
 		Way: launcher.Memfd,

@@ -2,6 +2,8 @@ package inspect
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
 )
 
 // readDetails reads what Options.Details asks for and completes the leaders.
@@ -16,11 +20,11 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 	if o.Details == NoDetails {
 		return nil
 	}
-	proc := o.procfs()
-	fs, err := procfs.NewFS(proc.Dir)
+	look, err := newDetailsReader(o.procfs(), o.MaxCmdline)
 	if err != nil {
 		return err
 	}
+	defer look.close()
 	var chosen []*Process
 	if o.Details == AllDetails {
 		for i := range s.Processes {
@@ -42,17 +46,16 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 	}
 	all := make([]details, len(chosen))
 	early := make([]atomic.Pointer[details], len(chosen))
-	readers := sync.Pool{New: func() any { return new(procfsReader) }}
 	stuck := guarded(ctx, len(chosen), o.workers(), timeout, threadAsleep, func(i int) func() {
-		d := readDetails(fs, proc, &readers, chosen[i], &early[i])
+		d := look.read(chosen[i], &early[i])
 		return func() { all[i] = d }
 	})
 	for _, i := range stuck {
-		if d := early[i].Load(); d != nil && proc.isStill(chosen[i]) {
+		if d := early[i].Load(); d != nil && o.procfs().has(chosen[i]) {
 			all[i] = *d
 		}
 		if all[i].cmdline == nil {
-			all[i].refused = "no answer within " + timeout.String()
+			all[i].refuse("cmdline", errors.New("no answer within "+timeout.String()))
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -61,20 +64,21 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 	users := userNames(o.root())
 	for i, p := range chosen {
 		d := &all[i]
-		p.UID, p.NSPIDs, p.Cmdline = d.uid, d.nsPIDs, d.cmdline
+		p.UID, p.NSPIDs, p.Cmdline, p.CmdlineCut = d.uid, d.nsPIDs, d.cmdline, d.cut
 		if p.UID != nil {
 			p.User = users[*p.UID]
 			if p.User == "" {
 				p.User = strconv.FormatUint(uint64(*p.UID), 10)
 			}
 		}
-		if d.refused != "" {
-			s.Unreadable = append(s.Unreadable, Unreadable{p.PID, "cmdline", d.refused})
+		for _, u := range d.refused {
+			u.PID = p.PID
+			s.Unreadable = append(s.Unreadable, u)
 		}
 	}
 	for _, l := range s.leaders() {
 		p := s.Process(l.PID)
-		l.UID, l.User, l.Cmdline = p.UID, p.User, p.Cmdline
+		l.UID, l.User, l.Cmdline, l.CmdlineCut = p.UID, p.User, p.Cmdline, p.CmdlineCut
 	}
 	return nil
 }
@@ -97,31 +101,83 @@ type details struct {
 	uid     *uint32
 	nsPIDs  []int
 	cmdline []string
-	refused string // why there is no cmdline
+	cut     bool         // more arguments were not read
+	refused []Unreadable // without the PID
 }
 
-// readDetails reads one process in depth. The start time is read last: if it
-// is still the scan's, then all that was read before was the same process's.
-// The others keep what the scan has, without details. What comes before the
-// command line, which may be waited for in vain, is published early.
-func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process, early *atomic.Pointer[details]) details {
-	at, err := unix.Open(dir.join(strconv.Itoa(p.PID)), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (d *details) refuse(what string, err error) {
+	d.refused = append(d.refused, Unreadable{What: what, Error: errorName(err)})
+}
+
+// detailsReader reads processes in depth, from several goroutines.
+type detailsReader struct {
+	dir     *os.File
+	fs      procfs.FS // of a live /proc
+	readers sync.Pool
+	most    int          // of a command line
+	left    atomic.Int64 // for long command lines, of all together
+}
+
+// The bounds of command lines, in bytes as costOf counts them. A process can
+// make its own terabytes long, and a machine can have thousands like it.
+const (
+	maxCmdline  = 128 << 10 // as long as one argument may be for execve(2)
+	longCmdline = 1 << 10   // what every process may have
+	allCmdlines = 16 << 20  // what those above that may have together
+)
+
+func newDetailsReader(p Procfs, most int) (*detailsReader, error) {
+	dir, live, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	if most <= 0 || most > maxCmdline {
+		most = maxCmdline
+	}
+	l := &detailsReader{dir: dir, most: most}
+	l.left.Store(allCmdlines)
+	l.readers.New = func() any { return &procfsReader{captured: !live} }
+	if live {
+		l.fs, err = procfs.NewFS(p.Dir)
+	}
+	return l, err
+}
+
+// close is not for those who were left behind: their reads end when they may.
+func (l *detailsReader) close() { l.dir.Close() }
+
+// read reads one process. The start time is read last: if it is still the
+// scan's, then all that was read before was the same process's. The others keep
+// what the scan has, without details. What comes before the command line, which
+// may be waited for in vain, is published early.
+func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details {
+	r := l.readers.Get().(*procfsReader)
+	defer l.readers.Put(r) // not before: a stuck one may still write to its buffer
+	name := linux.CString(strconv.Itoa(p.PID))
+	at, err := r.openDir(int(l.dir.Fd()), name, unix.O_PATH)
 	if err != nil {
 		return details{}
 	}
 	defer unix.Close(at)
-	proc, err := fs.Proc(p.PID)
-	if err != nil {
-		return details{}
-	}
-	r := readers.Get().(*procfsReader)
-	defer readers.Put(r) // not before: a stuck one may still write to its buffer
 	var d details
-	if status, err := proc.NewStatus(); err == nil {
-		uid := uint32(status.UIDs[1])
-		d.uid = &uid
-		for _, pid := range status.NSpids {
-			d.nsPIDs = append(d.nsPIDs, int(pid))
+	if r.captured {
+		// Not procfs's own parser, which trusts the kernel: five uids are too many
+		// for it, and a list of CPUs may be as long as it says.
+		text, err := r.readFile(false, at, statusPath)
+		if err == nil {
+			d.uid, d.nsPIDs = parseWho(string(text))
+		} else if !vanished(err) {
+			d.refuse("status", err)
+		}
+	} else if proc, err := l.fs.Proc(p.PID); err == nil {
+		if status, err := proc.NewStatus(); err == nil {
+			uid := uint32(status.UIDs[1])
+			d.uid = &uid
+			for _, pid := range status.NSpids {
+				d.nsPIDs = append(d.nsPIDs, int(pid))
+			}
+		} else if !vanished(err) {
+			d.refuse("status", err)
 		}
 	}
 	if p.KernelThread || p.State == Zombie {
@@ -130,10 +186,10 @@ func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process, early
 	known := d
 	early.Store(&known)
 	if d.cmdline == nil {
-		if text, err := r.readFile(false, at, cmdlinePath); err == nil {
-			d.cmdline = parseCmdline(text)
+		if text, cut, err := l.cmdline(r, at); err == nil {
+			d.cmdline, d.cut = parseCmdline(text), cut
 		} else if !vanished(err) {
-			d.refused = errorName(err)
+			d.refuse("cmdline", err)
 		}
 	}
 	if st, err := r.stat(taskDir{at, filesFromTask}); err != nil || st.startTicks != p.StartTicks {
@@ -142,14 +198,35 @@ func readDetails(fs procfs.FS, dir Procfs, readers *sync.Pool, p *Process, early
 	return d
 }
 
-// isStill says that the process is the one of the scan.
-func (p Procfs) isStill(process *Process) bool {
-	at, err := unix.Open(p.join(strconv.Itoa(process.PID)), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// cmdline reads the text of a command line as far as its bounds allow, and says
+// whether there is more.
+func (l *detailsReader) cmdline(r *procfsReader, at int) (text []byte, cut bool, err error) {
+	text, cut, err = r.read(false, at, cmdlinePath, l.most)
 	if err != nil {
-		return false
+		return nil, false, err
 	}
-	defer unix.Close(at)
-	var r procfsReader
-	st, err := r.stat(taskDir{at, filesFromTask})
-	return err == nil && st.startTicks == process.StartTicks
+	n, cost := costOf(text, l.most)
+	if above := int64(cost - longCmdline); above > 0 && l.left.Add(-above) < 0 {
+		l.left.Add(above)
+		n, _ = costOf(text, longCmdline)
+	}
+	return text[:n], cut || n < len(text), nil
+}
+
+// costOf says how much of a command line has room in so many bytes, and what it
+// takes there: each argument takes some of its own, or a mebibyte of empty ones
+// would take 16.
+func costOf(text []byte, most int) (n, cost int) {
+	const each = 16
+	for i, c := range text {
+		more := 1
+		if c == 0 {
+			more += each
+		}
+		if cost+more > most {
+			return i, cost
+		}
+		cost += more
+	}
+	return len(text), cost
 }

@@ -2,6 +2,8 @@ package inspect
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -30,6 +32,29 @@ type holderSearch struct {
 	known     *grouping // read, not written, while the search runs
 	relations relations
 	relate    bool
+
+	room    atomic.Int64 // for so many holders more: see take
+	mu      sync.Mutex
+	refused []Unreadable
+}
+
+// maxHolders is how many descriptors, sockets and mounts are listed: any user
+// can have any number of them.
+const maxHolders = 1 << 18
+
+// take says whether there is room for one more of a process's holders.
+func (s *holderSearch) take(pid int, what string) bool {
+	left := s.room.Add(-1)
+	if left == -1 {
+		s.refuse(pid, what, fmt.Errorf("more than %d holders of namespaces: those of other processes may be missing too", maxHolders))
+	}
+	return left >= 0
+}
+
+func (s *holderSearch) refuse(pid int, what string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = append(s.refused, Unreadable{pid, what, errorName(err)})
 }
 
 // meet asks about a namespace that no process is in, and closes fd.
@@ -42,15 +67,16 @@ func (s *holderSearch) meet(fd int, id ID) {
 
 // findHolders adds Names and HeldBy, and the namespaces met on the way. It
 // runs on a live machine only: in a captured tree there is nothing to look at.
-func (g *grouping) findHolders(ctx context.Context, o Options) error {
+func (g *grouping) findHolders(ctx context.Context, o Options) ([]Unreadable, error) {
 	proc := o.procfs()
 	if !proc.isLive() {
-		return nil
+		return nil, nil
 	}
-	s := holderSearch{
+	s := &holderSearch{
 		proc: proc, nsfs: nsfsDevice(), known: g,
 		relations: relations{known: map[ID]*relation{}}, relate: o.Relations,
 	}
+	s.room.Store(maxHolders)
 	finds := s.ownBinds(o.root())
 	if o.Holders {
 		finds = append(finds, s.search(ctx, o.workers())...)
@@ -78,18 +104,18 @@ func (g *grouping) findHolders(ctx context.Context, o Options) error {
 			n.Names = append(n.Names, f.name)
 		}
 	}
-	return ctx.Err()
+	return s.refused, ctx.Err()
 }
 
 // ownBinds finds the bind mounts in the caller's mount namespace.
 func (s *holderSearch) ownBinds(root string) []found {
-	mounts, err := mountsOf(ownMounts, isBind)
-	if err != nil {
+	mounts, err := mountsOf(ownMounts, bindType)
+	if err != nil && len(mounts) == 0 {
 		return nil
 	}
 	var own unix.Stat_t
 	_ = unix.Stat(ownMountNS, &own)
-	finds := s.binds(unix.AT_FDCWD, own.Ino, mounts)
+	finds := s.binds(0, unix.AT_FDCWD, own.Ino, mounts)
 	for i := range finds {
 		finds[i].name, _ = netnsName(root, finds[i].holder.Path)
 	}
@@ -99,13 +125,17 @@ func (s *holderSearch) ownBinds(root string) []found {
 const ownMountNS = "/proc/thread-self/ns/mnt"
 
 // binds turns mounts of namespace files, with paths as seen from the
-// directory root in the mount namespace mnt, into finds.
-func (s *holderSearch) binds(root int, mnt uint64, mounts []*mountinfo.Info) []found {
+// directory root in the mount namespace mnt, into finds. pid is whose table it
+// is, 0 for our own.
+func (s *holderSearch) binds(pid, root int, mnt uint64, mounts []*mountinfo.Info) []found {
 	finds := make([]found, 0, len(mounts))
 	for _, m := range mounts {
 		id, err := ParseID(m.Root)
 		if err != nil {
 			continue
+		}
+		if !s.take(pid, "mounts") {
+			break
 		}
 		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByBind, Path: m.Mountpoint, Mnt: mnt}})
 		if fd := openBind(root, m.Mountpoint, id); fd >= 0 {
@@ -221,6 +251,9 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 				}
 			}
 			if id, ok := s.socketNamespace(p, pidfd, fd); ok {
+				if !s.take(p.PID, "descriptors") {
+					break
+				}
 				finds = append(finds, found{id: id, holder: Holder{Kind: HeldBySocket, PID: p.PID, FD: &fd}})
 			}
 			continue
@@ -235,8 +268,11 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 		if err != nil {
 			continue
 		}
-		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByFD, PID: p.PID, FD: &fd}})
 		s.meet(ns, id)
+		if !s.take(p.PID, "descriptors") {
+			break
+		}
+		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByFD, PID: p.PID, FD: &fd}})
 	}
 	if len(finds) > 0 && !s.proc.has(p) {
 		return nil // they are those of another process with the same PID
@@ -276,8 +312,11 @@ func (s *holderSearch) socketNamespace(p *Process, pidfd, fd int) (ID, bool) {
 // bindsOf finds the bind mounts in p's mount namespace, as seen from p's root.
 func (s *holderSearch) bindsOf(p *Process) []found {
 	pid := strconv.Itoa(p.PID)
-	mounts, err := mountsOf(s.proc.join(pid, "mountinfo"), isBind)
-	if err != nil || len(mounts) == 0 {
+	mounts, err := mountsOf(s.proc.join(pid, "mountinfo"), bindType)
+	if errors.Is(err, unix.EFBIG) {
+		s.refuse(p.PID, "mounts", err)
+	}
+	if len(mounts) == 0 {
 		return nil
 	}
 	root, err := unix.Open(s.proc.join(pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -285,5 +324,5 @@ func (s *holderSearch) bindsOf(p *Process) []found {
 		return nil
 	}
 	defer unix.Close(root)
-	return s.binds(root, p.NS[Mnt], mounts)
+	return s.binds(p.PID, root, p.NS[Mnt], mounts)
 }

@@ -111,7 +111,7 @@ func TestBinds(t *testing.T) {
 	if err := os.MkdirAll(netns, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/proc", filepath.Join(root, "proc")); err != nil {
+	if err := os.Mkdir(filepath.Join(root, "proc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"blue", "covered"} {
@@ -124,6 +124,9 @@ func TestBinds(t *testing.T) {
 	var s *Snapshot
 	var own uint64
 	apartFromMachine(t, func() (err error) {
+		if err := unix.Mount("/proc", filepath.Join(root, "proc"), "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
 		for _, name := range []string{"blue", "blue", "covered"} {
 			if err := unix.Mount(p.Path("ns", "net"), filepath.Join(netns, name), "", unix.MS_BIND, ""); err != nil {
 				return err

@@ -202,27 +202,26 @@ func (p Procfs) samePIDs() bool {
 // openRefFile opens the namespace that a word names by its file. The caller
 // closes the descriptor.
 func openRefFile(r Ref, root string) (int, ID, error) {
-	path := r.Path
-	if r.Kind != RefFile {
-		path = netnsPath(root, r.Path)
-		if path == "" && r.Kind == RefName {
-			return -1, ID{}, notFoundf("%q names nothing: there is no network namespace of that name in /run/netns; other things go by PID (5151), namespace (net:[4026531840]), file (/run/netns/…) or cgroup (cgroup:/…)", r.Path)
+	if r.Kind == RefFile { // the caller's own, whatever is scanned
+		at, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, ID{}, fmt.Errorf("opening the namespace file: %w", &os.PathError{Op: "open", Path: r.Path, Err: err})
 		}
-		if path == "" {
-			return -1, ID{}, notFoundf("no network namespace %q in /run/netns: ip netns list shows those that ip-netns(8) knows", r.Path)
-		}
+		return openNamespaceFile(at, r.Path)
 	}
-	return openNamespaceFile(path)
+	at, path := openNetns(root, r.Path)
+	switch {
+	case at >= 0:
+		return openNamespaceFile(at, path)
+	case r.Kind == RefName:
+		return -1, ID{}, notFoundf("%q names nothing: there is no network namespace of that name in /run/netns; other things go by PID (5151), namespace (net:[4026531840]), file (/run/netns/…) or cgroup (cgroup:/…)", r.Path)
+	}
+	return -1, ID{}, notFoundf("no network namespace %q in /run/netns: ip netns list shows those that ip-netns(8) knows", r.Path)
 }
 
-// openNamespaceFile opens a file that must be a namespace's. It is looked at
-// before it is opened for reading, which might block (a FIFO) or act (a
-// device).
-func openNamespaceFile(path string) (int, ID, error) {
-	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, ID{}, fmt.Errorf("opening the namespace file: %w", &os.PathError{Op: "open", Path: path, Err: err})
-	}
+// openNamespaceFile opens for reading what an O_PATH descriptor is of, which must
+// be a namespace, and closes the descriptor.
+func openNamespaceFile(at int, path string) (int, ID, error) {
 	defer unix.Close(at)
 	fd, id, err := reopenNamespace(at)
 	if errors.Is(err, errNoNamespace) {

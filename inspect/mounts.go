@@ -1,6 +1,9 @@
 package inspect
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,25 +14,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/linux"
+	"nsx/internal/proc"
 )
 
-// mountsOf reads a mountinfo file, keeping the mounts that want accepts.
-func mountsOf(path string, want func(*mountinfo.Info) bool) ([]*mountinfo.Info, error) {
+// mountsOf reads a mount table of a live /proc, keeping the mounts of one type.
+// EFBIG comes with those of a part of the table.
+func mountsOf(path, fsType string) ([]*mountinfo.Info, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return mountinfo.GetMountsFromReader(f, func(m *mountinfo.Info) (skip, stop bool) { return !want(m), false })
+	text, err := proc.Mounts(f, fsType)
+	if err != nil && !errors.Is(err, unix.EFBIG) {
+		return nil, err
+	}
+	mounts, bad := mountinfo.GetMountsFromReader(bytes.NewReader(text), nil)
+	return mounts, cmp.Or(bad, err)
 }
 
 // ownMounts is the mount table of the calling thread, whatever /proc is
 // scanned.
 const ownMounts = "/proc/thread-self/mountinfo"
 
-// isBind tells mounts of namespace files. Their root is the namespace's name
-// as in /proc/PID/ns: "net:[4026532201]" (nsfs_show_path in fs/nsfs.c).
-func isBind(m *mountinfo.Info) bool { return m.FSType == "nsfs" }
+// bindType is the type of mounts of namespace files. Their root is the
+// namespace's name as in /proc/PID/ns: "net:[4026532201]" (nsfs_show_path in
+// fs/nsfs.c).
+const bindType = "nsfs"
 
 // hidden finds the option by which /proc hides processes from this reader
 // (proc(5)): hidepid=2 (invisible) and 4 (ptraceable) do, unless the reader
@@ -47,8 +58,9 @@ func (p Procfs) hidden() string {
 	if err != nil {
 		return ""
 	}
-	mounts, err := mountsOf(ownMounts, func(m *mountinfo.Info) bool { return m.FSType == "proc" && m.Mountpoint == dir })
-	if err != nil || len(mounts) == 0 {
+	mounts, _ := mountsOf(ownMounts, "proc")
+	mounts = slices.DeleteFunc(mounts, func(m *mountinfo.Info) bool { return m.Mountpoint != dir })
+	if len(mounts) == 0 {
 		return ""
 	}
 	// A later mount at the same place covers the earlier ones.

@@ -56,6 +56,8 @@ type Leader struct {
 	User    string   `json:"user"`
 	Comm    string   `json:"comm"`
 	Cmdline []string `json:"cmdline"`
+	// CmdlineCut says that there is more of Cmdline.
+	CmdlineCut bool `json:"cmdline_cut,omitempty"`
 }
 
 // Holder is something other than a process's leader that keeps a namespace

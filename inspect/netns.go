@@ -5,20 +5,25 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // netnsDirs is where ip-netns(8) keeps network namespaces, below the root.
 var netnsDirs = []string{"run/netns", "var/run/netns"}
 
-// netnsPath is the file that ip-netns(8) made for a name, or "".
-func netnsPath(root, name string) string {
+// openNetns opens with O_PATH the file below root that ip-netns(8) made for a
+// name; it is -1 if there is none.
+func openNetns(root, name string) (int, string) {
 	for _, dir := range netnsDirs {
-		path := filepath.Join(root, dir, name)
-		if _, err := os.Lstat(path); err == nil {
-			return path
+		path := filepath.Join(dir, name)
+		if at, err := proc.Root(root).Open(path, unix.O_PATH); err == nil {
+			return at, filepath.Join(root, path)
 		}
 	}
-	return ""
+	return -1, ""
 }
 
 // netnsName is the name by which ip-netns(8) knows a bind mount; root is the

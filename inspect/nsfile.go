@@ -33,7 +33,7 @@ func reopenNamespace(at int) (int, ID, error) {
 	if !isNamespaceFile(at) {
 		return -1, ID{}, errNoNamespace
 	}
-	fd, err := proc.Reopen(at)
+	fd, err := proc.Reopen(at, unix.O_RDONLY)
 	if err != nil {
 		return -1, ID{}, err
 	}

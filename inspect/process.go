@@ -51,6 +51,8 @@ type Process struct {
 	// Cmdline is the argument vector: a detail; nil where it is not known,
 	// empty for kernel threads and zombies.
 	Cmdline []string `json:"cmdline"`
+	// CmdlineCut says that there is more of it: see Options.MaxCmdline.
+	CmdlineCut bool `json:"cmdline_cut,omitempty"`
 	// State is the leader's state: R, S, D, Z, T, t, I, …
 	State State `json:"state"`
 	// KernelThread says that it has no user space (PF_KTHREAD).
@@ -110,7 +112,8 @@ func (s State) String() string { return string(rune(s)) }
 // complete than it is.
 type Unreadable struct {
 	PID int `json:"pid"`
-	// What is "namespaces", "threads", "cgroup" or "cmdline".
+	// What is "namespaces", "threads", "cgroup", "status" or "cmdline", or with
+	// Options.Holders "mounts" or "descriptors", of which some were not listed.
 	What string `json:"what"`
 	// Error is the errno's name, or what was wrong with the text.
 	Error string `json:"error"`

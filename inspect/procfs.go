@@ -15,6 +15,7 @@ import (
 
 	"nsx/cgroupfs"
 	"nsx/internal/linux"
+	"nsx/internal/proc"
 )
 
 // Source is where the raw records of a scan come from. Procfs is the only one
@@ -30,9 +31,49 @@ type Source interface {
 // costs one open directory and a handful of relative reads: a path is walked
 // once, and the descriptor pins the process, so a PID that is used again
 // in the middle is noticed (ESRCH) and never mixed up.
+//
+// A captured copy may be hostile: no link leads out of it, only regular files
+// are read, and no more of them than procfs would have made.
 type Procfs struct {
 	// Dir is where it is mounted, such as /proc.
 	Dir string
+
+	root proc.Root // that Dir is the proc of, if Options.Root says so
+}
+
+// open opens the directory. It says whether that is a procfs that is mounted, and
+// no captured copy.
+func (p Procfs) open() (dir *os.File, live bool, err error) {
+	var fd int
+	if p.root.Own() {
+		fd, err = unix.Open(p.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			err = &os.PathError{Op: "open", Path: p.Dir, Err: err}
+		}
+	} else {
+		fd, err = p.root.Open("proc", unix.O_RDONLY|unix.O_DIRECTORY)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	var fs unix.Statfs_t
+	live = unix.Fstatfs(fd, &fs) == nil && fs.Type == unix.PROC_SUPER_MAGIC
+	return os.NewFile(uintptr(fd), p.Dir), live, nil
+}
+
+// readText reads a small file below the directory, "" if that cannot be done.
+func (p Procfs) readText(name string) string {
+	dir, live, err := p.open()
+	if err != nil {
+		return ""
+	}
+	defer dir.Close()
+	r := procfsReader{captured: !live}
+	text, _, err := r.read(false, int(dir.Fd()), linux.CString(name), proc.MaxFile)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // linkNames are the files of /proc/PID/ns, relative to /proc/PID.
@@ -71,11 +112,12 @@ var (
 	filesFromTask = newTaskFiles("", "ns/")
 
 	cmdlinePath = linux.CString("cmdline")
+	statusPath  = linux.CString("status")
 )
 
 // Processes implements Source.
 func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error) {
-	dir, err := os.Open(p.Dir)
+	dir, live, err := p.open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the process table: %w", err)
 	}
@@ -83,7 +125,7 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	// Workers take chunks of the sorted PIDs while the next ones are still being
 	// listed, which takes the kernel as long as a worker takes to read them. The
 	// results stay in the order of the chunks, so that nothing is sorted again.
-	list := lister{dir: dir, live: p.isLive()}
+	list := lister{dir: dir, live: live}
 	pids, err := list.next()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
@@ -96,7 +138,7 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 		missing = missingTypes(int(dir.Fd()), pids[0])
 	}
 	newReader := func() *procfsReader {
-		return &procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(list.live)}
+		return &procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(live), captured: !live}
 	}
 	var results []*procfsChunk
 	work := make(chan *procfsChunk, 1024)
@@ -219,8 +261,8 @@ type procfsChunk struct {
 // missingTypes finds the types that this kernel was built without: for those
 // a link's ENOENT says nothing about the process. Any process will do, for the
 // kernel lists the same names below every ns/, be it a zombie's or a stranger's.
-func missingTypes(proc, pid int) (missing [NumTypes]bool) {
-	dir, err := unix.Openat(proc, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func missingTypes(procDir, pid int) (missing [NumTypes]bool) {
+	dir, err := unix.Openat(procDir, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return missing
 	}
@@ -257,23 +299,33 @@ func numbersOf(names []string) []int {
 
 // procfsReader is one worker: its buffers serve every process it reads.
 type procfsReader struct {
-	proc    int // descriptor of /proc
-	options Options
-	missing [NumTypes]bool
-	quick   linux.Quick // and so from ns/
-	out     *procfsChunk
-	buf     [4096]byte
-	name    [32]byte
-	cgroups map[string][]cgroupfs.Membership // by the file's text, which many processes share
+	proc     int // descriptor of /proc
+	options  Options
+	missing  [NumTypes]bool
+	quick    linux.Quick // and so from ns/
+	captured bool        // it is a copy, and perhaps hostile
+	out      *procfsChunk
+	buf      [4096]byte
+	name     [32]byte
+	cgroups  map[string][]cgroupfs.Membership // by the file's text, which many processes share
 }
 
-// readFile reads a small file of procfs whole, into the worker's buffer: the
-// kernel makes such a file's text in one go, and a read that fills less than
-// the buffer has got all of it.
+// readFile reads a small file of procfs whole.
 func (r *procfsReader) readFile(quick linux.Quick, dir int, path *byte) ([]byte, error) {
-	fd, err := quick.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK)
+	text, cut, err := r.read(quick, dir, path, proc.MaxFile)
+	if cut {
+		err = unix.EFBIG
+	}
+	return text, err
+}
+
+// read reads a file of procfs, at most so many bytes, into the worker's buffer,
+// and says whether there are more: the kernel makes a small file's text in one
+// go, and a read that fills less than the buffer has got all of it.
+func (r *procfsReader) read(quick linux.Quick, dir int, path *byte, most int) (text []byte, cut bool, err error) {
+	fd, err := r.open(quick, dir, path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer quick.Close(fd)
 	buf := r.buf[:]
@@ -283,14 +335,33 @@ func (r *procfsReader) readFile(quick linux.Quick, dir int, path *byte) ([]byte,
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		n += got
-		if got == 0 || n < len(buf) {
-			return buf[:n], nil
+		switch {
+		case n > most:
+			return buf[:most], true, nil
+		case got == 0 || n < len(buf):
+			return buf[:n], false, nil
 		}
 		buf = append(buf, make([]byte, len(buf))...)
 	}
+}
+
+func (r *procfsReader) open(quick linux.Quick, dir int, path *byte) (int, error) {
+	if r.captured {
+		return proc.OpenRegular(dir, unix.BytePtrToString(path), unix.O_RDONLY)
+	}
+	return quick.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK)
+}
+
+// openDir opens a directory, with O_PATH among the flags to look no further.
+func (r *procfsReader) openDir(dir int, path *byte, flags int) (int, error) {
+	flags |= unix.O_DIRECTORY | unix.O_CLOEXEC
+	if r.captured {
+		return proc.OpenBeneath(dir, unix.BytePtrToString(path), flags)
+	}
+	return r.quick.Openat(dir, path, flags)
 }
 
 func (r *procfsReader) stat(dir taskDir) (stat, error) {
@@ -303,7 +374,13 @@ func (r *procfsReader) stat(dir taskDir) (stat, error) {
 
 // link reads one namespace link.
 func (r *procfsReader) link(dir int, path *byte, t Type) (uint64, error) {
-	n, err := r.quick.Readlinkat(dir, path, r.buf[:64])
+	readlink := r.quick.Readlinkat
+	if r.captured {
+		readlink = func(dir int, path *byte, buf []byte) (int, error) {
+			return proc.Readlink(dir, unix.BytePtrToString(path), buf)
+		}
+	}
+	n, err := readlink(dir, path, r.buf[:64])
 	if err != nil {
 		return 0, err
 	}
@@ -330,7 +407,7 @@ func (r *procfsReader) openTask(dir, number int) (taskDir, error) {
 		name, files = append(name, "/ns"...), filesFromNS
 	}
 	name = append(name, 0)
-	fd, err := r.quick.Openat(dir, &name[0], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	fd, err := r.openDir(dir, &name[0], unix.O_PATH)
 	return taskDir{fd, files}, err
 }
 
@@ -455,7 +532,7 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 // threads reads the threads of p that matter: those whose namespaces differ
 // from the leader's, or all.
 func (r *procfsReader) threads(dir taskDir, p *Process) error {
-	fd, err := r.quick.Openat(dir.fd, dir.task, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	fd, err := r.openDir(dir.fd, dir.task, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -554,8 +631,11 @@ func errorName(err error) string {
 
 // isLive tells a mounted procfs from a captured copy.
 func (p Procfs) isLive() bool {
-	var fs unix.Statfs_t
-	return unix.Statfs(p.Dir, &fs) == nil && fs.Type == unix.PROC_SUPER_MAGIC
+	dir, live, err := p.open()
+	if err == nil {
+		dir.Close()
+	}
+	return live
 }
 
 // join makes a path below the /proc in use.

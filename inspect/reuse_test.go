@@ -1,11 +1,8 @@
 package inspect
 
 import (
-	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/prometheus/procfs"
 
 	"nsx/internal/testkit"
 )
@@ -18,10 +15,11 @@ func TestNextOwnerOfAPID(t *testing.T) {
 	testkit.RequireNS(t, withUser("net")...)
 	p := startIn(t, testkit.Config{New: withUser(), Mode: testkit.FDHolder, Apart: withUser("net")})
 	proc := Options{}.procfs()
-	fs, err := procfs.NewFS(proc.Dir)
+	look, err := newDetailsReader(proc, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer look.close()
 	same := *scan(t, Options{}).Process(p.PID)
 	earlier := same
 	earlier.StartTicks--
@@ -29,13 +27,14 @@ func TestNextOwnerOfAPID(t *testing.T) {
 		process *Process
 		shown   bool
 	}{{&same, true}, {&earlier, false}} {
-		if d := readDetails(fs, proc, &sync.Pool{New: func() any { return new(procfsReader) }}, c.process, new(atomic.Pointer[details])); (d.uid != nil) != c.shown || (d.cmdline != nil) != c.shown || (d.nsPIDs != nil) != c.shown {
+		if d := look.read(c.process, new(atomic.Pointer[details])); (d.uid != nil) != c.shown || (d.cmdline != nil) != c.shown || (d.nsPIDs != nil) != c.shown {
 			t.Errorf("started at %d: details %+v", c.process.StartTicks, d)
 		}
-		if proc.isStill(c.process) != c.shown {
+		if proc.has(c.process) != c.shown {
 			t.Errorf("started at %d: what was read early of it is told", c.process.StartTicks)
 		}
 		s := holderSearch{proc: proc, nsfs: nsfsDevice(), known: newGrouping(nil)}
+		s.room.Store(maxHolders)
 		if finds := s.descriptors(c.process); (len(finds) > 0) != c.shown {
 			t.Errorf("started at %d: holders %+v", c.process.StartTicks, finds)
 		}

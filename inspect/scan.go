@@ -19,12 +19,13 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"nsx/internal/proc"
 )
 
 // Options says where to look and what to read. The zero value reads the
@@ -67,6 +68,10 @@ type Options struct {
 	// 0 means half a second. A read that is not asleep, but waits for a processor
 	// on a busy machine, gets ten times as long.
 	CmdlineTimeout time.Duration
+	// MaxCmdline is how many bytes of a command line are read at most; 0 and
+	// more than that means 128 KiB. Where many processes have more than 1 KiB,
+	// some of them are cut there: see Process.CmdlineCut.
+	MaxCmdline int
 }
 
 // Details says of which processes the costlier fields are read.
@@ -93,7 +98,9 @@ func (o Options) root() string {
 	return o.Root
 }
 
-func (o Options) procfs() Procfs { return Procfs{filepath.Join(o.root(), "proc")} }
+func (o Options) procfs() Procfs {
+	return Procfs{Dir: filepath.Join(o.root(), "proc"), root: proc.Root(o.root())}
+}
 
 // Snapshot is what one scan found. It is not changed afterwards.
 type Snapshot struct {
@@ -121,27 +128,29 @@ type Snapshot struct {
 // are none to read, or with ctx.
 func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 	o.ForChildren = o.ForChildren || o.Holders
-	proc := o.procfs()
+	procfs := o.procfs()
 	source := o.Source
 	if source == nil {
-		source = proc
+		source = procfs
 	}
-	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: proc.hidden()}
-	s.Host, s.Kernel = hostAndKernel(proc)
+	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: procfs.hidden()}
+	s.Host, s.Kernel = hostAndKernel(procfs)
 	var err error
 	if s.Processes, s.Unreadable, err = source.Processes(ctx, o); err != nil {
 		return nil, err
 	}
 	g := newGrouping(s.Processes)
-	if o.Relations && proc.isLive() {
-		if err := g.relate(ctx, proc, o.workers()); err != nil {
+	if o.Relations && procfs.isLive() {
+		if err := g.relate(ctx, procfs, o.workers()); err != nil {
 			return nil, err
 		}
 	}
 	if o.Binds || o.Holders {
-		if err := g.findHolders(ctx, o); err != nil {
+		refused, err := g.findHolders(ctx, o)
+		if err != nil {
 			return nil, err
 		}
+		s.Unreadable = append(s.Unreadable, refused...)
 	}
 	s.Namespaces, s.Sets = g.finish(o.Sets)
 	if err := s.readDetails(ctx, o); err != nil {
@@ -185,10 +194,7 @@ func (s *Snapshot) UnreadableProcesses() int {
 }
 
 func hostAndKernel(p Procfs) (host, kernel string) {
-	read := func(name string) string {
-		text, _ := os.ReadFile(p.join("sys/kernel", name))
-		return strings.TrimSpace(string(text))
-	}
+	read := func(name string) string { return strings.TrimSpace(p.readText("sys/kernel/" + name)) }
 	// A captured tree is not this machine: what it does not say stays empty.
 	return read("hostname"), read("osrelease")
 }

@@ -131,3 +131,32 @@ func parseID(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	return uint32(n), err
 }
+
+// parseWho reads the effective user and the PIDs in each PID namespace.
+func parseWho(text string) (uid *uint32, pids []int) {
+	for line := range strings.Lines(text) {
+		name, rest, _ := strings.Cut(line, ":")
+		fields := strings.Fields(rest)
+		switch {
+		case name == "Uid" && len(fields) == 4:
+			if n, err := strconv.ParseUint(fields[1], 10, 32); err == nil {
+				id := uint32(n)
+				uid = &id
+			}
+		case name == "NSpid" && len(fields) <= maxPIDDepth:
+			pids = nil
+			for _, field := range fields {
+				n, err := strconv.Atoi(field)
+				if err != nil {
+					return uid, nil
+				}
+				pids = append(pids, n)
+			}
+		}
+	}
+	return uid, pids
+}
+
+// maxPIDDepth is how many PID namespaces a process has a number in at most:
+// MAX_PID_NS_LEVEL of include/linux/pid_namespace.h below the first.
+const maxPIDDepth = 33

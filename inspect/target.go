@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // Target is a process or a namespace, pinned by open descriptors: whatever is
@@ -288,19 +289,27 @@ func (t *Target) open(name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-// ReadFile reads a file of the process, below /proc/PID, whole.
-func (t *Target) ReadFile(name string) ([]byte, error) {
+// ReadFile reads a small file of the process, below /proc/PID, whole: one of more
+// than a mebibyte is EFBIG.
+func (t *Target) ReadFile(name string) ([]byte, error) { return t.readFile(name, proc.MaxFile) }
+
+func (t *Target) readFile(name string, most int) ([]byte, error) {
 	f, err := t.Open(name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	text, err := proc.ReadAll(f, most)
+	if errors.Is(err, unix.EFBIG) {
+		err = &os.PathError{Op: "read", Path: fmt.Sprintf("/proc/%d/%s", t.PID, name), Err: unix.EFBIG}
+	}
+	return text, err
 }
 
-// Environ is the environment that the process was started with.
+// Environ is the environment that the process was started with. It is EFBIG if
+// it is longer than execve(2) takes, for the process can point it anywhere.
 func (t *Target) Environ() ([]string, error) {
-	text, err := t.ReadFile("environ")
+	text, err := t.readFile("environ", proc.MaxEnviron)
 	if err != nil {
 		return nil, err
 	}

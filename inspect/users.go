@@ -1,10 +1,10 @@
 package inspect
 
 import (
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+
+	"nsx/internal/proc"
 )
 
 // userNames reads the passwd(5) file below root. It is read here and not by
@@ -12,7 +12,7 @@ import (
 // directory service knows is not found, and its uid is shown instead.
 func userNames(root string) map[uint32]string {
 	names := map[uint32]string{}
-	text, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
+	text, err := proc.Root(root).ReadFile("etc/passwd", proc.MaxTable)
 	if err != nil {
 		return names
 	}

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"nsx/cgroupfs"
 )
 
-func newCgroupAttach(streams) *cobra.Command {
+func newCgroupAttach(s streams) *cobra.Command {
 	var o groupFlags
 	threads := false
 	cmd := &cobra.Command{
@@ -16,7 +19,8 @@ func newCgroupAttach(streams) *cobra.Command {
 		Short: "Move processes into a cgroup",
 		Long: `Move whole processes, or with --threads single threads, into a group, in every
 hierarchy that has it. Where they are afterwards is read back. If one cannot be
-moved, or nsx is interrupted, those before it go back.
+moved, or nsx is interrupted, those before it go back. v2 takes single threads only
+within a threaded group: a group that is on v1 as well takes them there alone.
 
 ` + groupHelp,
 		Example: `  nsx cgroup attach /demo 5151
@@ -46,12 +50,37 @@ moved, or nsx is interrupted, those before it go back.
 			if threads {
 				attach = group.AttachThreads
 			}
-			return interruptible(cmd.Context(), func(ctx context.Context) error { return attach(ctx, pids...) })
+			err = interruptible(cmd.Context(), func(ctx context.Context) error { return attach(ctx, pids...) })
+			if err == nil && threads {
+				noteElsewhere(s, group, pids)
+			}
+			return err
 		},
 	}
 	o.addForce(cmd)
 	cmd.Flags().BoolVar(&threads, "threads", false, "the numbers are threads, which move alone")
 	return cmd
+}
+
+// noteElsewhere says which hierarchies that have the group did not take a thread.
+func noteElsewhere(s streams, group *cgroupfs.Group, tids []int) {
+	for _, tid := range tids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", tid))
+		if err != nil {
+			continue
+		}
+		memberships, err := cgroupfs.ParseMemberships(text)
+		if err != nil {
+			continue
+		}
+		for _, h := range group.Hierarchies() {
+			for _, m := range memberships {
+				if h.Holds(m) && m.Path != group.Path() {
+					notes(s, []string{fmt.Sprintf("on %s thread %d stays in %s: it is no threaded group there", h, tid, m.Path)})
+				}
+			}
+		}
+	}
 }
 
 // parsePIDs reads decimal PIDs, and nothing else: the kernel would take 0x10

@@ -86,8 +86,10 @@ func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err
 		case inspect.RefCgroup:
 			path = ref.Path
 		case inspect.RefFile:
-			if group, err := groupAt(root, word); err == nil && group.Exists() {
-				return group.Effective()
+			if group, err := groupAt(root, word); err == nil {
+				if there, err := group.Exists(); there || err != nil {
+					return group.Effective()
+				}
 			}
 			fallthrough
 		default:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,8 +78,8 @@ func completePIDs(word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	dirs, _ := filepath.Glob("/proc/[1-9]*")
 	for _, dir := range dirs {
 		pid := filepath.Base(dir)
-		if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil && strings.HasPrefix(pid, word) {
-			list = append(list, cobra.CompletionWithDesc(pid, output.Escape(strings.TrimSuffix(string(comm), "\n"))))
+		if strings.HasPrefix(pid, word) {
+			list = append(list, cobra.CompletionWithDesc(pid, output.Escape(commOf("/", pid))))
 		}
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -142,8 +141,7 @@ func newGroupRow(sum cgroupfs.Summary) groupRow {
 }
 
 func (o *cgroupLsOptions) process(pid int, elsewhere []int) groupRow {
-	comm, _ := os.ReadFile(path.Join(o.root, "proc", fmt.Sprint(pid), "comm"))
-	return groupRow{process: pid, comm: strings.TrimSuffix(string(comm), "\n"), elsewhere: slices.Contains(elsewhere, pid)}
+	return groupRow{process: pid, comm: commOf(o.root, fmt.Sprint(pid)), elsewhere: slices.Contains(elsewhere, pid)}
 }
 
 // list is the groups of a tree, the upper ones first.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nsx/inspect"
+	"nsx/internal/proc"
 	"nsx/output"
 )
 
@@ -30,9 +31,7 @@ func completeTargets(cmd *cobra.Command, _ []string, word string) ([]cobra.Compl
 	}
 	pids, _ := filepath.Glob(filepath.Join(root, "proc/[1-9]*"))
 	for _, dir := range pids {
-		if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil {
-			offer(filepath.Base(dir), strings.TrimSuffix(string(comm), "\n"))
-		}
+		offer(filepath.Base(dir), commOf(root, filepath.Base(dir)))
 	}
 	names, _ := os.ReadDir(filepath.Join(root, "run/netns"))
 	for _, name := range names {
@@ -41,6 +40,12 @@ func completeTargets(cmd *cobra.Command, _ []string, word string) ([]cobra.Compl
 	offer("self", "nsx itself")
 	offer("init", "process 1")
 	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// commOf is a process's name, empty if it cannot be read.
+func commOf(root, pid string) string {
+	comm, _ := proc.Root(root).ReadFile("proc/"+pid+"/comm", proc.MaxFile)
+	return strings.TrimSuffix(string(comm), "\n")
 }
 
 // completeList offers the words for a flag whose value is a list: "net,m" to

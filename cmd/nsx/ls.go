@@ -109,7 +109,7 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 
 	options := inspect.Options{
 		Root: o.root, Relations: !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
-		Details: inspect.LeaderDetails,
+		Details: inspect.LeaderDetails, MaxCmdline: o.maxCmdline(),
 	}
 	snapshot, match, err := scanFor(ctx, options, refs)
 	if err != nil {

@@ -74,7 +74,7 @@ var nsView = &output.View[inspect.Namespace]{
 		{Name: "command", Help: "command line of the process, or what keeps it alive instead", Cut: output.CutEnd, Value: func(n *inspect.Namespace) output.Cell {
 			switch {
 			case n.Leader != nil:
-				return commandCell(n.Leader.Cmdline, n.Leader.Comm)
+				return commandCell(n.Leader.Cmdline, n.Leader.CmdlineCut, n.Leader.Comm)
 			case len(n.HeldBy) > 0:
 				return output.Text(holders(n.HeldBy)).With(output.Yellow)
 			default:
@@ -105,7 +105,7 @@ var setView = &output.View[inspect.Set]{
 			return output.Text(typeList(s.Apart)).With(output.Cyan)
 		}},
 		{Name: "command", Help: "command line of that process", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell {
-			return commandCell(s.Leader.Cmdline, s.Leader.Comm)
+			return commandCell(s.Leader.Cmdline, s.Leader.CmdlineCut, s.Leader.Comm)
 		}},
 	}, nsColumns(func(s *inspect.Set) inspect.NSSet { return s.NS })...),
 	Default: []string{"nprocs", "pid", "user", "apart", "command"},
@@ -156,11 +156,15 @@ func userCell(l *inspect.Leader) output.Cell {
 
 // commandCell shows a command line, or the name in the notation of ps(1) where
 // there is none: kernel threads, zombies, and what could not be read.
-func commandCell(cmdline []string, comm string) output.Cell {
+func commandCell(cmdline []string, cut bool, comm string) output.Cell {
 	if len(cmdline) == 0 {
 		return output.Text("[" + comm + "]")
 	}
-	return output.Text(strings.Join(cmdline, " "))
+	text := strings.Join(cmdline, " ")
+	if cut {
+		text += "…"
+	}
+	return output.Text(text)
 }
 
 func typeList(types []inspect.Type) string {

@@ -60,7 +60,7 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	if err := psView.Check(o.Options); err != nil {
 		return usage(err)
 	}
-	options := inspect.Options{Root: o.root, Cgroups: true, Threads: o.threads, Details: inspect.AllDetails}
+	options := inspect.Options{Root: o.root, Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, MaxCmdline: o.maxCmdline()}
 	snapshot, match, err := scanFor(ctx, options, refs)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ var psView = &output.View[psRow]{
 			if r.thread != nil {
 				return output.Text("{" + r.thread.Comm + "}")
 			}
-			return commandCell(r.Cmdline, r.Comm)
+			return commandCell(r.Cmdline, r.CmdlineCut, r.Comm)
 		}},
 	}, nsColumns(func(r *psRow) inspect.NSSet { return r.set })...),
 	Default: []string{"pid", "ppid", "user", "state", "apart", "cgroup", "command"},

@@ -267,8 +267,8 @@ func (o *runOptions) enterGroup(ctx context.Context, s streams, limits cgroupfs.
 			return entered{}, err
 		}
 	}
-	if plan != nil && !group.Exists() {
-		return entered{}, nil
+	if there, err := group.Exists(); plan != nil && !there {
+		return entered{}, err
 	}
 	inside, err := group.Open()
 	return entered{Entrance: inside}, err

@@ -53,7 +53,10 @@ func nameGroup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() {
 		group, err := fs.Group(name)
 		ts.Check(err)
-		if group = group.Forced(); group.Exists() {
+		group = group.Forced()
+		there, err := group.Exists()
+		ts.Check(err)
+		if there {
 			_ = group.Thaw(context.Background())
 			ts.Check(group.Kill(context.Background()))
 			ts.Check(group.Remove(context.Background(), true))

@@ -103,7 +103,7 @@ func (v *visit) tryGroup(name string) error {
 			return err
 		}
 	}
-	if group.Exists() {
+	if there, _ := group.Exists(); there {
 		v.Errorf("%s was removed, and is there", name)
 	}
 	return nil

@@ -127,7 +127,7 @@ func removeSoakGroups(t *testing.T) {
 			return nil
 		})
 	}
-	if group.Exists() {
+	if there, _ := group.Exists(); there {
 		if err := group.Kill(t.Context()); err != nil {
 			t.Logf("killing what is left: %v", err)
 		}

@@ -68,6 +68,15 @@ func (f *viewFlags) resolve(out *os.File) error {
 	return nil
 }
 
+// maxCmdline is how much of a command line is needed: a table that shows it and
+// does nothing else with it can do with less.
+func (f *viewFlags) maxCmdline() int {
+	if f.Format.Tabular() && f.Filter == "" && f.SortBy == "" {
+		return 4096
+	}
+	return 0
+}
+
 // document is the head of every JSON document that shows a scan.
 type document struct {
 	Schema     string                `json:"schema"`

@@ -19,9 +19,7 @@ type cloneArgs struct {
 
 // startClone makes the helper a copy of this process, or one in the same memory.
 func (r *run) startClone() error {
-	fds := r.fds()
-	l := layout{firstFile: r.firstFile, report: int(fds[r.report])}
-	r.im = newImage(l, r.prelude(fds, ownHandler()), r.p)
+	r.im = newImage(layout{files: r.kept, report: r.report()}, r.prelude(r.std(), ownHandler(), nil), r.p)
 	pid, _, err := r.clone(r.im, r.attr.Way == Vfork)
 	if err != nil {
 		return err

@@ -29,48 +29,59 @@ func openAt(t *testing.T, dir string, fd int) *os.File {
 	return at
 }
 
-// TestDescriptors gives the helper descriptors that have to change places, and
-// has more that it must not get.
+// TestDescriptors gives the helper standard files that have to change places, and
+// has more descriptors that the program gets only if they are to be kept open.
 func TestDescriptors(t *testing.T) {
 	dir := t.TempDir()
 	files := map[int]*os.File{}
 	for fd := 40; fd < 60; fd++ {
 		files[fd] = openAt(t, dir, fd)
 	}
+	// Standard files that are one another.
+	saved := [2]int{}
+	for i, fd := range []int{0, 2} {
+		var err error
+		if saved[i], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 100); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Dup3(int(files[50+fd].Fd()), fd, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = unix.Dup3(saved[i], fd, 0); unix.Close(saved[i]) }()
+	}
 	bothWays(t, func(t *testing.T, way Way) {
-		a := Attr{Way: way, Files: make([]*os.File, 50)}
-		want := map[int]string{}
-		for fd := 40; fd < 50; fd++ {
-			a.Files[fd] = files[89-fd] // 49 to 40, …
-			want[fd] = files[89-fd].Name()
-		}
-		for _, fd := range []int{0, 2, 5} {
-			a.Files[fd], want[fd] = files[41], files[41].Name()
-		}
-		var p Program
-		own := []*os.File{files[50], files[44], files[59]}
-		for _, f := range own {
-			p.Call("fcntl", unix.SYS_FCNTL, p.File(f), Int(unix.F_GETFD))
-		}
-		s := shell(&p, `for fd in /proc/$$/fd/*; do echo "${fd##*/} $(readlink $fd)"; done`)
-		a.Argv, a.Env = s.Argv, s.Env
-		text, _ := output(t, &p, a)
-		got := map[int]string{}
-		for _, line := range lines(text) {
-			var fd int
-			var name string
-			if _, err := fmt.Sscan(line, &fd, &name); err != nil {
-				t.Fatalf("%q: %v", line, err)
+		for _, keep := range []bool{false, true} {
+			a := Attr{Way: way, KeepOpen: keep, Files: []*os.File{os.Stderr, nil, os.Stdin}}
+			want := map[int]string{0: files[52].Name(), 2: files[50].Name()}
+			if keep {
+				for fd, f := range files {
+					want[fd] = f.Name()
+				}
+				for _, fd := range []int{50, 44, 59} {
+					delete(want, fd) // the helper's
+				}
 			}
-			got[fd] = name
-		}
-		for fd, name := range got {
-			if strings.HasPrefix(name, "pipe:") { // 1, and the shell's for $(…)
-				delete(got, fd)
+			var p Program
+			for _, f := range []*os.File{files[50], files[44], files[59]} {
+				p.Call("fcntl", unix.SYS_FCNTL, p.File(f), Int(unix.F_GETFD))
 			}
-		}
-		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%v\nwant\n%v", got, want)
+			s := shell(&p, `for fd in /proc/$$/fd/*; do echo "${fd##*/} $(readlink $fd)"; done`)
+			a.Argv, a.Env = s.Argv, s.Env
+			text, _ := output(t, &p, a)
+			got := map[int]string{}
+			for _, line := range lines(text) {
+				var fd int
+				var name string
+				if _, err := fmt.Sscan(line, &fd, &name); err != nil {
+					t.Fatalf("%q: %v", line, err)
+				}
+				if strings.HasPrefix(name, dir) { // not a pipe, nor what the tests have been started with
+					got[fd] = name
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("keep %v: %v\nwant\n%v", keep, got, want)
+			}
 		}
 	})
 }

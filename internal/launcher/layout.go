@@ -19,9 +19,9 @@ const (
 
 // layout is where things are in one run.
 type layout struct {
-	base      uint64 // address of the data
-	firstFile int    // descriptor of the first of Program.files
-	report    int    // descriptor of the socket to the parent, at first
+	base   uint64 // address of the data
+	files  []int  // descriptors of Program.files
+	report int    // descriptor of the socket to the parent
 }
 
 // image is what a run is made of: the prelude, which makes the state that a
@@ -119,7 +119,7 @@ func (im *image) number(part part, a Arg) uint64 {
 	case baseData:
 		return im.base + part.data + a.n
 	case baseFile:
-		return uint64(im.firstFile) + a.n
+		return uint64(im.files[a.n])
 	}
 	return a.n
 }

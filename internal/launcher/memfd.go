@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sealedFile is an executable memfd that nobody can change any more, the
-// process that executes it included: memfd_create(2), F_ADD_SEALS in fcntl(2).
-func sealedFile(content []byte) (*os.File, error) {
+// newMemfd is an executable memfd (memfd_create(2)), which is no standard file.
+func newMemfd() (*os.File, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate("nsx", flags|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) {
@@ -19,15 +18,28 @@ func sealedFile(content []byte) (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	f := os.NewFile(uintptr(fd), "memfd:nsx")
-	if _, err = f.Write(content); err == nil {
-		err = seal(fd)
+	if fd < stdFiles {
+		low := fd
+		fd, err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, stdFiles)
+		unix.Close(low)
+		if err != nil {
+			return nil, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+		}
+	}
+	return os.NewFile(uintptr(fd), "memfd:nsx"), nil
+}
+
+// fillAndSeal makes it a file that nobody can change any more, the process that
+// executes it included: F_ADD_SEALS in fcntl(2).
+func fillAndSeal(f *os.File, content []byte) error {
+	_, err := f.Write(content)
+	if err == nil {
+		err = seal(int(f.Fd()))
 	}
 	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("memfd: %w", err)
+		return fmt.Errorf("memfd: %w", err)
 	}
-	return f, nil
+	return nil
 }
 
 func seal(fd int) error {

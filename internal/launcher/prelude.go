@@ -15,12 +15,12 @@ import (
 const failInsn = 1
 
 // prelude comes before the program, and the program can rely on what it does:
-// the descriptors are those of Attr.Files and Program.File and no others, all
+// the descriptors are those of Attr.Files and Program.File, and others only with Attr.KeepOpen, all
 // of ours are closed by an execve, no keyboard stops it, and RLIMIT_NOFILE is
 // what this process was started with. After the memfd's start this is nearly
-// done. In a clone, fds are the descriptors of this process that are to become
-// 0, 1, 2 … The handler is where that function is.
-func (r *run) prelude(fds []uintptr, handler uint64) *Program {
+// done. In a clone, std are the descriptors of this process that are to become
+// 0, 1 and 2. The handler is where that function is.
+func (r *run) prelude(std []uintptr, handler uint64, memfd *os.File) *Program {
 	p := &Program{insns: make([]insn, 0, 64)} // about so many
 	begin, silent := p.Label(), p.Label()
 	p.Jump(begin)
@@ -39,36 +39,46 @@ func (r *run) prelude(fds []uintptr, handler uint64) *Program {
 		mask = in.Blocked
 	}
 	p.ignoreStops(handler, mask)
-	end := len(r.files)
-	if fds != nil {
-		p.moveFiles(fds, end)
-		p.copy(head(headReport), Int(r.report))
+	if std != nil {
+		p.moveFiles(std)
 		p.restoreLimit(r.attr.Inherited)
 	}
-	for fd := r.firstFile; fd < end; fd++ {
+	for _, fd := range r.kept {
 		p.Call("fcntl F_SETFD", unix.SYS_FCNTL, Int(fd), Int(unix.F_SETFD), Int(unix.FD_CLOEXEC))
+	}
+	if r.attr.KeepOpen {
+		if memfd != nil {
+			p.Close(Int(memfd.Fd())).Ignore() // where package syscall has executed it
+		}
+		return p
 	}
 	// The memfd, and what we have inherited ourselves. Before Linux 5.9, without
 	// close_range, the latter stays open unless it is close-on-exec.
-	p.Call("close_range", unix.SYS_CLOSE_RANGE, Int(end), Int(uint32(math.MaxUint32)), Int(0)).Ignore()
+	first := stdFiles
+	for _, fd := range append(slices.Sorted(slices.Values(r.kept)), math.MaxUint32+1) {
+		if fd > first {
+			p.Call("close_range", unix.SYS_CLOSE_RANGE, Int(first), Int(fd-1), Int(0)).Ignore()
+		}
+		first = fd + 1
+	}
 	return p
 }
 
-// entry is the program of the process that becomes the memfd's, when the fds
-// have become 0, 1, 2 … A failed step leaves its errno in the header, for us to
+// entry is the program of the process that becomes the memfd's, when the standard
+// files are in their places. A failed step leaves its errno in the header, for us to
 // find in the memory that we share.
-func (r *run) entry(fds []uintptr, memfd uintptr) *Program {
+func (r *run) entry(memfd uintptr) *Program {
 	p := &Program{}
 	begin := p.Label()
 	p.Jump(begin)
 	p.exitGroup(1)
 	p.Place(begin)
-	fds = append(slices.Clip(fds), memfd)
-	p.moveFiles(fds, len(fds))
+	p.moveFiles(r.std())
+	for _, fd := range r.kept {
+		p.Call("fcntl F_SETFD", unix.SYS_FCNTL, Int(fd), Int(unix.F_SETFD), Int(0))
+	}
 	p.restoreLimit(r.attr.Inherited)
-	last := Int(len(fds) - 1)
-	p.Call("fcntl F_SETFD", unix.SYS_FCNTL, last, Int(unix.F_SETFD), Int(unix.FD_CLOEXEC))
-	p.Call("execveat", unix.SYS_EXECVEAT, last, p.String(""), Argv, Envp, Int(unix.AT_EMPTY_PATH))
+	p.Call("execveat", unix.SYS_EXECVEAT, Int(memfd), p.String(""), Argv, Envp, Int(unix.AT_EMPTY_PATH))
 	return p
 }
 
@@ -127,12 +137,12 @@ func blockStops() (before unix.Sigset_t, restore func(), err error) {
 
 // moveFiles makes fds[i] descriptor i, closed if it is -1. All go out of the
 // way first: one may be where another has to go.
-func (p *Program) moveFiles(fds []uintptr, end int) {
+func (p *Program) moveFiles(fds []uintptr) {
 	slots := make([]Slot, len(fds))
 	for i, fd := range fds {
 		if fd != ^uintptr(0) {
 			slots[i] = p.Slot(0)
-			p.Call("fcntl F_DUPFD_CLOEXEC", unix.SYS_FCNTL, Int(fd), Int(unix.F_DUPFD_CLOEXEC), Int(end)).Into(slots[i])
+			p.Call("fcntl F_DUPFD_CLOEXEC", unix.SYS_FCNTL, Int(fd), Int(unix.F_DUPFD_CLOEXEC), Int(stdFiles)).Into(slots[i])
 		}
 	}
 	for i, fd := range fds {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,12 +20,11 @@ type run struct {
 	p    *Program
 	attr Attr
 
-	files     []*os.File // descriptors 0, 1, 2 … of the helper; nil: closed
-	firstFile int        // the first of Program.files in there
-	report    int        // the socket to us in there
-	socket    *os.File   // our end of it
-	im        *image
-	mask      unix.Sigset_t // what the helper shall have blocked
+	files  []*os.File // Program.files and, last, the helper's end of the socket
+	kept   []int      // their descriptors, in this process and in the helper
+	socket *os.File   // our end of the socket
+	im     *image
+	mask   unix.Sigset_t // what the helper shall have blocked
 
 	heard  bool // something was reported
 	last   bool // execve or exit is all that the program has left to do
@@ -36,16 +36,13 @@ type run struct {
 	killed bool
 }
 
-// newRun makes the socket and numbers the helper's descriptors.
+// stdFiles is how many standard files there are.
+const stdFiles = 3
+
+// newRun makes the socket, and sees to it that no file has the number of a
+// standard file: all others keep theirs.
 func newRun(p *Program, a Attr) (*run, error) {
 	r := &run{p: p, attr: a}
-	r.files = append(r.files, a.Files...)
-	for len(r.files) < 3 {
-		r.files = append(r.files, nil) // so that none of ours takes their place
-	}
-	r.firstFile = len(r.files)
-	r.files = append(r.files, p.files...)
-	r.report = len(r.files)
 	// Records stay whole in a socket of this type, and it has an end, like a
 	// pipe, when nobody else has the other end any more.
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -53,18 +50,42 @@ func newRun(p *Program, a Attr) (*run, error) {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
 	r.socket = os.NewFile(uintptr(fds[0]), "socket")
-	r.files = append(r.files, os.NewFile(uintptr(fds[1]), "socket"))
+	r.files = append(slices.Clip(p.files), os.NewFile(uintptr(fds[1]), "socket"))
 	// The kernel is to tell who has sent a record, by the PID that it has here.
-	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+	err = os.NewSyscallError("setsockopt SO_PASSCRED", unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1))
+	for i := 0; err == nil && i < len(r.files); i++ {
+		fd := int(r.files[i].Fd())
+		if fd < stdFiles {
+			// Ours was started with a standard file closed.
+			fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, stdFiles)
+			err = os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+		}
+		r.kept = append(r.kept, fd)
+	}
+	if err != nil {
 		r.close()
-		return nil, os.NewSyscallError("setsockopt SO_PASSCRED", err)
+		return nil, err
 	}
 	return r, nil
 }
 
+// report is the helper's end of the socket.
+func (r *run) report() int { return r.kept[len(r.kept)-1] }
+
+// closeReport closes it here: else there is no end of it.
+func (r *run) closeReport() {
+	for i, fd := range r.kept {
+		if fd != int(r.files[i].Fd()) {
+			unix.Close(fd)
+		}
+	}
+	r.kept = nil
+	r.files[len(r.files)-1].Close()
+}
+
 func (r *run) close() {
 	r.socket.Close()
-	r.files[r.report].Close()
+	r.closeReport()
 }
 
 // start makes the helper.
@@ -86,7 +107,7 @@ func (r *run) start() error {
 		err = ways[1]()
 	}
 	runtime.KeepAlive(r.files)
-	r.files[r.report].Close() // else there is no end of it
+	r.closeReport()
 	return err
 }
 
@@ -102,37 +123,38 @@ func notThisWay(err error) bool {
 	return false
 }
 
-// fds is the helper's descriptors as numbers of ours, -1 for a closed one.
-func (r *run) fds() []uintptr {
-	fds := make([]uintptr, 0, len(r.files)+1)
-	for _, f := range r.files {
-		fd := ^uintptr(0)
-		if f != nil {
-			fd = f.Fd()
+// std is the standard files as descriptors of ours, -1 for a closed one.
+func (r *run) std() []uintptr {
+	fds := make([]uintptr, stdFiles)
+	for i := range fds {
+		fds[i] = ^uintptr(0)
+		if i < len(r.attr.Files) && r.attr.Files[i] != nil {
+			fds[i] = r.attr.Files[i].Fd()
 		}
-		fds = append(fds, fd)
 	}
 	return fds
 }
 
 // startMemfd executes the sealed memfd.
 func (r *run) startMemfd() error {
-	code, handler := machineCode()
-	at := layout{dataAddr, r.firstFile, r.report}
-	r.im = newImage(at, r.prelude(nil, textAddr+codeOff+uint64(handler)), r.p)
-	f, err := sealedFile(elfFile(code, r.im.bytes()))
+	f, err := newMemfd()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	fds := r.fds()
-	pid, failed, err := r.clone(newImage(layout{}, r.entry(fds, f.Fd()), &Program{}), true)
+	code, handler := machineCode()
+	at := layout{dataAddr, r.kept, r.report()}
+	r.im = newImage(at, r.prelude(nil, textAddr+codeOff+uint64(handler), f), r.p)
+	if err := fillAndSeal(f, elfFile(code, r.im.bytes())); err != nil {
+		return err
+	}
+	pid, failed, err := r.clone(newImage(layout{}, r.entry(f.Fd()), &Program{}), true)
 	if err == nil && failed != 0 {
 		_, err = reap(pid)
 		return errors.Join(os.NewSyscallError("execve", failed), err)
 	}
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) {
-		pid, err = r.forkExec(append(fds, f.Fd())) // there is no clone3(2), or not for us
+		pid, err = r.forkExec(int(f.Fd())) // there is no clone3(2), or not for us
 	}
 	if err != nil {
 		return err
@@ -141,19 +163,24 @@ func (r *run) startMemfd() error {
 	return nil
 }
 
-// forkExec executes the last of the files as package syscall does.
-func (r *run) forkExec(fds []uintptr) (int, error) {
-	attr := syscall.ProcAttr{Env: r.attr.Env, Files: fds, Sys: &syscall.SysProcAttr{}}
+// forkExec executes the memfd as package syscall does.
+func (r *run) forkExec(memfd int) (int, error) {
+	attr := syscall.ProcAttr{Env: r.attr.Env, Files: r.std(), Sys: &syscall.SysProcAttr{}}
+	for fd := stdFiles; fd <= max(slices.Max(r.kept), memfd); fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if slices.Contains(r.kept, fd) || fd == memfd || err == nil && flags&unix.FD_CLOEXEC == 0 {
+			attr.Files = append(attr.Files, uintptr(fd))
+		} else {
+			attr.Files = append(attr.Files, ^uintptr(0))
+		}
+	}
 	if r.attr.Cgroup != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(r.attr.Cgroup.Fd())
 	}
 	if attr.Env == nil {
 		attr.Env = []string{}
 	}
-	// The last descriptor: the numbers in between may be anything until Go's
-	// fork has put all of them in their places, and the path is looked up after
-	// that.
-	pid, _, err := syscall.StartProcess(fmt.Sprintf("/proc/self/fd/%d", len(fds)-1), r.attr.Argv, &attr)
+	pid, _, err := syscall.StartProcess(fmt.Sprintf("/proc/self/fd/%d", memfd), r.attr.Argv, &attr)
 	return pid, os.NewSyscallError("execve", err)
 }
 

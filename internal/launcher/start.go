@@ -15,10 +15,14 @@ import (
 type Attr struct {
 	// Argv and Env are for the program that is executed. Argv has argv[0].
 	Argv, Env []string
-	// Files are the descriptors 0, 1, 2 … of the helper and of the program that
-	// it executes; nil is a closed one, as are 0 to 2 if there are fewer. There are no others, whatever this
-	// process has inherited, but those of [Program.File].
+	// Files are the descriptors 0, 1 and 2 of the helper and of the program that it
+	// executes; nil is a closed one, as are those that are missing. There are no
+	// others, whatever this process has inherited, but those of [Program.File] for
+	// the helper.
 	Files []*os.File
+	// KeepOpen leaves open what this process has open that is not close-on-exec, as
+	// execve(2) does. In a Go program that is what it has inherited.
+	KeepOpen bool
 	// Cgroup, if not nil, is a directory of cgroup v2 in which the helper is
 	// created: CLONE_INTO_CGROUP of clone(2).
 	Cgroup *os.File
@@ -93,6 +97,9 @@ func Start(ctx context.Context, p *Program, a Attr) (*os.Process, error) {
 func check(p *Program, a Attr) error {
 	if len(a.Argv) == 0 {
 		return errors.New("launcher: no argv[0]")
+	}
+	if len(a.Files) > stdFiles {
+		return fmt.Errorf("launcher: %d files: there are three standard ones", len(a.Files))
 	}
 	for _, s := range append(slices.Clip(a.Argv), a.Env...) {
 		if strings.IndexByte(s, 0) >= 0 {

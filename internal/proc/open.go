@@ -40,7 +40,10 @@ func (r Root) Own() bool { return r == "" || r == "/" }
 
 // Join is a path below the root for messages, and for those who may follow links.
 func (r Root) Join(elem ...string) string {
-	return filepath.Join(append([]string{"/" + string(r)}, elem...)...)
+	if r.Own() {
+		r = "/"
+	}
+	return filepath.Join(append([]string{string(r)}, elem...)...)
 }
 
 // Open opens what lies at name below the root with the flags of open(2). Below
@@ -53,11 +56,11 @@ func (r Root) Open(name string, flags int) (int, error) {
 	}
 	top, err := unix.Open(string(r), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, pathError(string(r), err)
+		return -1, pathError(r.Join(name), err)
 	}
 	defer unix.Close(top)
 	fd, err := openat2(top, name, flags, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
-	return fd, pathError(filepath.Join(string(r), name), err)
+	return fd, pathError(r.Join(name), err)
 }
 
 // ReadFile reads a regular file below the root, of at most so many bytes: a
@@ -68,7 +71,7 @@ func (r Root) ReadFile(name string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(at)
-	fd, err := reopenRegular(at)
+	fd, err := ReopenFile(at, unix.O_RDONLY)
 	if err != nil {
 		return nil, pathError(r.Join(name), err)
 	}
@@ -77,21 +80,36 @@ func (r Root) ReadFile(name string, most int) ([]byte, error) {
 	return data, pathError(r.Join(name), err)
 }
 
+// Readlink reads a link below the root, "" if there is none.
+func (r Root) Readlink(name string) string {
+	at, err := r.Open(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(at)
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(at, "", buf)
+	if err != nil {
+		return ""
+	}
+	return string(buf[:n])
+}
+
 // OpenBeneath opens what lies at name below a directory: a link that leads out
 // of it is EXDEV.
 func OpenBeneath(dir int, name string, flags int) (int, error) {
 	return openat2(dir, name, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
 }
 
-// OpenRegular opens a regular file below a directory for reading. Whatever else
-// is there is looked at only.
-func OpenRegular(dir int, name string) (int, error) {
+// OpenRegular opens a regular file below a directory. Whatever else is there is
+// looked at only.
+func OpenRegular(dir int, name string, flags int) (int, error) {
 	at, err := OpenBeneath(dir, name, unix.O_PATH)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(at)
-	return reopenRegular(at)
+	return ReopenFile(at, flags)
 }
 
 // Readlink reads a link below a directory, without following it.
@@ -101,40 +119,61 @@ func Readlink(dir int, name string, buf []byte) (int, error) {
 		return 0, err
 	}
 	defer unix.Close(at)
-	return unix.Readlinkat(at, "", buf)
+	n, err := unix.Readlinkat(at, "", buf)
+	if errors.Is(err, unix.ENOENT) { // what it says of a descriptor of anything else
+		err = unix.EINVAL
+	}
+	return n, err
 }
 
-// reopenRegular opens for reading what an O_PATH descriptor is of.
-func reopenRegular(at int) (int, error) {
+// ReopenFile opens the file or, with O_DIRECTORY, the directory that an O_PATH
+// descriptor is of: anything else is ErrIrregular.
+func ReopenFile(at, flags int) (int, error) {
+	if flags&unix.O_DIRECTORY != 0 {
+		return reopenIf(at, flags, unix.S_IFDIR)
+	}
+	return reopenIf(at, flags, unix.S_IFREG)
+}
+
+func reopenIf(at, flags int, format uint32) (int, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(at, &st); err != nil {
 		return -1, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+	switch is := st.Mode & unix.S_IFMT; {
+	case is == format:
+	case is == unix.S_IFDIR:
+		return -1, unix.EISDIR
+	case format == unix.S_IFDIR:
+		return -1, unix.ENOTDIR
+	default:
 		return -1, ErrIrregular
 	}
-	return Reopen(at)
+	return Reopen(at, flags)
 }
 
-// Reopen opens for reading what an O_PATH descriptor is of, which the caller has
-// looked at: it is not looked up again.
-func Reopen(at int) (int, error) {
-	return unix.Open("/proc/thread-self/fd/"+strconv.Itoa(at), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// Reopen opens what an O_PATH descriptor is of, which the caller has looked at:
+// it is not looked up again.
+func Reopen(at, flags int) (int, error) {
+	return unix.Open("/proc/thread-self/fd/"+strconv.Itoa(at), flags|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 }
 
 func openat2(dir int, name string, flags int, resolve uint64) (int, error) {
 	for {
 		fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: resolve})
 		// EAGAIN: something was renamed on the way, and ".." could not be trusted.
-		if err != unix.EINTR && err != unix.EAGAIN {
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 			return fd, err
 		}
 	}
 }
 
-// readAll reads a file of at most so many bytes.
-func readAll(fd, most int) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(reader(fd), int64(most)+1))
+// readAll reads a descriptor.
+func readAll(fd, most int) ([]byte, error) { return ReadAll(reader(fd), most) }
+
+// ReadAll reads all, which must be no more than so many bytes: more is EFBIG.
+func ReadAll(r io.Reader, most int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err == nil && len(data) > most {
 		err = unix.EFBIG
 	}
@@ -151,7 +190,7 @@ func (r reader) Read(p []byte) (int, error) {
 	for {
 		n, err := unix.Read(int(r), p)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return 0, err
