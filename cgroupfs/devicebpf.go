@@ -268,7 +268,7 @@ func (fs *FS) explainNoBPF(e *Error, b *bpfError, h *Hierarchy, group string) {
 	link, _ := os.Readlink("/proc/self/ns/user")
 	where := "run where root has it, outside of the container"
 	if os.Geteuid() != 0 {
-		where = "run as root, or where the group's owner is"
+		where = "run as root"
 	}
 	switch {
 	case len(missing) > 0:

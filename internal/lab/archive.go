@@ -12,10 +12,10 @@ import (
 // archive is Debian's packages of one suite, as apt sees them on a machine that
 // has none installed. Apt has lists and caches of its own for it in dir; it
 // verifies the archive's signature and the packages' checksums.
-type archive struct{ suite, dir string }
+type archive struct{ suite, arch, dir string }
 
-// openArchive fetches the lists of the suite's packages.
-func openArchive(dir, suite, mirror string) (a archive, err error) {
+// openArchive fetches the lists of the suite's packages for an architecture.
+func openArchive(dir, suite, arch, mirror string) (a archive, err error) {
 	if mirror == "" {
 		if mirror, err = ownMirror(); err != nil {
 			return a, err
@@ -24,7 +24,7 @@ func openArchive(dir, suite, mirror string) (a archive, err error) {
 	if a.dir, err = filepath.Abs(dir); err != nil {
 		return a, err
 	}
-	a.suite = suite
+	a.suite, a.arch = suite, arch
 	for _, d := range []string{"lists/partial", "debs/partial"} {
 		if err := os.MkdirAll(filepath.Join(a.dir, d), 0o755); err != nil {
 			return a, err
@@ -46,7 +46,7 @@ func (a archive) apt(program string, args ...string) (string, error) {
 		"-o", "Dir::Etc::sourcelist=" + a.dir + "/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
 		"-o", "Dir::State::Lists=" + a.dir + "/lists", "-o", "Dir::State::status=" + a.dir + "/debs/status",
 		"-o", "Dir::Cache::archives=" + a.dir + "/debs", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
-		"-o", "APT::Sandbox::User=root",
+		"-o", "APT::Sandbox::User=root", "-o", "APT::Architecture=" + a.arch, "-o", "APT::Architectures::=" + a.arch,
 	}
 	return output(a.dir+"/debs", program, append(options, args...)...)
 }

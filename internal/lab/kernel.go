@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// kernel is one of Debian's, known by the suite that has it.
+// kernel is one of Debian's, known by the suite that has it. A version such as
+// "6.1-arm64" is for that architecture, and others are for amd64.
 type kernel struct{ version, suite string }
 
 // kernels is the table to extend for a new one.
@@ -21,6 +22,15 @@ var kernels = []kernel{
 	{"6.1", "bookworm"},
 	{"6.12", "trixie"},
 	{"7.2", "sid"},
+	{"6.1-arm64", "bookworm"},
+}
+
+// arch is the architecture, by the name that Debian and Go have for it.
+func (k kernel) arch() string {
+	if _, arch, ok := strings.Cut(k.version, "-"); ok {
+		return arch
+	}
+	return "amd64"
 }
 
 // fetch downloads and unpacks the kernel below dir, unless it is there whole, and
@@ -36,19 +46,20 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
 		return "", err
 	}
-	a, err := openArchive(dir, k.suite, mirror)
+	a, err := openArchive(dir, k.suite, k.arch(), mirror)
 	if err != nil {
 		return "", err
 	}
-	depends, err := a.apt("apt-cache", "depends", "linux-image-cloud-amd64")
+	meta := "linux-image-cloud-" + k.arch()
+	depends, err := a.apt("apt-cache", "depends", meta)
 	if err != nil {
 		return "", err
 	}
 	found := regexp.MustCompile(`linux-image-([0-9]\S*)`).FindStringSubmatch(depends)
 	if found == nil {
-		return "", fmt.Errorf("%s has no linux-image-cloud-amd64", k.suite)
+		return "", fmt.Errorf("%s has no %s", k.suite, meta)
 	}
-	if !strings.HasPrefix(found[1], k.version) {
+	if number, _, _ := strings.Cut(k.version, "-"); !strings.HasPrefix(found[1], number) {
 		return "", fmt.Errorf("%s has Linux %s, not %s: change the table in internal/lab/kernel.go", k.suite, found[1], k.version)
 	}
 	// Linux 7 has image and modules in packages of their own.

@@ -30,7 +30,7 @@ func lab() error {
 	wantCells := flag.String("cells", "", "only these cells: `KERNEL/LAYOUT,…`")
 	wantLayouts := flag.String("layout", "", "only these layouts: `v2,hybrid,v1`")
 	pattern := flag.String("run", "", "only the tests that `REGEXP` matches")
-	only := flag.String("packages", strings.Join(packages, ","), "only the tests of these packages: `DIR,…`")
+	only := flag.String("packages", "", "only the tests of these packages: `DIR,…` (default: "+strings.Join(packages, ",")+")")
 	systemd := flag.Bool("systemd", false, "boot systemd, and run the tests that hold nsx against it")
 	shell := flag.Bool("shell", false, "open a shell in the first machine instead")
 	dir := flag.String("dir", "build/lab", "keep kernels and logs in `DIR`")
@@ -52,40 +52,22 @@ func lab() error {
 			return err
 		}
 	}
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		return fmt.Errorf("%w: apt-get install --no-install-recommends qemu-system-x86", err)
-	}
-	for i, c := range cells {
-		cells[i].memory = *memory
-		if cells[i].image, err = c.kernel.fetch(*dir, *mirror); err != nil {
-			return fmt.Errorf("kernel %s: %w", c.kernel.version, err)
+	built := map[string]string{}
+	for i := range cells {
+		c := &cells[i]
+		c.memory = *memory
+		if err := c.fetch(*dir, *mirror); err != nil {
+			return err
 		}
-		if c.systemd {
-			if err := c.fetchSystemd(*dir, *mirror); err != nil {
-				return fmt.Errorf("systemd of %s: %w", c.kernel.suite, err)
+		if built[c.kernel.arch()] == "" {
+			if built[c.kernel.arch()], err = c.build(*dir, *mirror, *only); err != nil {
+				return err
 			}
 		}
-	}
-	tree, initramfs := filepath.Join(*dir, "tree"), filepath.Join(*dir, "initramfs")
-	if *systemd {
-		tree, initramfs = tree+"-systemd", initramfs+"-systemd"
-		err = buildSystemdTests(tree)
-	} else if parser, err2 := fetchParser(*dir, *mirror); err2 != nil {
-		err = fmt.Errorf("apparmor_parser: %w", err2)
-	} else {
-		err = buildTree(tree, parser, strings.Split(*only, ","))
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.RemoveAll(initramfs); err != nil {
-		return err
-	}
-	if err := appendCpio(initramfs, tree); err != nil {
-		return err
+		c.tests = built[c.kernel.arch()]
 	}
 	if *shell {
-		_, err := cells[0].boot(context.Background(), *dir, initramfs, "nsx.shell=1", true)
+		_, err := cells[0].boot(context.Background(), *dir, "nsx.shell=1", true)
 		return err
 	}
 	words := ""
@@ -94,14 +76,14 @@ func lab() error {
 	}
 	verdicts := runAll(cells, func(c cell) verdict {
 		start := time.Now()
-		log, err := c.run(*dir, initramfs, words, *limit)
+		log, err := c.run(*dir, words, *limit)
 		v := judge(c, log, err)
 		v.took = time.Since(start)
 		fmt.Print(v.text())
 		return v
 	})
 	if *doc != "" {
-		if err := writeMatrix(*doc, *only, verdicts); err != nil {
+		if err := writeMatrix(*doc, verdicts); err != nil {
 			return err
 		}
 	}
@@ -111,6 +93,65 @@ func lab() error {
 		}
 	}
 	return nil
+}
+
+// fetch gets what the cell's machine is made of, and is not there yet.
+func (c *cell) fetch(dir, mirror string) (err error) {
+	arch := c.kernel.arch()
+	if qemu := emulators[arch]; qemu.program == "" {
+		return fmt.Errorf("no emulator is known for %s", arch)
+	} else if _, err := exec.LookPath(qemu.program); err != nil {
+		return fmt.Errorf("%w: apt-get install --no-install-recommends %s", err, qemu.debian)
+	}
+	if c.image, err = c.kernel.fetch(dir, mirror); err != nil {
+		return fmt.Errorf("kernel %s: %w", c.kernel.version, err)
+	}
+	switch {
+	case c.systemd:
+		if c.root, err = fetchSystemd(dir, c.kernel, mirror); err != nil {
+			return fmt.Errorf("systemd of %s: %w", c.kernel.suite, err)
+		}
+	case c.foreign():
+		if c.root, err = fetchPrograms(dir, c.kernel, mirror); err != nil {
+			return fmt.Errorf("programs for %s: %w", arch, err)
+		}
+	}
+	return nil
+}
+
+// build makes the archive with the tests for machines such as the cell's; where
+// these have no root file system of their own, that too.
+func (c *cell) build(dir, mirror, only string) (initramfs string, err error) {
+	kind, list := "", packages
+	switch {
+	case c.systemd:
+		kind = "-systemd"
+	case c.foreign():
+		kind, list = "-"+c.kernel.arch(), foreignPackages
+	}
+	if only != "" {
+		list = strings.Split(only, ",")
+	}
+	tree, initramfs := filepath.Join(dir, "tree"+kind), filepath.Join(dir, "initramfs"+kind)
+	if err := errors.Join(os.RemoveAll(tree), os.RemoveAll(initramfs)); err != nil {
+		return "", err
+	}
+	switch {
+	case c.systemd:
+		err = buildSystemdTests(tree)
+	case c.foreign():
+		err = buildTests(tree, c.kernel.arch(), list)
+	default:
+		var parser string
+		if parser, err = fetchParser(dir, mirror); err != nil {
+			return "", fmt.Errorf("apparmor_parser: %w", err)
+		}
+		err = buildTree(tree, parser, list)
+	}
+	if err != nil {
+		return "", err
+	}
+	return initramfs, appendCpio(initramfs, tree)
 }
 
 // chosen is the part of the matrix that was asked for, all of it by default.
@@ -141,6 +182,9 @@ func chosen(wantKernels, wantLayouts, wantCells string) (cells []cell, err error
 	}
 	for _, kernel := range kernels {
 		for _, layout := range layouts {
+			if kernel.arch() != "amd64" && layout != "v2" {
+				continue // the processor does not change the answers of the others
+			}
 			if (wantKernels == "" || slices.Contains(k, kernel.version)) && (wantLayouts == "" || slices.Contains(l, layout)) {
 				cells = append(cells, cell{kernel: kernel, layout: layout})
 			}

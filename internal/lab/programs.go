@@ -77,7 +77,7 @@ func fetchParser(dir, mirror string) (string, error) {
 	if suite == nil {
 		return "", errors.New("/etc/os-release has no VERSION_CODENAME")
 	}
-	a, err := openArchive(dir, string(suite[1]), mirror)
+	a, err := openArchive(dir, string(suite[1]), "amd64", mirror)
 	if err != nil {
 		return "", err
 	}

@@ -16,7 +16,7 @@ var systemdPackages = strings.Fields("systemd-sysv bash coreutils dash findutils
 // and with it hybrid.
 func withSystemd(cells []cell) ([]cell, error) {
 	cells = slices.DeleteFunc(slices.Clone(cells), func(c cell) bool {
-		return c.layout != "v2" && !older(c.kernel.version, "6.12")
+		return c.foreign() || c.layout != "v2" && !older(c.kernel.version, "6.12")
 	})
 	if len(cells) == 0 {
 		return nil, errors.New("systemd has nothing but v2 in the suites with Linux 6.12 and later")
@@ -39,57 +39,13 @@ func (c cell) systemdWords() string {
 	return words + " systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
 }
 
-// systemdRoot is the file with the root file system, as an initramfs.
-func (c cell) systemdRoot(dir string) string {
-	return filepath.Join(dir, "systemd-"+c.kernel.suite, "root.cpio")
-}
-
-// fetchSystemd makes that file, unless it is there. None of the packages'
-// scripts are run: what they would do and the machine needs is done here.
-func (c cell) fetchSystemd(dir, mirror string) error {
-	file := c.systemdRoot(dir)
-	if _, err := os.Stat(file); err == nil {
-		return nil
-	}
-	dir = filepath.Dir(file)
-	root := filepath.Join(dir, "root")
-	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
-		return err
-	}
-	a, err := openArchive(dir, c.kernel.suite, mirror)
-	if err != nil {
-		return err
-	}
-	if err := makeRoot(root, usrMerge); err != nil {
-		return err
-	}
-	if err := a.unpack(root, true, systemdPackages...); err != nil {
-		return err
-	}
-	for _, d := range []string{"usr/share", "var/cache", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/perl-base"} {
-		if err := os.RemoveAll(filepath.Join(root, d)); err != nil {
-			return err
-		}
-	}
-	for name, text := range map[string]string{
+// fetchSystemd makes the archive with the root file system, unless it is there.
+func fetchSystemd(dir string, k kernel, mirror string) (string, error) {
+	return fetchRoot(filepath.Join(dir, "systemd-"+k.suite), k, mirror, systemdPackages, map[string]string{
 		"etc/machine-id": "6e7378206e7378206e7378206e737820\n", // none is a first boot, which asks
 		"etc/fstab":      "",
 		"etc/.updated":   "", "var/.updated": "",
-	} {
-		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	if err := appendCpio(file+".part", root); err != nil {
-		return err
-	}
-	if err := os.Rename(file+".part", file); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(root); err != nil {
-		return err
-	}
-	return a.close()
+	})
 }
 
 // systemdUnit runs the tests, as the lab's init does elsewhere.
@@ -105,13 +61,10 @@ TimeoutStartSec=infinity
 
 // buildSystemdTests makes what comes on top of the root file system.
 func buildSystemdTests(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
+	if err := buildTests(dir, "amd64", []string{"internal/systemd"}); err != nil {
 		return err
 	}
-	if err := buildTests(dir, []string{"internal/systemd"}); err != nil {
-		return err
-	}
-	if err := goTool("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "usr/bin/nsx"), "./cmd/nsx"); err != nil {
+	if err := goTool("amd64", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "usr/bin/nsx"), "./cmd/nsx"); err != nil {
 		return err
 	}
 	unit := filepath.Join(dir, "etc/systemd/system/nsx-lab.service")

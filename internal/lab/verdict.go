@@ -104,9 +104,8 @@ func judge(c cell, log string, err error) verdict {
 	return v
 }
 
-// writeMatrix replaces what is between the two marks in the file; packages are
-// those whose tests ran.
-func writeMatrix(path, packages string, verdicts []verdict) error {
+// writeMatrix replaces what is between the two marks in the file.
+func writeMatrix(path string, verdicts []verdict) error {
 	const begin, end = "<!-- matrix: written by make lab -->\n", "<!-- end of matrix -->\n"
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -118,7 +117,8 @@ func writeMatrix(path, packages string, verdicts []verdict) error {
 		return fmt.Errorf("%s has no place for the matrix: want the lines %q and %q", path, begin, end)
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "\nTests of %s, on %s.\n", strings.ReplaceAll(packages, ",", ", "), time.Now().Format(time.DateOnly))
+	fmt.Fprintf(&table, "\nTests of %s (on arm64: %s), on %s.\n",
+		strings.Join(packages, ", "), strings.Join(foreignPackages, ", "), time.Now().Format(time.DateOnly))
 	table.WriteString("\n| kernel | layout | verdict | passed | failed | expected lack | seconds |\n|---|---|---|---|---|---|---|\n")
 	for _, v := range verdicts {
 		word := "green"

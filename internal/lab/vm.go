@@ -18,8 +18,33 @@ type cell struct {
 	kernel  kernel
 	layout  string // v2, hybrid or v1
 	systemd bool   // is process 1
-	image   string
-	memory  int // in MiB
+	image   string // of the kernel
+	root    string // the archive with the root file system, if that is apart
+	tests   string // the archive with the tests, and what else comes on top
+	memory  int    // in MiB
+}
+
+// foreign says that this machine's own programs do not run there.
+func (c cell) foreign() bool { return c.kernel.arch() != "amd64" }
+
+// emulator is a program of QEMU's, and a machine of its.
+type emulator struct {
+	program, debian string
+	machine         []string
+	console, log    string // serial ports: for the kernel, and for the tests
+}
+
+var emulators = map[string]emulator{
+	"amd64": {
+		"qemu-system-x86_64", "qemu-system-x86",
+		[]string{"-cpu", "max"},
+		"ttyS0", "ttyS1",
+	},
+	"arm64": {
+		"qemu-system-aarch64", "qemu-system-arm",
+		[]string{"-machine", "virt", "-cpu", "cortex-a72"}, // of "max" the pointer authentication takes its time
+		"ttyAMA0", "ttyS0",
+	},
 }
 
 // name is the layout, with who made it.
@@ -32,28 +57,34 @@ func (c cell) name() string {
 
 // boot runs the cell's machine until it ends, and returns what its tests wrote.
 // It is always emulated: an accelerator that only seems to work hangs.
-func (c cell) boot(ctx context.Context, dir, initramfs, words string, shell bool) (log string, err error) {
+func (c cell) boot(ctx context.Context, dir, words string, shell bool) (log string, err error) {
 	logFile := c.file(dir, "log")
 	if err := os.WriteFile(logFile, nil, 0o644); err != nil { // none of an older run
 		return "", err
 	}
-	command := "console=ttyS0 quiet loglevel=3 panic=-1 nsx.layout=" + c.layout + " " + words
+	qemu := emulators[c.kernel.arch()]
+	command := fmt.Sprintf("console=%s quiet loglevel=3 panic=-1 nsx.layout=%s nsx.log=%s %s", qemu.console, c.layout, qemu.log, words)
 	if c.layout == "v2" {
 		command += " cgroup_no_v1=all"
 	}
 	if c.systemd {
 		command += c.systemdWords()
 	}
-	initramfs, err = c.withModules(dir, initramfs)
+	initramfs, err := c.withModules(dir)
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(initramfs)
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(c.memory),
+	cmd := exec.CommandContext(ctx, qemu.program, append(qemu.machine, "-accel", "tcg,thread=multi", "-smp", "2", "-m", strconv.Itoa(c.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-serial", "stdio", "-serial", "file:"+logFile,
+		"-chardev", "file,id=log,path="+logFile, "-serial", "stdio",
 		"-blockdev", "driver=null-co,node-name=disk,size=67108864,read-zeroes=on", "-device", "virtio-blk-pci,drive=disk", // vda
-		"-kernel", c.image, "-initrd", initramfs, "-append", command)
+		"-kernel", c.image, "-initrd", initramfs, "-append", command)...)
+	if c.foreign() { // the machine has but one port of its own
+		cmd.Args = append(cmd.Args, "-device", "pci-serial,chardev=log")
+	} else {
+		cmd.Args = append(cmd.Args, "-serial", "chardev:log")
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if shell {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -86,7 +117,7 @@ var errHang = fmt.Errorf("said nothing for %v", bootTime)
 // run boots the cell, once more if it hung before its init could speak or came to
 // an end before the first test: the emulator sometimes shows a processor an int3
 // that the kernel has patched away by then, and that is a panic.
-func (c cell) run(dir, initramfs, words string, limit time.Duration) (log string, err error) {
+func (c cell) run(dir, words string, limit time.Duration) (log string, err error) {
 	for range 2 {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("took longer than %v", limit))
 		ctx, hung := context.WithCancelCause(ctx)
@@ -95,7 +126,7 @@ func (c cell) run(dir, initramfs, words string, limit time.Duration) (log string
 				hung(errHang)
 			}
 		})
-		log, err = c.boot(ctx, dir, initramfs, words, false)
+		log, err = c.boot(ctx, dir, words, false)
 		watch.Stop()
 		cancel()
 		if err == nil || strings.Contains(log, "=== RUN") {
@@ -110,9 +141,9 @@ func (c cell) file(dir, kind string) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-%s.%s", c.kernel.version, c.name(), kind))
 }
 
-// withModules is the initramfs with the kernel's modules added: one archive after
-// the other.
-func (c cell) withModules(dir, initramfs string) (string, error) {
+// withModules is the initramfs: one archive after the other, the last with the
+// kernel's modules.
+func (c cell) withModules(dir string) (string, error) {
 	tree, err := os.MkdirTemp(dir, "modules")
 	if err != nil {
 		return "", err
@@ -122,15 +153,14 @@ func (c cell) withModules(dir, initramfs string) (string, error) {
 		return "", err
 	}
 	own := c.file(dir, "initramfs")
-	base := initramfs
-	if c.systemd {
-		base = c.systemdRoot(dir)
-	}
-	if err := copyFile(own, base); err != nil {
+	if err := os.WriteFile(own, nil, 0o644); err != nil {
 		return "", err
 	}
-	if c.systemd {
-		if err := appendFile(own, initramfs); err != nil {
+	for _, part := range []string{c.root, c.tests} {
+		if part == "" {
+			continue
+		}
+		if err := appendFile(own, part); err != nil {
 			return "", err
 		}
 	}

@@ -4,7 +4,8 @@
 // nsx.systemd it leaves the machine to systemd, of which one unit is this program
 // again.
 //
-// Tests write to the second serial port, apart from the kernel's messages. The
+// Tests write to a serial port of their own, nsx.log, apart from the kernel's
+// messages. The
 // last line there is "NSX-EXIT N" with the number of binaries that failed.
 package main
 
@@ -29,7 +30,7 @@ func main() {
 		setUp()
 	}
 	words := commandLine()
-	out, err := os.OpenFile("/dev/ttyS1", os.O_RDWR, 0)
+	out, err := os.OpenFile("/dev/"+words["nsx.log"], os.O_RDWR, 0)
 	if err != nil {
 		fmt.Println("init:", err)
 		out = os.Stdout
