@@ -1,9 +1,12 @@
 package inspect
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"testing"
+
+	"nsx/internal/testkit"
 )
 
 // grouped is what a scan makes of the processes, which are sorted by PID.
@@ -246,5 +249,50 @@ func TestHeldByChildren(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s is held by %v, want %v", id, got, want)
 		}
+	}
+}
+
+// TestUnknownCounts: a process that could not be read may be in any namespace,
+// and none is empty for sure.
+func TestUnknownCounts(t *testing.T) {
+	boots := testkit.FakeProcess{PID: 2, Flags: pfKthread}
+	for _, c := range []struct {
+		name     string
+		more     []testkit.FakeProcess
+		boot, of Count // of the boot's network namespace, and of another one
+	}{
+		{"all are read", []testkit.FakeProcess{{PID: 1}}, 2, 1},
+		{"the first is not", []testkit.FakeProcess{{PID: 1, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, 1},
+		{"a kernel thread is not", []testkit.FakeProcess{{PID: 1}, {PID: 3, PPID: 2, Flags: pfKthread, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, 1},
+		{"another is not", []testkit.FakeProcess{{PID: 1}, {PID: 9, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, UnknownCount},
+	} {
+		s := scanTree(t, Options{Sets: true}, append(c.more, boots, testkit.FakeProcess{PID: 7, NS: map[string]uint64{"net": 77}})...)
+		if got := s.Namespace(ID{Net, boot[Net]}).NProcs; got != c.boot {
+			t.Errorf("%s: %d processes in the boot's", c.name, got)
+		}
+		n := s.Namespace(ID{Net, 77})
+		if n.NProcs != c.of || len(n.PIDs) != 1 {
+			t.Errorf("%s: %d processes in another", c.name, n.NProcs)
+		}
+		text, err := json.Marshal(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Namespace
+		if err := json.Unmarshal(text, &back); err != nil || back.NProcs != n.NProcs {
+			t.Errorf("%s: %s became %d, %v", c.name, text, back.NProcs, err)
+		}
+		for i := range s.Sets {
+			want := c.boot
+			if s.Sets[i].NS[Net] == 77 {
+				want = c.of
+			}
+			if s.Sets[i].NProcs != want {
+				t.Errorf("%s: set %+v", c.name, s.Sets[i])
+			}
+		}
+	}
+	if got := (&Snapshot{}).Apart(NSSet{}); got != nil {
+		t.Errorf("what is not known at all is apart by %v", got)
 	}
 }

@@ -47,12 +47,12 @@ func TestAgreesWithLsns(t *testing.T) {
 	s := scan(t, Options{})
 	compared := map[Type]int{}
 	for _, n := range s.Namespaces {
-		if n.NProcs == 0 || slices.ContainsFunc(n.PIDs, func(pid int) bool { return !known[pid] }) {
+		if len(n.PIDs) == 0 || slices.ContainsFunc(n.PIDs, func(pid int) bool { return !known[pid] }) {
 			continue
 		}
 		compared[n.Type]++
 		// lsns shows the lowest PID.
-		if got := (peerRow{NProcs: n.NProcs, PID: slices.Min(n.PIDs)}); want[n.ID()] != got {
+		if got := (peerRow{NProcs: len(n.PIDs), PID: slices.Min(n.PIDs)}); want[n.ID()] != got {
 			t.Errorf("%s: %+v, lsns says %+v", n.ID(), got, want[n.ID()])
 		}
 	}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"sort"
+	"strconv"
 )
 
 // Namespace is one namespace and all that the scan found out about it. Other
@@ -28,11 +29,13 @@ type Namespace struct {
 	// as seen from the reader's user namespace.
 	OwnerUID *uint32 `json:"owner_uid"`
 
-	// NProcs and PIDs count and list the processes whose leader is in it.
-	NProcs int   `json:"nprocs"`
+	// NProcs counts the processes whose leader is in it: it is not known where
+	// one of the processes that could not be read may be among them. PIDs are
+	// those that were seen, nil if it is neither known that there is none.
+	NProcs Count `json:"nprocs"`
 	PIDs   []int `json:"pids"`
 	// Leader is the process to name it by: the topmost and oldest one, never
-	// a kernel thread if there is another. nil if NProcs is 0.
+	// a kernel thread if there is another. nil if none was seen.
 	Leader *Leader `json:"leader"`
 	// Names are those that ip-netns(8) and the like gave it.
 	Names []string `json:"names"`
@@ -40,6 +43,34 @@ type Namespace struct {
 	HeldBy []Holder `json:"held_by"`
 	// Container is reserved for the container's identity.
 	Container *Container `json:"container"`
+}
+
+// Count is how many processes there are, or UnknownCount.
+type Count int
+
+// UnknownCount is the count where some process could not be read.
+const UnknownCount Count = -1
+
+// Known says whether the number is known.
+func (c Count) Known() bool { return c >= 0 }
+
+// MarshalJSON writes null for what is not known.
+func (c Count) MarshalJSON() ([]byte, error) {
+	if !c.Known() {
+		return []byte("null"), nil
+	}
+	return strconv.AppendInt(nil, int64(c), 10), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *Count) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*c = UnknownCount
+		return nil
+	}
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	*c = Count(n)
+	return err
 }
 
 // ID is the namespace's type and inode number.

@@ -86,6 +86,9 @@ type Thread struct {
 	Comm  string `json:"comm"`
 	State State  `json:"state"`
 	NS    NSSet  `json:"ns"`
+	// Cgroups are the thread's own, which on v1 and in threaded groups of v2 may
+	// differ from its process's. nil unless the scan was asked for them.
+	Cgroups []cgroupfs.Membership `json:"cgroups"`
 }
 
 // Container will identify a container; nothing fills it yet.

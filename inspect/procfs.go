@@ -455,7 +455,10 @@ func (r *procfsReader) process(pid int) {
 		}
 	}
 	if r.options.Cgroups {
-		r.memberships(dir, &p)
+		p.Cgroups, err = r.memberships(dir)
+		if err != nil && !vanished(err) {
+			r.refuse(pid, "cgroup", err)
+		}
 	}
 	r.out.processes = append(r.out.processes, p)
 }
@@ -586,29 +589,30 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 		return Thread{}, err
 	}
 	thread.Comm, thread.State = string(st.comm), st.state
+	if r.options.Cgroups {
+		thread.Cgroups, err = r.memberships(dir)
+	}
 	return thread, err
 }
 
-func (r *procfsReader) memberships(dir taskDir, p *Process) {
+// memberships reads the cgroups of a process or thread.
+func (r *procfsReader) memberships(dir taskDir) ([]cgroupfs.Membership, error) {
 	text, err := r.readFile(false, dir.fd, dir.cgroup)
-	if err == nil {
-		if list, known := r.cgroups[string(text)]; known {
-			p.Cgroups = list
-			return
-		}
-		var list []cgroupfs.Membership
-		if list, err = cgroupfs.ParseMemberships(text); err == nil {
-			if r.cgroups == nil {
-				r.cgroups = map[string][]cgroupfs.Membership{}
-			}
-			r.cgroups[string(text)] = list
-			p.Cgroups = list
-			return
-		}
+	if err != nil {
+		return nil, err
 	}
-	if !vanished(err) {
-		r.refuse(p.PID, "cgroup", err)
+	if list, known := r.cgroups[string(text)]; known {
+		return list, nil
 	}
+	list, err := cgroupfs.ParseMemberships(text)
+	if err != nil {
+		return nil, err
+	}
+	if r.cgroups == nil {
+		r.cgroups = map[string][]cgroupfs.Membership{}
+	}
+	r.cgroups[string(text)] = list
+	return list, nil
 }
 
 // errNoLinks is a captured tree's lack: a live process has at least two.

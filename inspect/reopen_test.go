@@ -60,7 +60,7 @@ func TestPinWithoutItsLeader(t *testing.T) {
 	id := ID{Mnt, inode}
 	s := scan(t, Options{})
 	n := s.Namespace(id)
-	if n == nil || n.Leader.PID != leader || n.NProcs != 2 {
+	if n == nil || n.Leader.PID != leader || len(n.PIDs) != 2 {
 		t.Fatalf("%+v, want it led by %d", n, leader)
 	}
 	for _, pid := range n.PIDs {

@@ -156,12 +156,44 @@ func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 	if err := s.readDetails(ctx, o); err != nil {
 		return nil, err
 	}
+	s.settleCounts()
 	s.Complete = len(s.Unreadable) == 0 && s.Hidden == ""
 	if s.Unreadable == nil {
 		s.Unreadable = []Unreadable{}
 	}
 	slices.SortStableFunc(s.Unreadable, func(a, b Unreadable) int { return cmp.Compare(a.PID, b.PID) })
 	return s, nil
+}
+
+// settleCounts takes back the counts of the namespaces and sets that a process
+// whose namespaces could not be read may be in. Kernel threads are in those that
+// the machine booted with, and so is the first process, which a security module
+// may close even to root; anybody else may be anywhere.
+func (s *Snapshot) settleCounts() {
+	some, anywhere := false, s.Hidden != ""
+	for _, u := range s.Unreadable {
+		if u.What == "namespaces" {
+			p := s.Process(u.PID)
+			some = true
+			anywhere = anywhere || p == nil || !p.KernelThread && p.PID != 1
+		}
+	}
+	for i := range s.Namespaces {
+		n := &s.Namespaces[i]
+		boots := n.Initial == nil || *n.Initial // or may be
+		if !anywhere && (!some || !boots) {
+			continue
+		}
+		n.NProcs = UnknownCount
+		if len(n.PIDs) == 0 {
+			n.PIDs = nil
+		}
+	}
+	for i := range s.Sets {
+		if set := &s.Sets[i]; anywhere || some && len(set.Apart) == 0 {
+			set.NProcs = UnknownCount
+		}
+	}
 }
 
 // Process finds a process by PID.

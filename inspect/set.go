@@ -5,8 +5,9 @@ import "slices"
 // Set is the processes that share all their namespaces: what most people mean
 // by a container.
 type Set struct {
-	NS     NSSet `json:"ns"`
-	NProcs int   `json:"nprocs"`
+	NS NSSet `json:"ns"`
+	// NProcs is like a namespace's, and PIDs are those that were seen.
+	NProcs Count `json:"nprocs"`
 	PIDs   []int `json:"pids"`
 	// Leader is chosen like a namespace's.
 	Leader *Leader `json:"leader"`
@@ -37,9 +38,9 @@ func (g *grouping) sets() []Set {
 		leads[at].consider(p, g.parents[i] == nil || g.parents[i].NS != p.NS)
 	}
 	for i := range list {
-		list[i].NProcs, list[i].Leader = len(list[i].PIDs), leads[i].leader()
+		list[i].NProcs, list[i].Leader = Count(len(list[i].PIDs)), leads[i].leader()
 	}
-	slices.SortStableFunc(list, func(a, b Set) int { return b.NProcs - a.NProcs })
+	slices.SortStableFunc(list, func(a, b Set) int { return int(b.NProcs - a.NProcs) })
 	return list
 }
 
@@ -58,6 +59,9 @@ func (g *grouping) apart(set NSSet) []Type {
 func (s *Snapshot) Apart(set NSSet) []Type { return apart(set, s.Namespace) }
 
 func apart(set NSSet, find func(ID) *Namespace) []Type {
+	if set == (NSSet{}) {
+		return nil
+	}
 	list := []Type{}
 	for _, t := range Types {
 		n := find(ID{t, set[t]})

@@ -95,7 +95,7 @@ func checkStormy(t *testing.T, s *Snapshot, o Options, p *testkit.Proc, want NSS
 		}
 	}
 	for i := range s.Namespaces {
-		if n := &s.Namespaces[i]; n.Inode == 0 || n.NProcs != len(n.PIDs) || (n.NProcs > 0) != (n.Leader != nil) {
+		if n := &s.Namespaces[i]; n.Inode == 0 || !counts(n) || (len(n.PIDs) > 0) != (n.Leader != nil) {
 			t.Errorf("%+v", n)
 			return
 		}

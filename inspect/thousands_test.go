@@ -51,7 +51,7 @@ func TestThirtyThousand(t *testing.T) {
 		}
 		sets := 0
 		for i := range s.Namespaces {
-			if ns := &s.Namespaces[i]; ns.Type == UTS && ns.NProcs == 100 && ns.Leader.Comm == "many" {
+			if ns := &s.Namespaces[i]; ns.Type == UTS && len(ns.PIDs) == 100 && ns.Leader.Comm == "many" {
 				sets++
 			}
 		}

@@ -14,12 +14,14 @@ type Cell struct {
 	style Style
 	bits  uint64 // the number, as its kind says
 	text  string // what is shown; empty for a number: its digits
+	whole string // what it filters by, if more than the text
 }
 
 type kind uint8
 
 const (
 	none kind = iota
+	unknown
 	signed
 	unsigned
 	float
@@ -29,6 +31,11 @@ const (
 // None is the cell of a row that has no such value. It is shown as "-", sorts
 // first, and is neither less nor greater than anything in a filter.
 func None() Cell { return Cell{} }
+
+// Unknown is the cell of a row whose value could not be read, which is not the
+// same as None. It is shown as "?", sorts before all that is known, and passes no
+// filter but one that asks for it (COLUMN == ?).
+func Unknown() Cell { return Cell{kind: unknown} }
 
 // Text is a cell of text. It may come from outside: it is escaped when shown.
 func Text(s string) Cell { return Cell{kind: text, text: s} }
@@ -63,11 +70,30 @@ func (c Cell) As(s string) Cell {
 	return c
 }
 
+// Of returns the cell of text that stands for more than it shows. Filters see the
+// whole, and so does who wants nothing cut, or has no terminal.
+func (c Cell) Of(whole string) Cell {
+	if c.kind == text {
+		c.whole = whole
+	}
+	return c
+}
+
+// data is the text that the cell filters by.
+func (c Cell) data() string {
+	if c.whole != "" {
+		return c.whole
+	}
+	return c.String()
+}
+
 // String returns what is shown, not yet escaped.
 func (c Cell) String() string {
 	switch {
 	case c.kind == none:
 		return "-"
+	case c.kind == unknown:
+		return "?"
 	case c.text != "":
 		return c.text
 	case c.kind == signed:
@@ -102,7 +128,7 @@ func (c Cell) truth() bool {
 	return c.text != ""
 }
 
-// compare orders None before numbers before text.
+// compare orders None before Unknown before numbers before text.
 func (c Cell) compare(d Cell) int {
 	switch {
 	case c.number() && d.number():
@@ -118,10 +144,12 @@ func (c Cell) rank() int {
 	switch {
 	case c.kind == none:
 		return 0
-	case c.number():
+	case c.kind == unknown:
 		return 1
-	default:
+	case c.number():
 		return 2
+	default:
+		return 3
 	}
 }
 

@@ -14,6 +14,7 @@ func TestCellString(t *testing.T) {
 	}{
 		{None(), "-"},
 		{Cell{}, "-"},
+		{Unknown(), "?"},
 		{Text(""), ""},
 		{Text("a\x1b"), "a\x1b"},
 		{Int(-5), "-5"},
@@ -36,6 +37,7 @@ func TestCellString(t *testing.T) {
 func TestCompareOrdersAllCells(t *testing.T) {
 	sorted := []Cell{
 		None(),
+		Unknown(),
 		Float(math.Inf(-1)),
 		Int(math.MinInt64),
 		Int(-1),

@@ -10,7 +10,24 @@ import (
 
 // predicate tells whether a row passes the filter. cell returns its cells by
 // the index of their column.
-type predicate func(cell func(column int) Cell) (bool, error)
+type predicate func(cell func(column int) Cell) (verdict, error)
+
+// verdict is what a filter says of a row. Whether something that is not known
+// passes is not known either, nor whether it does not: a row passes on yes alone.
+type verdict uint8
+
+const (
+	no verdict = iota
+	unclear
+	yes
+)
+
+func verdictOf(ok bool) verdict {
+	if ok {
+		return yes
+	}
+	return no
+}
 
 // parseFilter reads a filter; [View.Select] describes the language. It is
 // modelled on scols-filter(5) of util-linux:
@@ -123,7 +140,13 @@ func (p *parser) test() (predicate, error) {
 	}
 	operator := p.operator()
 	if operator == "" {
-		return func(cell func(int) Cell) (bool, error) { return cell(column).truth(), nil }, nil
+		return func(cell func(int) Cell) (verdict, error) {
+			c := cell(column)
+			if c.kind == unknown {
+				return unclear, nil
+			}
+			return verdictOf(c.truth()), nil
+		}, nil
 	}
 	if err := p.advance(); err != nil {
 		return nil, err
@@ -137,44 +160,58 @@ func (p *parser) test() (predicate, error) {
 			return nil, p.errorf("%w", err)
 		}
 		want := operator == "=~"
-		return func(cell func(int) Cell) (bool, error) {
-			return re.MatchString(cell(column).String()) == want, nil
+		return func(cell func(int) Cell) (verdict, error) {
+			c := cell(column)
+			if c.kind == unknown {
+				return unclear, nil
+			}
+			return verdictOf(re.MatchString(c.data()) == want), nil
 		}, p.advance()
 	}
 	value := operand(p.text)
-	return func(cell func(int) Cell) (bool, error) {
-		ok, err := value.test(cell(column), operator)
-		if err != nil {
-			return false, fmt.Errorf("%s %s %q: %w", name, operator, value.text, err)
+	return func(cell func(int) Cell) (verdict, error) {
+		c := cell(column)
+		asked := value.text == "?" && (operator == "==" || operator == "!=")
+		switch {
+		case c.kind == unknown && !asked:
+			return unclear, nil
+		case c.kind == unknown:
+			return verdictOf(operator == "=="), nil
 		}
-		return ok, nil
+		ok, err := value.test(c, operator)
+		if err != nil {
+			return no, fmt.Errorf("%s %s %q: %w", name, operator, value.text, err)
+		}
+		return verdictOf(ok), nil
 	}, p.advance()
 }
 
 func either(a, b predicate) predicate {
-	return func(cell func(int) Cell) (bool, error) {
-		ok, err := a(cell)
-		if ok || err != nil {
-			return ok, err
+	return func(cell func(int) Cell) (verdict, error) {
+		first, err := a(cell)
+		if first == yes || err != nil {
+			return first, err
 		}
-		return b(cell)
+		second, err := b(cell)
+		return max(first, second), err
 	}
 }
 
 func both(a, b predicate) predicate {
-	return func(cell func(int) Cell) (bool, error) {
-		ok, err := a(cell)
-		if !ok || err != nil {
-			return ok, err
+	return func(cell func(int) Cell) (verdict, error) {
+		first, err := a(cell)
+		if first == no || err != nil {
+			return first, err
 		}
-		return b(cell)
+		second, err := b(cell)
+		return min(first, second), err
 	}
 }
 
 func negated(a predicate) predicate {
-	return func(cell func(int) Cell) (bool, error) {
-		ok, err := a(cell)
-		return !ok, err
+	return func(cell func(int) Cell) (verdict, error) {
+		v, err := a(cell)
+		return yes - v, err
 	}
 }
 
@@ -311,13 +348,13 @@ func (v value) test(c Cell, operator string) (bool, error) {
 	case c.number() && v.number.number():
 		order = compareNumbers(c, v.number)
 	case operator == "==":
-		return c.String() == v.text, nil
+		return c.String() == v.text || c.data() == v.text, nil
 	case operator == "!=":
-		return c.String() != v.text, nil
+		return c.String() != v.text && c.data() != v.text, nil
 	case c.number():
 		return false, fmt.Errorf("the column has numbers, and that is none")
 	default:
-		order = compareNatural(c.text, v.text)
+		order = compareNatural(c.data(), v.text)
 	}
 	switch operator {
 	case "==":

@@ -201,3 +201,62 @@ func FuzzFilter(f *testing.F) {
 		}
 	})
 }
+
+// TestFilterUnknown: whether an unknown value passes is unknown, and so is its
+// opposite; a row passes on a clear yes alone.
+func TestFilterUnknown(t *testing.T) {
+	rows := []thing{
+		{"a", Unknown(), Int(1), Text("x"), Text("a, b, +1").Of("a, b, c")},
+		{"b", Int(0), Int(1), Text("x"), Unknown()},
+	}
+	for _, c := range []struct{ filter, want string }{
+		{`number == 0`, "b"},
+		{`number != 0`, ""},
+		{`!(number == 0)`, ""},
+		{`number < 5`, "b"},
+		{`number`, ""},
+		{`!number`, "b"},
+		{`number == -`, ""},
+		{`number =~ .`, "b"},
+		{`number !~ .`, ""},
+		{`number == ?`, "a"},
+		{`number == "?"`, "a"},
+		{`number != ?`, "b"},
+		{`!(number == ?)`, "b"},
+		{`number == 3 || size == 1`, "ab"},
+		{`size == 1 || number == 3`, "ab"},
+		{`number == 3 && size == 1`, ""},
+		{`!(number == 3 && size == 2)`, "ab"},
+		{`!(number == 0 || size == 2)`, ""},
+		{`x.y-z =~ c`, "a"},
+		{`x.y-z == "a, b, c"`, "a"},
+		{`x.y-z == "a, b, +1"`, "a"},
+	} {
+		view := thingView()
+		got, err := view.Select(rows, Options{Filter: c.filter})
+		if err != nil {
+			t.Errorf("%s: %v", c.filter, err)
+		}
+		ids := ""
+		for _, row := range got {
+			ids += row.id
+		}
+		if ids != c.want {
+			t.Errorf("%s: %q, want %q", c.filter, ids, c.want)
+		}
+	}
+	for _, c := range []struct {
+		options Options
+		want    string
+	}{
+		{Options{Width: 80}, "?       a, b, +1\n0       ?\n"},
+		{Options{Width: 80, NoTrunc: true}, "?       a, b, c\n0       ?\n"},
+		{Options{}, "?       a, b, c\n0       ?\n"},
+	} {
+		var b strings.Builder
+		c.options.Format, c.options.Columns, c.options.NoHeaders = Table, "number,x.y-z", true
+		if err := thingView().Print(&b, rows, c.options); err != nil || strings.Join(strings.Fields(b.String()), " ") != strings.Join(strings.Fields(c.want), " ") {
+			t.Errorf("%+v: %q, %v", c.options, b.String(), err)
+		}
+	}
+}

@@ -61,7 +61,8 @@ func (v *View[T]) Check(o Options) error {
 // else (nprocs > many) is an error; == and != then compare what is shown. Other
 // cells are compared as text, in the natural order that has web2 before web10.
 // A cell that is None equals "" and "-", and is neither less nor greater than
-// anything.
+// anything. One that is Unknown equals "?"; with every other test, and its
+// negation, the row does not pass.
 func (v *View[T]) Select(rows []T, o Options) ([]T, error) {
 	p, err := v.plan(o)
 	if err != nil {
@@ -222,11 +223,11 @@ func (p *plan[T]) choose(rows []*T) ([]*T, error) {
 }
 
 func (p *plan[T]) match(r *T) (bool, error) {
-	ok, err := p.filter(func(i int) Cell { return p.view.Columns[i].Value(r) })
+	v, err := p.filter(func(i int) Cell { return p.view.Columns[i].Value(r) })
 	if err != nil {
 		return false, fmt.Errorf("--filter: %w", err)
 	}
-	return ok, nil
+	return v == yes, nil
 }
 
 // sortRows sorts items by the cells of their rows; equal ones keep their order.
@@ -280,7 +281,11 @@ func (p *plan[T]) print(w io.Writer, rows []*T, leads []string) error {
 		line := fields[n*len(p.columns):][:len(p.columns):len(p.columns)]
 		for i, c := range p.columns {
 			cell := p.view.Columns[c].Value(row)
-			line[i] = field{text: Escape(cell.String()), style: cell.style}
+			text := cell.String()
+			if p.options.NoTrunc || p.options.Width <= 0 {
+				text = cell.data()
+			}
+			line[i] = field{text: Escape(text), style: cell.style}
 			if i == carrier {
 				line[i].lead = leads[n]
 			}

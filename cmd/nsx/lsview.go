@@ -23,27 +23,33 @@ var nsView = &output.View[inspect.Namespace]{
 			return output.Text(n.Type.String()).With(output.Cyan)
 		}},
 		{Name: "nprocs", Help: "how many processes are in it", Right: true, Value: func(n *inspect.Namespace) output.Cell {
-			return output.Int(int64(n.NProcs))
+			return countCell(n.NProcs)
 		}},
 		{Name: "pid", Help: "the process it is named by", Right: true, Value: func(n *inspect.Namespace) output.Cell {
-			return leaderCell(n.Leader, func(l *inspect.Leader) output.Cell { return output.Int(int64(l.PID)) })
+			return leaderCell(n, func(l *inspect.Leader) output.Cell { return output.Int(int64(l.PID)) })
 		}},
 		{Name: "ppid", Help: "that process's parent", Right: true, Value: func(n *inspect.Namespace) output.Cell {
-			return leaderCell(n.Leader, func(l *inspect.Leader) output.Cell { return output.Int(int64(l.PPID)) })
+			return leaderCell(n, func(l *inspect.Leader) output.Cell { return output.Int(int64(l.PPID)) })
 		}},
 		{Name: "uid", Help: "that process's user", Right: true, Value: func(n *inspect.Namespace) output.Cell {
-			return leaderCell(n.Leader, func(l *inspect.Leader) output.Cell { return uint32Cell(l.UID) })
+			return leaderCell(n, func(l *inspect.Leader) output.Cell { return uint32Cell(l.UID) })
 		}},
 		{Name: "user", Help: "that user's name", Cut: output.CutEnd, Value: func(n *inspect.Namespace) output.Cell {
-			return leaderCell(n.Leader, userCell)
+			return leaderCell(n, userCell)
 		}},
 		{Name: "id", Help: "the kernel's 64-bit id, never used again (Linux 6.18)", Right: true, Value: func(n *inspect.Namespace) output.Cell {
 			return uint64Cell(n.KernelID)
 		}},
 		{Name: "parent", Help: "parent of a user or PID namespace", Right: true, Value: func(n *inspect.Namespace) output.Cell {
+			if n.Parent == nil && !n.IsInitial() && (n.Type == inspect.User || n.Type == inspect.PID) {
+				return output.Unknown() // it lies above our view, or nothing could be asked
+			}
 			return uint64Cell(n.Parent)
 		}},
 		{Name: "owner", Help: "the user namespace that owns it", Right: true, Value: func(n *inspect.Namespace) output.Cell {
+			if n.Owner == nil && (n.Type != inspect.User || !n.IsInitial()) {
+				return output.Unknown()
+			}
 			return uint64Cell(n.Owner)
 		}},
 		{Name: "owner-uid", Help: "the user who made its owner (a user namespace: itself)", Right: true, Value: func(n *inspect.Namespace) output.Cell {
@@ -52,7 +58,7 @@ var nsView = &output.View[inspect.Namespace]{
 		{Name: "initial", Help: "yes: the machine booted with it", Value: func(n *inspect.Namespace) output.Cell {
 			switch {
 			case n.Initial == nil:
-				return output.None()
+				return output.Unknown()
 			case *n.Initial:
 				return output.Text("yes")
 			default:
@@ -69,16 +75,16 @@ var nsView = &output.View[inspect.Namespace]{
 			if len(n.HeldBy) == 0 {
 				return output.None()
 			}
-			return output.Text(holders(n.HeldBy)).With(output.Yellow)
+			return holdersCell(n.HeldBy)
 		}},
 		{Name: "command", Help: "command line of the process, or what keeps it alive instead", Cut: output.CutEnd, Value: func(n *inspect.Namespace) output.Cell {
 			switch {
 			case n.Leader != nil:
 				return commandCell(n.Leader.Cmdline, n.Leader.CmdlineCut, n.Leader.Comm)
 			case len(n.HeldBy) > 0:
-				return output.Text(holders(n.HeldBy)).With(output.Yellow)
+				return holdersCell(n.HeldBy)
 			default:
-				return output.None()
+				return leaderCell(n, nil)
 			}
 		}},
 	},
@@ -92,40 +98,41 @@ var nsView = &output.View[inspect.Namespace]{
 var setView = &output.View[inspect.Set]{
 	Columns: append([]output.Column[inspect.Set]{
 		{Name: "nprocs", Help: "how many processes are in it", Right: true, Value: func(s *inspect.Set) output.Cell {
-			return output.Int(int64(s.NProcs))
+			return countCell(s.NProcs)
 		}},
 		{Name: "pid", Help: "the process it is named by", Right: true, Value: func(s *inspect.Set) output.Cell {
 			return output.Int(int64(s.Leader.PID))
 		}},
 		{Name: "user", Help: "that process's user", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell { return userCell(s.Leader) }},
-		{Name: "apart", Help: "the types that are not those of the boot", Value: func(s *inspect.Set) output.Cell {
-			if len(s.Apart) == 0 {
-				return output.None()
-			}
-			return output.Text(typeList(s.Apart)).With(output.Cyan)
+		{Name: "apart", Help: "the types that are not those of the boot", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell {
+			return apartCell(s.Apart)
 		}},
 		{Name: "command", Help: "command line of that process", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell {
 			return commandCell(s.Leader.Cmdline, s.Leader.CmdlineCut, s.Leader.Comm)
 		}},
-	}, nsColumns(func(s *inspect.Set) inspect.NSSet { return s.NS })...),
+	}, nsColumns(func(s *inspect.Set) inspect.NSSet { return s.NS }, func(*inspect.Set) bool { return true })...),
 	Default: []string{"nprocs", "pid", "user", "apart", "command"},
 	Wide:    slices.Concat([]string{"nprocs", "pid", "user", "apart"}, nsColumnNames(), []string{"command"}),
 	Name:    func(s *inspect.Set) string { return fmt.Sprint(s.Leader.PID) },
 }
 
 // nsColumns are eight columns, one for each type's inode number, by the names
-// that ps(1) has for them: a plain "pid" or "user" is the process's.
-func nsColumns[T any](set func(*T) inspect.NSSet) []output.Column[T] {
+// that ps(1) has for them: a plain "pid" or "user" is the process's. alive says
+// that the row must be in some, though none could be read.
+func nsColumns[T any](set func(*T) inspect.NSSet, alive func(*T) bool) []output.Column[T] {
 	columns := make([]output.Column[T], 0, inspect.NumTypes)
 	for _, t := range inspect.Types {
 		columns = append(columns, output.Column[T]{
 			Name: t.String() + "ns", Help: "inode number of the " + t.String() + " namespace", Right: true,
 			Value: func(row *T) output.Cell {
-				inode := set(row)[t]
-				if inode == 0 {
+				switch all := set(row); {
+				case all[t] != 0:
+					return output.Uint(all[t])
+				case all == inspect.NSSet{} && alive(row):
+					return output.Unknown()
+				default: // a zombie's, or the kernel has no such type
 					return output.None()
 				}
-				return output.Uint(inode)
 			},
 		})
 	}
@@ -140,16 +147,39 @@ func nsColumnNames() []string {
 	return names
 }
 
-func leaderCell(l *inspect.Leader, cell func(*inspect.Leader) output.Cell) output.Cell {
-	if l == nil {
+func leaderCell(n *inspect.Namespace, cell func(*inspect.Leader) output.Cell) output.Cell {
+	switch {
+	case n.Leader != nil:
+		return cell(n.Leader)
+	case !n.NProcs.Known():
+		return output.Unknown()
+	default:
 		return output.None()
 	}
-	return cell(l)
+}
+
+func countCell(n inspect.Count) output.Cell {
+	if !n.Known() {
+		return output.Unknown()
+	}
+	return output.Int(int64(n))
+}
+
+// apartCell shows in which types something is apart: nil is not known.
+func apartCell(types []inspect.Type) output.Cell {
+	switch {
+	case types == nil:
+		return output.Unknown()
+	case len(types) == 0:
+		return output.None()
+	default:
+		return output.Text(typeList(types)).With(output.Cyan)
+	}
 }
 
 func userCell(l *inspect.Leader) output.Cell {
 	if l.User == "" {
-		return output.None()
+		return output.Unknown()
 	}
 	return output.Text(l.User)
 }
@@ -175,21 +205,43 @@ func typeList(types []inspect.Type) string {
 	return strings.Join(names, ",")
 }
 
-// holders is what keeps a namespace, as one text: the first few, and how many
-// there are besides.
-func holders(list []inspect.Holder) string {
+// holdersCell shows what keeps a namespace: on a narrow terminal the first few,
+// and how many there are besides.
+func holdersCell(list []inspect.Holder) output.Cell {
 	const most = 3
-	var b strings.Builder
-	for i, h := range list[:min(len(list), most)] {
-		if i > 0 {
-			b.WriteString(", ")
+	texts := holderTexts(list)
+	short := strings.Join(texts[:min(len(texts), most)], ", ")
+	if more := len(texts) - most; more > 0 {
+		short += fmt.Sprintf(", +%d", more)
+	}
+	return output.Text(short).Of(strings.Join(texts, ", ")).With(output.Yellow)
+}
+
+// holderTexts names each holder, and a path once, with how many mount namespaces
+// have it.
+func holderTexts(list []inspect.Holder) []string {
+	mounts := map[string]int{}
+	for _, h := range list {
+		if h.Kind == inspect.HeldByBind {
+			mounts[h.Path]++
 		}
-		b.WriteString(holderText(h))
 	}
-	if more := len(list) - most; more > 0 {
-		fmt.Fprintf(&b, ", +%d", more)
+	texts := make([]string, 0, len(list))
+	for _, h := range list {
+		text := holderText(h)
+		if h.Kind == inspect.HeldByBind {
+			n := mounts[h.Path]
+			if n == 0 {
+				continue
+			}
+			if n > 1 {
+				text += fmt.Sprintf(" (in %d mount namespaces)", n)
+			}
+			mounts[h.Path] = 0
+		}
+		texts = append(texts, text)
 	}
-	return b.String()
+	return texts
 }
 
 func holderText(h inspect.Holder) string {

@@ -57,7 +57,11 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	if err != nil {
 		return usage(err)
 	}
-	if err := psView.Check(o.Options); err != nil {
+	view := psView
+	if o.threads {
+		view = withThreads(view)
+	}
+	if err := view.Check(o.Options); err != nil {
 		return usage(err)
 	}
 	options := inspect.Options{Root: o.root, Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, MaxCmdline: o.maxCmdline()}
@@ -79,13 +83,20 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 			}
 		}
 	}
-	err = show(s.out, &o.viewFlags, psView, rows, headOf("nsx/ps/1", snapshot), func(head document, rows []psRow) any {
+	err = show(s.out, &o.viewFlags, view, rows, headOf("nsx/ps/1", snapshot), func(head document, rows []psRow) any {
 		return struct {
 			document
 			Processes []psRow `json:"processes"`
 		}{head, rows}
 	})
 	return o.finish(s.err, snapshot, err)
+}
+
+// withThreads adds the column without which threads cannot be told apart.
+func withThreads(view *output.View[psRow]) *output.View[psRow] {
+	with := *view
+	with.Default = slices.Insert(slices.Clone(view.Default), 1, "tid")
+	return &with
 }
 
 // psRow is a process, or one of its threads. In documents it is the process,
@@ -95,6 +106,14 @@ type psRow struct {
 	thread *inspect.Thread
 	set    inspect.NSSet
 	apart  []inspect.Type
+}
+
+// cgroups are the row's own: threads of one process may be in different ones.
+func (r *psRow) cgroups() []cgroupfs.Membership {
+	if r.thread != nil {
+		return r.thread.Cgroups
+	}
+	return r.Cgroups
 }
 
 var psView = &output.View[psRow]{
@@ -109,14 +128,14 @@ var psView = &output.View[psRow]{
 		{Name: "ppid", Help: "parent", Right: true, Value: func(r *psRow) output.Cell { return output.Int(int64(r.PPID)) }},
 		{Name: "ns-pids", Help: "its PIDs, from this /proc's PID namespace down to its own", Value: func(r *psRow) output.Cell {
 			if len(r.NSPIDs) == 0 {
-				return output.None()
+				return output.Unknown()
 			}
 			return output.Text(strings.Trim(strings.ReplaceAll(fmt.Sprint(r.NSPIDs), " ", ","), "[]"))
 		}},
 		{Name: "uid", Help: "effective user", Right: true, Value: func(r *psRow) output.Cell { return uint32Cell(r.UID) }},
 		{Name: "user", Help: "that user's name", Cut: output.CutEnd, Value: func(r *psRow) output.Cell {
 			if r.User == "" {
-				return output.None()
+				return output.Unknown()
 			}
 			return output.Text(r.User)
 		}},
@@ -128,17 +147,14 @@ var psView = &output.View[psRow]{
 		}},
 		{Name: "start", Help: "start time in clock ticks since boot", Right: true, Value: func(r *psRow) output.Cell { return output.Uint(r.StartTicks) }},
 		{Name: "threads", Help: "how many threads it has", Right: true, Value: func(r *psRow) output.Cell { return output.Int(int64(r.NumThreads)) }},
-		{Name: "apart", Help: "the types of its namespaces that are not those of the boot", Value: func(r *psRow) output.Cell {
-			if len(r.apart) == 0 {
-				return output.None()
-			}
-			return output.Text(typeList(r.apart)).With(output.Cyan)
+		{Name: "apart", Help: "the types of its namespaces that are not those of the boot", Cut: output.CutEnd, Value: func(r *psRow) output.Cell {
+			return apartCell(r.apart)
 		}},
 		{Name: "cgroup", Help: "its cgroup where it is not the root: the v2 one first", Cut: output.CutMiddle, Value: func(r *psRow) output.Cell {
-			return cgroupCell(r.Cgroups)
+			return cgroupCell(r.cgroups())
 		}},
 		{Name: "cgroups", Help: "its cgroup in every hierarchy", Cut: output.CutMiddle, Value: func(r *psRow) output.Cell {
-			return cgroupsCell(r.Cgroups)
+			return cgroupsCell(r.cgroups())
 		}},
 		{Name: "command", Help: "command line, or [name]", Cut: output.CutEnd, Value: func(r *psRow) output.Cell {
 			if r.thread != nil {
@@ -146,8 +162,8 @@ var psView = &output.View[psRow]{
 			}
 			return commandCell(r.Cmdline, r.CmdlineCut, r.Comm)
 		}},
-	}, nsColumns(func(r *psRow) inspect.NSSet { return r.set })...),
-	Default: []string{"pid", "ppid", "user", "state", "apart", "cgroup", "command"},
+	}, nsColumns(func(r *psRow) inspect.NSSet { return r.set }, func(r *psRow) bool { return r.State != inspect.Zombie || r.thread != nil })...),
+	Default: []string{"pid", "user", "apart", "cgroup", "command"},
 	Wide:    slices.Concat([]string{"pid", "tid", "ppid", "ns-pids", "user", "state"}, nsColumnNames(), []string{"cgroups", "command"}),
 	Name:    func(r *psRow) string { return fmt.Sprint(r.PID) },
 }
@@ -156,7 +172,7 @@ var psView = &output.View[psRow]{
 // which the process is not in the root.
 func cgroupCell(list []cgroupfs.Membership) output.Cell {
 	if list == nil {
-		return output.None()
+		return output.Unknown()
 	}
 	shown := "/"
 	for _, m := range list {
@@ -169,7 +185,7 @@ func cgroupCell(list []cgroupfs.Membership) output.Cell {
 
 func cgroupsCell(list []cgroupfs.Membership) output.Cell {
 	if list == nil {
-		return output.None()
+		return output.Unknown()
 	}
 	texts := make([]string, len(list))
 	for i, m := range list {

@@ -158,7 +158,7 @@ func (f *viewFlags) finish(w io.Writer, s *inspect.Snapshot, err error) error {
 // uint32Cell and the like show what may not be known.
 func uint32Cell(n *uint32) output.Cell {
 	if n == nil {
-		return output.None()
+		return output.Unknown()
 	}
 	return output.Uint(uint64(*n))
 }
