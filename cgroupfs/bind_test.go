@@ -90,8 +90,10 @@ func TestThrottlesOfDisksBind(t *testing.T) {
 		"sys/dev/block/8:16 -> ../../block/sdb": "",
 	})
 	want := []row{
-		{"io.rbps", "8:0", "1000 by /a", "bytes_per_second"}, {"io.wbps", "8:0", "300 by /a/b", "bytes_per_second"},
-		{"io.wiops", "8:0", "20 by /a/b", "operations_per_second"}, {"io.wbps", "sdb", "70 by /a", "bytes_per_second"},
+		{"io.rbps", "8:0", "1000 by /a", "bytes_per_second"},
+		{"io.wbps", "8:0", "300 by /a/b", "bytes_per_second"},
+		{"io.wiops", "8:0", "20 by /a/b", "operations_per_second"},
+		{"io.wbps", "sdb", "70 by /a", "bytes_per_second"},
 	}
 	if got := rows(v2, "/a/b/c"); !slices.Equal(got, want) {
 		t.Errorf("v2: %q, want %q", got, want)

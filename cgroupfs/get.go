@@ -26,10 +26,11 @@ func (g *Group) Get(keys ...string) ([]KeyValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		return g.getAll(list)
-	}
 	values := []KeyValue{}
+	if len(keys) == 0 {
+		values, _, err = g.GetAll()
+		return values, err
+	}
 	for _, key := range keys {
 		v, err := g.get(list, key)
 		if err != nil {
@@ -151,25 +152,45 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (KeyValue, bool) {
 	return KeyValue{key, strings.Join(lines, "\n"), file, t.out.Notes}, true
 }
 
-// getAll leaves out the lists of members and what can only be written.
-func (g *Group) getAll(list []*Hierarchy) ([]KeyValue, error) {
+// GetAll reads all control files but the lists of members and what can only be
+// written, and says which could not be read.
+func (g *Group) GetAll() ([]KeyValue, []Unreadable, error) {
+	list, err := g.need("read " + g.path)
+	if err != nil {
+		return nil, nil, err
+	}
 	skip := []string{"cgroup.procs", "cgroup.threads", "tasks"}
-	values := []KeyValue{}
+	values, missing := []KeyValue{}, &gaps{list: []Unreadable{}}
 	for _, h := range list {
+		f := files{h, g.path, missing}
 		names, err := h.list(g.path, false)
 		if err != nil {
-			return nil, &Error{Op: "read " + g.path, File: h.Dir(g.path), Err: bare(err)}
+			_ = f.unreadable("", err)
 		}
 		for _, name := range names {
 			if slices.Contains(skip, name) {
 				continue
 			}
 			text, err := h.read(g.path, name)
-			if err != nil {
-				continue
+			switch {
+			case err == nil:
+				values = append(values, KeyValue{Key: name, Value: text, File: path.Join(h.Dir(g.path), name)})
+			case isGone(err), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), h.onlyWritten(g.path, name):
+			default:
+				_ = f.unreadable(name, err)
 			}
-			values = append(values, KeyValue{Key: name, Value: text, File: path.Join(h.Dir(g.path), name)})
 		}
 	}
-	return append(values, g.allDevices()...), nil
+	return append(values, g.allDevices()...), missing.list, nil
+}
+
+// onlyWritten says that nobody may read a file.
+func (h *Hierarchy) onlyWritten(group, name string) bool {
+	f, err := h.openat(group, name, unix.O_PATH)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && info.Mode()&0o444 == 0
 }

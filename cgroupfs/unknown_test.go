@@ -265,3 +265,12 @@ func TestClosedGroupMakesNoRowsOfOthers(t *testing.T) {
 		t.Errorf("%q, %v", rows, err)
 	}
 }
+
+// All files without some that cannot be read: which, is said.
+func TestGetAllNamesWhatCannotBeRead(t *testing.T) {
+	fs := openTree(t, mountV2, map[string]string{"g/pids.max": "7\n", "g/cgroup.kill -> loop": "", "g/loop -> cgroup.kill": ""})
+	values, missing, err := groupIn(t, fs, "/g").GetAll()
+	if err != nil || len(values) != 1 || values[0].Value != "7" || len(missing) != 2 || missing[0].Errno != "ELOOP" {
+		t.Errorf("%v, %v, %v", values, missing, err)
+	}
+}

@@ -66,7 +66,8 @@ func newCgroupGet(s streams) *cobra.Command {
 		Use:   "get PATH [KEY…]",
 		Short: "Print values of a cgroup's files",
 		Long: `Print the values of the given keys, in v1 or v2 spelling whatever the controller
-is on, or without any, of all files that can be read.
+is on, or without any, of all files. Those that cannot be read are named on stderr
+and in JSON's "unreadable"; those that can only be written are left out.
 
 ` + groupHelp,
 		Example: `  nsx cgroup get /demo
@@ -82,7 +83,13 @@ is on, or without any, of all files that can be read.
 			if err != nil {
 				return err
 			}
-			values, err := group.Get(args[1:]...)
+			var missing []cgroupfs.Unreadable
+			var values []cgroupfs.KeyValue
+			if keys := args[1:]; len(keys) > 0 {
+				values, err = group.Get(keys...)
+			} else {
+				values, missing, err = group.GetAll()
+			}
 			if err != nil {
 				return badValue(err)
 			}
@@ -90,11 +97,13 @@ is on, or without any, of all files that can be read.
 				notes(s, v.Notes)
 			}
 			doc := struct {
-				Schema string              `json:"schema"`
-				Group  string              `json:"group"`
-				Values []cgroupfs.KeyValue `json:"values"`
-			}{"nsx/cgroup-get/1", group.Path(), values}
-			return o.print(s, doc, func() error {
+				Schema     string                `json:"schema"`
+				Group      string                `json:"group"`
+				Complete   bool                  `json:"complete"`
+				Unreadable []cgroupfs.Unreadable `json:"unreadable"`
+				Values     []cgroupfs.KeyValue   `json:"values"`
+			}{"nsx/cgroup-get/1", group.Path(), len(missing) == 0, append([]cgroupfs.Unreadable{}, missing...), values}
+			err = o.print(s, doc, func() error {
 				if len(args) == 2 && len(values) == 1 { // for scripts: the value alone
 					for _, line := range valueLines(values) {
 						if _, err := fmt.Fprintln(s.out, output.Escape(line.text)); err != nil {
@@ -105,6 +114,7 @@ is on, or without any, of all files that can be read.
 				}
 				return getView.Print(s.out, valueLines(values), output.Options{Width: output.TerminalWidth(s.out)})
 			})
+			return o.finish(s, fileGaps(missing), err)
 		},
 	}
 	o.add(cmd)
