@@ -236,7 +236,10 @@ func TestLayoutContainerV1(t *testing.T) {
 		t.Error(g.Path())
 	}
 	_, err := groupIn(t, fs, "/").Stat()
-	refusedWith(t, err, unix.ENOENT, "no hierarchy has a group /")
+	refusedWith(t, err, unix.ENOENT, "only /docker/4f9a and what is below it is mounted here")
+	if tops := fs.Tops(); len(tops) != 1 || tops[0].Path() != "/docker/4f9a" {
+		t.Errorf("begins at %v", tops)
+	}
 }
 
 func TestLayoutContainerV2(t *testing.T) {

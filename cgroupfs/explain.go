@@ -19,6 +19,10 @@ import (
 // explainNoGroup is for a group that is nowhere.
 func (fs *FS) explainNoGroup(op, group string) error {
 	e := &Error{Op: op, Err: unix.ENOENT, Cause: "no hierarchy has a group " + group, Next: "make it: nsx cgroup create " + group}
+	if units := fs.units(path.Base(group)); IsUnit(path.Base(group)) && len(units) > 0 {
+		e.Next = "did you mean " + units[0] + "?"
+		return e
+	}
 	up := path.Dir(group)
 	for up != "/" && len(fs.with(up)) == 0 {
 		up = path.Dir(up)
@@ -29,6 +33,11 @@ func (fs *FS) explainNoGroup(op, group string) error {
 			e.Next += ", or did you mean " + path.Join(up, name) + "?"
 			return e
 		}
+	}
+	if tops := fs.Tops(); len(tops) > 0 && !slices.ContainsFunc(tops, func(g *Group) bool { return isBelow(group, g.path) }) {
+		e.Cause = "only " + tops[0].path + " and what is below it is mounted here"
+		e.Next = "name a group there"
+		return e
 	}
 	for _, h := range fs.hierarchies {
 		if h.Problem != "" {

@@ -22,7 +22,9 @@ them all, and those of the groups above. devices.list reads it back and names th
 programs of others, whose rules cannot be read.`
 
 const groupHelp = `A group is a path from the root of the hierarchies (/demo/web), or one below
-a mount point (/sys/fs/cgroup/memory/demo/web): one name over all hierarchies.`
+a mount point (/sys/fs/cgroup/memory/demo/web): one name over all hierarchies. A
+process (5151, self), a unit (web.service, unit:web) or a login session (session:3)
+stands for its group.`
 
 func newCgroup(s streams) *cobra.Command {
 	cmd := &cobra.Command{
@@ -89,20 +91,6 @@ func (f *groupFlags) open(word string) (*cgroupfs.Group, error) {
 		group = group.Forced()
 	}
 	return group, err
-}
-
-// groupAt names a group of the machine whose root is mounted at root. A path
-// that is none is wrong usage.
-func groupAt(root, word string) (*cgroupfs.Group, error) {
-	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
-	if err != nil {
-		return nil, err
-	}
-	path, err := fs.ParseGroupPath(word)
-	if err != nil {
-		return nil, usage(err)
-	}
-	return fs.Group(path)
 }
 
 // onePath is the argument check of verbs that take a group and nothing else.

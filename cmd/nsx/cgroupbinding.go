@@ -31,7 +31,7 @@ lies outside of the cgroup namespace or of what is mounted. The same makes a lim
 stderr and listed in JSON's "unreadable", where "known" is false.
 
 A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/demo,
-/demo, or a path below a mount point).`,
+/demo, a path below a mount point, or a unit: web.service).`,
 		Example: `  nsx cgroup limits 5151
   nsx cgroup limits /demo
   nsx cgroup limits self -o json`,
@@ -75,6 +75,13 @@ func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err
 	if word == "" {
 		return none, usagef("the target is empty")
 	}
+	if _, ok := unitOf(word); ok {
+		group, err := groupAt(root, word)
+		if err != nil {
+			return none, err
+		}
+		return group.Effective()
+	}
 	path := word
 	// A path is a group's, unless only a file has it.
 	if _, err := os.Lstat(filepath.Join(root, word)); word[0] != '/' || err == nil {
@@ -109,19 +116,7 @@ func bindingOf(ctx context.Context, root string, ref inspect.Ref) (none cgroupfs
 	if err != nil {
 		return none, err
 	}
-	t, err := ref.Resolve(ctx, inspect.Options{Root: root})
-	if err != nil {
-		return none, err
-	}
-	defer t.Close()
-	if t.PID == 0 {
-		return none, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
-	}
-	text, err := t.ReadFile("cgroup")
-	if err != nil {
-		return none, err
-	}
-	memberships, err := cgroupfs.ParseMemberships(text)
+	memberships, err := membershipsOf(ctx, root, ref)
 	if err != nil {
 		return none, err
 	}

@@ -20,6 +20,7 @@ type limitFlags struct {
 	ioMax, hugetlb, devices   []string
 	cpuIdle, oomGroup         string
 	raw                       bool
+	elsewhere                 bool // the machine is not this one
 	formula                   string
 }
 
@@ -122,6 +123,10 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 		l.CPU = &c
 	}
 	for _, word := range f.ioMax {
+		if f.elsewhere { // disks are called as they are there
+			l.Settings = append(l.Settings, cgroupfs.Setting{Key: "io.max", Value: word})
+			continue
+		}
 		m, err := cgroupfs.ParseIOMax(word)
 		note("io-max", err)
 		l.IOMax = append(l.IOMax, m)

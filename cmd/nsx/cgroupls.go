@@ -41,26 +41,28 @@ that other hierarchies have in other groups are marked.
 			if err := o.check(); err != nil {
 				return err
 			}
-			at := "/"
-			if len(args) > 0 {
-				at = args[0]
-			}
-			group, err := groupAt(o.root, at)
+			tops, err := o.tops(args)
 			if err != nil {
 				return err
 			}
-			tree, missing, err := o.tree(group)
-			if err != nil {
-				return err
+			var trees []*output.Node[groupRow]
+			var rows []groupRow
+			missing := []cgroupfs.Unreadable{}
+			for _, group := range tops {
+				tree, gaps, err := o.tree(group)
+				if err != nil {
+					return err
+				}
+				trees, rows, missing = append(trees, tree), list(tree, rows), append(missing, gaps...)
 			}
 			doc := struct {
 				Schema     string                `json:"schema"`
 				Complete   bool                  `json:"complete"`
 				Unreadable []cgroupfs.Unreadable `json:"unreadable"`
 				Groups     []groupRow            `json:"groups"`
-			}{"nsx/cgroup-ls/1", len(missing) == 0, missing, list(tree, nil)}
+			}{"nsx/cgroup-ls/1", len(missing) == 0, missing, rows}
 			err = o.print(s, doc, func() error {
-				return groupView.PrintTree(s.out, []*output.Node[groupRow]{tree}, output.Options{Width: output.TerminalWidth(s.out)})
+				return groupView.PrintTree(s.out, trees, output.Options{Width: output.TerminalWidth(s.out)})
 			})
 			return o.finish(s, fileGaps(missing), err)
 		},
@@ -68,6 +70,23 @@ that other hierarchies have in other groups are marked.
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.procs, "procs", false, "list the processes too")
 	return cmd
+}
+
+// tops are the groups to begin at: all that there are, if none is named.
+func (o *cgroupLsOptions) tops(args []string) ([]*cgroupfs.Group, error) {
+	if len(args) > 0 {
+		group, err := groupAt(o.root, args[0])
+		return []*cgroupfs.Group{group}, err
+	}
+	fs, err := cgroupfs.Open(cgroupfs.Options{Root: o.root})
+	if err != nil {
+		return nil, err
+	}
+	if tops := fs.Tops(); len(tops) > 0 {
+		return tops, nil
+	}
+	group, err := fs.Group("/") // which says why not
+	return []*cgroupfs.Group{group}, err
 }
 
 // groupRow is a group, or a process in one.

@@ -14,6 +14,28 @@ type cgroupSetOptions struct {
 	limitFlags
 	controllers []string
 	dryRun      bool
+	root        string
+}
+
+// addDry adds --dry-run, which works on a captured tree too.
+func (o *cgroupSetOptions) addDry(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
+	cmd.Flags().StringVar(&o.root, "root", "/", "with --dry-run, for the host whose root is mounted or captured at `DIR`")
+}
+
+// open names the group, on the machine that is meant.
+func (o *cgroupSetOptions) open(word string) (*cgroupfs.Group, error) {
+	if o.root == "/" {
+		return o.groupFlags.open(word)
+	}
+	if !o.dryRun {
+		return nil, usagef("--root takes --dry-run: nothing is changed there")
+	}
+	group, err := groupAt(o.root, word)
+	if err == nil && o.force {
+		group = group.Forced()
+	}
+	return group, err
 }
 
 func newCgroupCreate(s streams) *cobra.Command {
@@ -41,7 +63,7 @@ pressure live there. If something fails, all of it is undone.
 	cmd.Flags().StringSliceVar(&o.controllers, "controllers", nil, "controllers that it is to have, `LIST` (cpu,memory)")
 	complete(cmd, "controllers", completeControllers)
 	o.add(cmd)
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
+	o.addDry(cmd)
 	return cmd
 }
 
@@ -72,7 +94,7 @@ are undone. A limit below the present use, which on v2 kills, needs --force.
 	o.addForce(cmd)
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.raw, "raw", false, "write KEY=VALUE to the file of that name as it is")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
+	o.addDry(cmd)
 	return cmd
 }
 
@@ -84,6 +106,7 @@ func atLeastPath(_ *cobra.Command, args []string) error {
 }
 
 func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []string, create bool) error {
+	o.elsewhere = o.root != "/"
 	limits, err := o.limits(cmd, args[1:])
 	if err != nil {
 		return usage(err)
