@@ -38,7 +38,7 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 	if err != nil {
 		return err
 	}
-	if err := g.guard(op); err != nil {
+	if err := g.guard(op, VerbAttach); err != nil {
 		return err
 	}
 	if err := g.fs.checkPIDs(op); err != nil {
@@ -47,6 +47,9 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 	var moves []move
 	for _, pid := range pids {
 		live, err := g.checkAttach(pid, threads)
+		if err == nil {
+			err = g.checkLeaving(list, pid)
+		}
 		if err == nil {
 			for i, h := range list { // v2 comes last
 				if err = interrupted(ctx, op); err == nil {
@@ -79,6 +82,41 @@ func isRefusal(err error) bool {
 		}
 	}
 	return false
+}
+
+// checkLeaving minds whose groups the process is in.
+func (g *Group) checkLeaving(list []*Hierarchy, pid int) error {
+	for _, h := range list {
+		from, ok := g.fs.memberOf(pid, h)
+		if !ok {
+			continue
+		}
+		if err := g.guardLeaving(fmt.Sprintf("attach %s to %s", g.fs.name(pid), g.path), from.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leaving says what it means to those whose groups the processes are in when they
+// are attached to the group, by force: a line for each owner.
+func (g *Group) Leaving(pids ...int) []string {
+	var lines []string
+	for _, pid := range pids {
+		list, err := g.fs.Memberships(pid)
+		if err != nil {
+			continue // Attach says it
+		}
+		for _, m := range list {
+			if (&Group{fs: g.fs, path: g.path}).guardLeaving("", m.Path) == nil {
+				continue
+			}
+			if line := (&Group{fs: g.fs, path: m.Path}).Owner().Undoes(VerbLeave); !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
 }
 
 // checkPIDs refuses to act on numbers of another PID namespace: written to a

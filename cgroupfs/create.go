@@ -39,9 +39,12 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 		return nil, err
 	}
 	p := g.newPlan()
+	if limited {
+		g.noteForced(p)
+	}
 	for _, h := range hierarchies {
 		if h.Version == 2 {
-			err = g.planV2(p, h, enable)
+			err = g.planV2(p, h, enable, op)
 		} else {
 			err = g.planV1(p, h)
 		}
@@ -73,7 +76,7 @@ func (g *Group) Create(ctx context.Context, o CreateOptions) (Report, error) {
 // is to be limited, of the group itself.
 func (g *Group) guardCreate(op string, limited bool) error {
 	if ok, err := g.Exists(); limited && (ok || err != nil) {
-		return cmp.Or(err, g.guard(op))
+		return cmp.Or(err, g.guard(op, VerbSet))
 	}
 	for _, at := range ancestors(g.path)[1:] {
 		up := &Group{fs: g.fs, path: at, force: g.force}
@@ -83,7 +86,7 @@ func (g *Group) guardCreate(op string, limited bool) error {
 		case o.Kind == "systemd" && g.fs.delegated(at):
 			return nil // what is below is the unit's own
 		case o.Kind != "":
-			return up.guard(op)
+			return up.guard(op, VerbCreate)
 		}
 		if ok, err := up.Exists(); ok || err != nil {
 			return err
@@ -141,7 +144,7 @@ func (g *Group) topDown() []string {
 }
 
 // planV2 goes down the tree: each group passes the controllers on to the next.
-func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) error {
+func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string, op string) error {
 	parent := "/"
 	for _, at := range g.topDown() {
 		if !isBelow(at, h.MountRoot) || at == h.MountRoot {
@@ -156,6 +159,13 @@ func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string) error {
 		for _, name := range enable {
 			// One at a time, so that a refusal is about one.
 			if !slices.Contains(have, name) {
+				note, err := g.guardEnable(op, parent, name)
+				if err != nil {
+					return err
+				}
+				if note != "" && !slices.Contains(p.Notes, note) {
+					p.Notes = append(p.Notes, note)
+				}
 				p.write(h, parent, "cgroup.subtree_control", "+"+name)
 			}
 		}

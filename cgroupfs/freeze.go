@@ -116,7 +116,7 @@ func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 	if ok, err := g.Exists(); err != nil {
 		return err
 	} else if ok && g.path != "/" { // the root is not to be frozen by force either
-		if err := g.guardFreezer(op, freeze); err != nil {
+		if err := g.guard(op, map[bool]Verb{true: VerbFreeze, false: VerbThaw}[freeze]); err != nil {
 			return err
 		}
 	}

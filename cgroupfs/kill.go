@@ -28,7 +28,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.guardTree(op, list); err != nil {
+	if err := g.guardTree(op, VerbKill, list); err != nil {
 		return err
 	}
 	if err := g.fs.checkPIDs(op); err != nil {

@@ -215,7 +215,7 @@ func TestOwners(t *testing.T) {
 		if o.Kind != tc.kind || o.Name != tc.name || !strings.HasPrefix(o.Command, tc.command) {
 			t.Errorf("%s: %+v", tc.path, o)
 		}
-		err := g.guard("change " + tc.path)
+		err := g.guard("change "+tc.path, VerbSet)
 		if tc.kind == "" {
 			if err != nil {
 				t.Error(err)
@@ -223,7 +223,7 @@ func TestOwners(t *testing.T) {
 			continue
 		}
 		refusedWith(t, err, unix.EPERM, "--force", tc.command)
-		if err := g.Forced().guard("x"); err != nil {
+		if err := g.Forced().guard("x", VerbSet); err != nil {
 			t.Error(err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestDelegatedUnit(t *testing.T) {
 		}
 	}
 	create(t, below)
-	refusedWith(t, unit.guard("change it"), unix.EPERM, "systemd unit own.service")
+	refusedWith(t, unit.guard("change it", VerbSet), unix.EPERM, "systemd unit own.service")
 	if o := below.Owner(); o.Kind != "" {
 		t.Errorf("below it %+v", o)
 	}
@@ -268,7 +268,7 @@ func TestFreezeMindsTheOwnerFirst(t *testing.T) {
 	if err := os.MkdirAll(pids.Dir(unit.path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	refusedWith(t, unit.Freeze(t.Context()), unix.EPERM, "systemctl set-property own.service")
+	refusedWith(t, unit.Freeze(t.Context()), unix.EPERM, "systemctl freeze own.service")
 	refusedWith(t, unit.Forced().Freeze(t.Context()), unix.EOPNOTSUPP, "--controllers freezer")
 }
 
@@ -279,13 +279,14 @@ func TestFrozenGroupsOfOthers(t *testing.T) {
 	for _, tc := range []struct{ path, freeze, thaw string }{
 		{"/libpod_parent/libpod-" + hex, "podman pause 0123456789ab", "podman unpause 0123456789ab"},
 		{"/docker/" + hex, "docker pause 0123456789ab", "docker unpause 0123456789ab"},
+		{"/system.slice/nginx.service", "systemctl freeze nginx.service", "systemctl thaw nginx.service"},
 		{"/kubepods.slice/cri-containerd-" + hex + ".scope", "tasks pause " + hex, "tasks resume " + hex},
 		{"/lxc.payload.web", "lxc-freeze -n web", "lxc-unfreeze -n web"},
 		{"/kubepods/burstable/pod1", "kubectl", ""},
 	} {
 		g := &Group{fs: fs, path: tc.path}
-		refusedWith(t, g.guardFreezer("freeze "+tc.path, true), unix.EPERM, tc.freeze, "--force")
-		refusedWith(t, g.guardFreezer("thaw "+tc.path, false), unix.EPERM, tc.thaw, "--force")
+		refusedWith(t, g.guard("freeze "+tc.path, VerbFreeze), unix.EPERM, tc.freeze, "--force")
+		refusedWith(t, g.guard("thaw "+tc.path, VerbThaw), unix.EPERM, tc.thaw, "--force")
 		want := "nsx cgroup thaw " + tc.path
 		if tc.thaw != "" {
 			want = tc.thaw + ", or " + want + " --force"
@@ -319,7 +320,7 @@ func TestOwnGroupIsGuarded(t *testing.T) {
 	for _, m := range memberships {
 		if m.Path != "/" {
 			own := &Group{fs: fs, path: m.Path}
-			refusedWith(t, own.guard("kill "+m.Path), unix.EPERM, "the caller's own group")
+			refusedWith(t, own.guard("kill "+m.Path, VerbKill), unix.EPERM, "the caller's own group")
 			return
 		}
 	}

@@ -3,23 +3,32 @@ package cgroupfs
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/identity"
 )
 
 // Owner is who a group belongs to. Somebody else's is changed only by force:
 // its owner would undo it, or come to harm.
 type Owner struct {
-	// Kind is "root", "systemd", "docker", "podman", "containerd", "cri-o",
-	// "kubernetes", "lxc" or "self", or empty if nobody is known to own it.
+	// Kind is "root", "self", "user", "systemd", "docker", "podman", "containerd",
+	// "nerdctl", "cri-o", "kubernetes", "lxc" and so on, "container" for one whose
+	// runtime is not known; or empty if nobody is known to own the group.
 	Kind string `json:"kind"`
-	// Name is the unit, the container's id or the like.
+	// Name is the unit, the container's id, the user's number or the like.
 	Name string `json:"name,omitempty"`
-	// Command is the owner's own way to change it, or empty.
+	// Path is the owner's own group: this one, or one above.
+	Path string `json:"path,omitempty"`
+	// Command is the owner's own way to limit it, or empty; CommandFor has others.
 	Command string `json:"command,omitempty"`
+
+	namespace string // containerd's
+	user      string // "--user" for a unit of a user's manager
 }
 
 // String is for messages: "systemd unit nginx.service".
@@ -33,136 +42,82 @@ func (o Owner) String() string {
 		return "the caller's own group, or one above it"
 	case "systemd":
 		return "systemd unit " + o.Name
+	case "user":
+		return "the systemd of user " + o.Name
 	case "kubernetes":
-		return "kubernetes"
+		if strings.HasPrefix(o.Name, "kubepods") {
+			return "kubernetes"
+		}
+		return "kubernetes pod " + o.Name
+	case "machine":
+		return "machine " + o.Name
+	case "libvirt":
+		return "libvirt domain " + o.Name
+	case "container":
+		return "container " + o.Name
 	}
 	return o.Kind + " container " + o.Name
 }
 
-// ownerPatterns find the runtimes by the names that they give; the first
-// submatch is the container, word is in all that match. The order counts: a
-// container's scope is one of systemd's too.
-func ownerPatterns() []struct{ kind, word, pattern string } {
-	return []struct{ kind, word, pattern string }{
-		{"docker", "docker", `(?:^|/)docker[-/]([0-9a-f]{64})`},
-		{"podman", "libpod", `(?:^|/)libpod(?:_pod)?[-_](?:conmon-)?([0-9a-f]{64})`},
-		{"cri-o", "crio-", `(?:^|/)crio-(?:conmon-)?([0-9a-f]{64})`},
-		{"containerd", "cri-containerd", `(?:^|/|:)cri-containerd[-:]([0-9a-f]{64})`},
-		{"lxc", "/lxc", `^/lxc\.(?:payload|monitor)\.([^/]+)`},
-		{"lxc", "/lxc", `^/lxc/([^/]+)`},
-		{"kubernetes", "kubepods", `^(?:/[^/]+)*?/(kubepods[^/]*)`},
-	}
-}
-
-// Owner looks at the path, at systemd's mark for delegated groups, and at
-// where the caller itself is.
+// Owner looks at the path, at what systemd has delegated, and at where the caller
+// itself is.
 func (g *Group) Owner() Owner {
 	if g.path == "/" {
 		return Owner{Kind: "root"}
 	}
-	for _, p := range ownerPatterns() {
-		if !strings.Contains(g.path, p.word) {
-			continue // to compile costs more than to look
-		}
-		if m := regexp.MustCompile(p.pattern).FindStringSubmatch(g.path); m != nil {
-			return containerOwner(p.kind, m[1])
-		}
+	c, ok := identity.Of(g.path)
+	if ok && c.Kind != identity.Unit {
+		return newOwner(c)
 	}
-	if o, ok := g.unitOwner(); ok {
-		return o
+	if ok {
+		if o, ok := g.unitOwner(c); ok {
+			return o
+		}
 	}
 	if g.holdsCaller() {
-		return Owner{Kind: "self"}
+		return Owner{Kind: "self", Path: g.path}
+	}
+	return g.otherUser()
+}
+
+func newOwner(c identity.Claim) Owner {
+	o := Owner{Kind: string(c.Kind), Name: c.Name, Path: c.Path, namespace: c.Namespace}
+	if strings.Contains(c.Path, "/user@") && !strings.HasPrefix(c.Name, "user@") {
+		o.user = "--user "
+	}
+	o.Command = o.CommandFor(VerbSet)
+	return o
+}
+
+// unitOwner is for the innermost systemd unit in the path. What lies below a
+// service or scope is its own only if systemd delegated it; what somebody
+// made below a slice is that somebody's.
+func (g *Group) unitOwner(c identity.Claim) (Owner, bool) {
+	if c.Path != g.path && (identity.IsSlice(c.Name) || g.fs.delegated(c.Path)) {
+		return Owner{}, false
+	}
+	return newOwner(c), true
+}
+
+// otherUser is the owner of what a user has made below his own systemd.
+func (g *Group) otherUser() Owner {
+	for _, at := range ancestors(g.path) {
+		uid, ok := strings.CutPrefix(path.Base(at), "user@")
+		uid, ok2 := strings.CutSuffix(uid, ".service")
+		if ok && ok2 && uid != strconv.Itoa(os.Geteuid()) {
+			return Owner{Kind: "user", Name: uid, Path: at}
+		}
 	}
 	return Owner{}
 }
 
-func containerOwner(kind, name string) Owner {
-	o := Owner{Kind: kind, Name: name}
-	short := o.short()
-	switch kind {
-	case "docker", "podman":
-		o.Command = kind + " update --memory … --cpus … " + short
-	case "cri-o", "containerd":
-		o.Command = "crictl update --memory … " + short
-	case "kubernetes":
-		o.Command = "kubectl set resources …"
-	case "lxc":
-		o.Command = "lxc-cgroup -n " + name + " KEY VALUE"
-	}
-	return o
-}
-
-// short is the name as people write it.
-func (o Owner) short() string {
-	if len(o.Name) == 64 {
-		return o.Name[:12]
-	}
-	return o.Name
-}
-
-// pauseCommand is the owner's own way to freeze it, or to let it go on; empty if
-// it has none.
-func (o Owner) pauseCommand(freeze bool) string {
-	var verbs [2]string
-	switch o.Kind {
-	case "docker", "podman":
-		verbs = [2]string{o.Kind + " unpause ", o.Kind + " pause "}
-	case "containerd": // crictl has no word for it
-		verbs = [2]string{"ctr -n k8s.io tasks resume ", "ctr -n k8s.io tasks pause "}
-	case "lxc":
-		verbs = [2]string{"lxc-unfreeze -n ", "lxc-freeze -n "}
-	default:
-		return ""
-	}
-	name := o.short()
-	if o.Kind == "containerd" {
-		name = o.Name // ctr takes no part of it
-	}
-	if freeze {
-		return verbs[1] + name
-	}
-	return verbs[0] + name
-}
-
-// thawCommand is how to let a frozen group go on: as its owner does, who has
-// frozen it most likely, and else by nsx.
-func (fs *FS) thawCommand(group string) string {
-	command := "nsx cgroup thaw " + group
-	if own := (&Group{fs: fs, path: group}).Owner().pauseCommand(false); own != "" {
-		return own + ", or " + command + " --force"
-	}
-	return command
-}
-
-// unitOwner finds the innermost systemd unit in the path. What lies below a
-// service or scope is its own only if systemd delegated it; what somebody
-// made below a slice is that somebody's.
-func (g *Group) unitOwner() (Owner, bool) {
-	for _, at := range ancestors(g.path) {
-		name := path.Base(at)
-		slice := strings.HasSuffix(name, ".slice")
-		unit := slice || name == "init.scope" || strings.HasSuffix(name, ".service") ||
-			strings.HasSuffix(name, ".scope") || strings.HasSuffix(name, ".socket") || strings.HasSuffix(name, ".mount")
-		if !unit {
-			continue
-		}
-		if at != g.path && (slice || g.fs.delegated(at)) {
-			return Owner{}, false
-		}
-		command := "systemctl set-property " + name + " MemoryMax=… CPUQuota=…"
-		if strings.Contains(at, "/user@") && !strings.HasPrefix(name, "user@") {
-			command = "systemctl --user set-property " + name + " MemoryMax=… CPUQuota=…"
-		}
-		return Owner{Kind: "systemd", Name: name, Command: command}, true
-	}
-	return Owner{}, false
-}
-
-// delegated reads the mark that systemd leaves on a unit with Delegate=yes
-// (cg_set_xattr… in systemd's src/core/cgroup.c): an attribute "1" in user.
-// or, set by root on older kernels, trusted.
+// delegated says whether a unit has Delegate=yes. The system's manager leaves a
+// mark on its group (cg_set_xattr in systemd's src/core/cgroup.c): an attribute
+// "1" in user. or, set by root on older kernels, trusted. A user's manager leaves
+// none; there the group belongs to the user anyway, and so does the manager.
 func (fs *FS) delegated(group string) bool {
+	uid := os.Geteuid()
+	own := uid != 0 && strings.Contains(group, fmt.Sprintf("/user@%d.service/", uid))
 	for _, h := range fs.with(group) {
 		for _, name := range []string{"user.delegate", "trusted.delegate"} {
 			value := make([]byte, 8)
@@ -171,14 +126,20 @@ func (fs *FS) delegated(group string) bool {
 				return true
 			}
 		}
+		var st unix.Stat_t
+		if own && unix.Stat(h.Dir(group), &st) == nil && int(st.Uid) == uid {
+			return true
+		}
 	}
 	return false
 }
 
+// holdsCaller says whether the caller is in the group or below it. What cannot be
+// found out counts as yes.
 func (g *Group) holdsCaller() bool {
 	list, err := g.fs.Memberships(0)
 	if err != nil {
-		return false
+		return !noProcess(err) // a captured tree has no caller
 	}
 	for _, m := range list {
 		if !m.Deleted && isBelow(m.Path, g.path) {
@@ -188,35 +149,85 @@ func (g *Group) holdsCaller() bool {
 	return false
 }
 
+// thawCommand is how to let a frozen group go on: as its owner does, who has
+// frozen it most likely, and else by nsx.
+func (fs *FS) thawCommand(group string) string {
+	command := "nsx cgroup thaw " + group
+	if own := (&Group{fs: fs, path: group}).Owner().CommandFor(VerbThaw); own != "" {
+		return own + ", or " + command + " --force"
+	}
+	return command
+}
+
 // guard refuses to change somebody else's group.
-func (g *Group) guard(op string) error {
+func (g *Group) guard(op string, v Verb) error {
 	if g.force {
 		return nil
 	}
-	return g.refuse(op, g.Owner())
+	if o := g.Owner(); o.Kind != "" {
+		return refusal(op, v, o)
+	}
+	return nil
 }
 
-// guardFreezer does so too, and says how the owner would freeze or thaw it.
-func (g *Group) guardFreezer(op string, freeze bool) error {
-	if g.force {
-		return nil
+// noteForced says what becomes of limits that are set by force.
+func (g *Group) noteForced(p *Plan) {
+	if !g.force {
+		return
 	}
-	o := g.Owner()
-	o.Command = cmp.Or(o.pauseCommand(freeze), o.Command)
-	return g.refuse(op, o)
+	if note := g.Owner().Undoes(VerbSet); note != "" {
+		p.Notes = append(p.Notes, note)
+	}
 }
 
-func (g *Group) refuse(op string, o Owner) error {
-	if o.Kind == "" {
-		return nil
-	}
-	e := &Error{Op: op, Err: unix.EPERM, Cause: "it is " + o.String(), Next: "force it (--force) if you know what depends on it"}
-	switch {
-	case o.Command != "":
-		e.Cause = fmt.Sprintf("it belongs to %s", o)
-		e.Next = fmt.Sprintf("use %s, or force it (--force)", o.Command)
+func refusal(op string, v Verb, o Owner) *Error {
+	e := &Error{Op: op, Err: unix.EPERM, Cause: "it belongs to " + o.String(), Next: "force it (--force) if you know what depends on it"}
+	switch command := cmp.Or(o.CommandFor(v), o.Command); {
 	case o.Kind == "root":
-		e.Next = "make a group below it, or force it (--force)"
+		e.Cause, e.Next = "it is "+o.String(), "make a group below it, or force it (--force)"
+	case o.Kind == "self":
+		e.Cause = "it is " + o.String()
+	case command != "":
+		e.Next = fmt.Sprintf("use %s, or force it (--force)", command)
 	}
+	return e
+}
+
+// guardEnable refuses to enable controllers in a group on the way that is
+// somebody else's: systemd would take them away again, and with them the limits of
+// all below. If it is forced, or systemd has the root, the note says so.
+func (g *Group) guardEnable(op, at, controller string) (note string, err error) {
+	if at == "/" {
+		if len(g.fs.with("/init.scope")) > 0 {
+			note = fmt.Sprintf("systemd may take %s away from the root at its next daemon-reload, and the limits below with it; systemd-run --scope -p Delegate=yes lasts", controller)
+		}
+		return note, nil
+	}
+	o := (&Group{fs: g.fs, path: at}).Owner()
+	if at == g.path || o.Kind == "" || o.Kind == "self" {
+		return "", nil
+	}
+	if g.force {
+		return o.Undoes(VerbCreate), nil
+	}
+	return "", refusal(fmt.Sprintf("%s: enable %s for the children of %s", op, controller, at), VerbCreate, o)
+}
+
+// guardLeaving refuses to take a process out of somebody else's group, whose
+// limits it would escape. A process of the caller's own unit or container is his.
+func (g *Group) guardLeaving(op, from string) error {
+	if g.force || from == g.path {
+		return nil
+	}
+	o := (&Group{fs: g.fs, path: from}).Owner()
+	switch o.Kind {
+	case "", "root", "self":
+		return nil
+	}
+	if (&Group{fs: g.fs, path: o.Path}).holdsCaller() {
+		return nil
+	}
+	e := refusal(op, VerbLeave, o)
+	e.Cause = fmt.Sprintf("it is in %s, which belongs to %s, and would leave its limits", from, o)
 	return e
 }

@@ -79,10 +79,11 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 	if _, err := g.need(op); err != nil {
 		return nil, err
 	}
-	if err := g.guard(op); err != nil {
+	if err := g.guard(op, VerbSet); err != nil {
 		return nil, err
 	}
 	p := g.newPlan()
+	g.noteForced(p)
 	if err := g.planLimits(p, l, o); err != nil {
 		return nil, err
 	}

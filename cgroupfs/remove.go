@@ -29,7 +29,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	if err != nil {
 		return err
 	}
-	if err := g.guardTree(op, list); err != nil {
+	if err := g.guardTree(op, VerbRemove, list); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(ctx, removeTimeout)
@@ -68,8 +68,8 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 }
 
 // guardTree minds the owners of the group and of all below it.
-func (g *Group) guardTree(op string, list []*Hierarchy) error {
-	if err := g.guard(op); err != nil {
+func (g *Group) guardTree(op string, v Verb, list []*Hierarchy) error {
+	if err := g.guard(op, v); err != nil {
 		return err
 	}
 	for _, h := range list {
@@ -79,7 +79,7 @@ func (g *Group) guardTree(op string, list []*Hierarchy) error {
 		}
 		for _, at := range groups {
 			below := &Group{fs: g.fs, path: at, force: g.force}
-			if err := below.guard(op + ", which has " + at + " below it"); err != nil {
+			if err := below.guard(op+", which has "+at+" below it", v); err != nil {
 				return err
 			}
 		}

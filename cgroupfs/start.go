@@ -53,7 +53,7 @@ func (g *Group) Open() (*Entrance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.guard(op); err != nil {
+	if err := g.guard(op, VerbStart); err != nil {
 		return nil, err
 	}
 	return g.fs.open(list, func(*Hierarchy) string { return g.path })

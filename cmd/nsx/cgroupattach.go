@@ -20,7 +20,8 @@ func newCgroupAttach(s streams) *cobra.Command {
 		Long: `Move whole processes, or with --threads single threads, into a group, in every
 hierarchy that has it. Where they are afterwards is read back. If one cannot be
 moved, or nsx is interrupted, those before it go back. v2 takes single threads only
-within a threaded group: a group that is on v1 as well takes them there alone.
+within a threaded group: a group that is on v1 as well takes them there alone. A
+process of somebody else's unit or container leaves its limits only with --force.
 
 ` + groupHelp,
 		Example: `  nsx cgroup attach /demo 5151
@@ -50,7 +51,14 @@ within a threaded group: a group that is on v1 as well takes them there alone.
 			if threads {
 				attach = group.AttachThreads
 			}
+			undone := group.Leaving(pids...)
+			if note := group.Owner().Undoes(cgroupfs.VerbAttach); note != "" {
+				undone = append(undone, note)
+			}
 			err = interruptible(cmd.Context(), func(ctx context.Context) error { return attach(ctx, pids...) })
+			if err == nil {
+				notes(s, undone) // only by force
+			}
 			if err == nil && threads {
 				noteElsewhere(s, group, pids)
 			}

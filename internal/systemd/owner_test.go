@@ -10,23 +10,27 @@ import (
 	"testing"
 )
 
-// What is systemd's is changed only by force, and the message names a command
-// of systemd's that does it.
+// What is systemd's is changed only by force, and the message names systemd's own
+// command for just that.
 func TestOwned(t *testing.T) {
 	web := service(t, "nsxtest-web.service", limited, "sleep", "900")
 	pid := strconv.Itoa(web.pid)
-	for _, words := range [][]string{
-		{"set", web.group, "--memory", "32M"},
-		{"set", "/nsxtest.slice", "--memory", "32M"},
-		{"create", web.group + "/below"},
-		{"attach", web.group, pid},
-		{"freeze", web.group},
-		{"kill", web.group},
-		{"rm", "-r", "/nsxtest.slice"},
+	for _, tc := range []struct {
+		use   string
+		words []string
+	}{
+		{"systemctl set-property nsxtest-web.service", []string{"set", web.group, "--memory", "32M"}},
+		{"systemctl set-property nsxtest.slice", []string{"set", "/nsxtest.slice", "--memory", "32M"}},
+		{"systemd-run --scope", []string{"create", web.group + "/below"}},
+		{"systemd-run --scope", []string{"attach", web.group, pid}},
+		{"systemctl freeze nsxtest-web.service", []string{"freeze", web.group}},
+		{"systemctl kill --signal=KILL nsxtest-web.service", []string{"kill", web.group}},
+		{"systemctl stop nsxtest.slice", []string{"rm", "-r", "/nsxtest.slice"}},
 	} {
+		words := tc.words
 		r := try(t, append([]string{"nsx", "cgroup"}, words...)...)
-		if r.Status != 1 || !strings.Contains(r.Stderr, "EPERM") || !strings.Contains(r.Stderr, "systemctl set-property nsxtest") {
-			t.Errorf("%q: %+v, want a refusal that names systemctl", words, r)
+		if r.Status != 1 || !strings.Contains(r.Stderr, "EPERM") || !strings.Contains(r.Stderr, tc.use) {
+			t.Errorf("%q: %+v, want a refusal that says %s", words, r, tc.use)
 		}
 	}
 	if now := units(t, web.name)[0]; now.pid != web.pid || values(t, web.group, "memory.max")["memory.max"] != "67108864" {
