@@ -8,7 +8,7 @@ import "unsafe"
 // [UnsupportedError].
 func Supported() error { return &UnsupportedError{} }
 
-const restorerOff = 0
+const restorerOff, regValue, regWhere = 0, 0, 0
 
 func machineCode() ([]byte, int) { return nil, 0 }
 

@@ -10,7 +10,7 @@ const (
 	headWhere  = 24 // … and the instruction's address
 	headReport = 32 // descriptor of the socket to the parent
 	headTrash  = 40 // results that nobody wants
-	headTraced = 48 // 1: the parent traces us, and reads a record from here
+	headTraced = 48 // 1: the parent traces us, and reads the record when we fault
 	headSize   = 64
 
 	insnSize   = 96

@@ -31,7 +31,7 @@ func (r *run) prelude(std []uintptr, handler uint64, memfd *os.File) *Program {
 	p.Call("report", unix.SYS_WRITE, Report, head(headValue), Int(recordSize)).Ignore()
 	p.exitGroup(1)
 	p.Place(silent)
-	p.fault() // whoever traces us finds the report in the header
+	p.fault() // whoever traces us finds the record in the registers
 	p.Place(begin)
 	mask := r.mask.Val[0]
 	if in := r.attr.Inherited; in != nil {

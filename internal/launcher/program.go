@@ -182,8 +182,11 @@ func (p *Program) exitGroup(code int) {
 	p.fault()
 }
 
-// fault ends the helper without a system call.
-func (p *Program) fault() { p.add(insn{op: opFault}) }
+// fault ends the helper without a system call. The record in the header is in
+// two registers then, for whoever traces it.
+func (p *Program) fault() {
+	p.add(insn{op: opFault, args: [6]Arg{4: head(headValue).load(), 5: head(headWhere).load()}})
+}
 
 // Arg is an argument of a step: a number known now, or one that only the
 // start or the run of the program can tell.

@@ -108,7 +108,10 @@ func (r *run) watch() (int, error) {
 		default: // a signal, on its way to it
 			signal = status.StopSignal()
 			if signal == unix.SIGILL && r.faulted(current) {
-				return 0, r.reported(current)
+				if err := r.reported(current); err != nil {
+					return 0, err
+				}
+				continue // it was killed
 			}
 		}
 		// An error means that it was killed: the next wait tells.
@@ -170,19 +173,29 @@ func (r *run) faulted(pid int) bool {
 	return errno == 0 && int32(binary.NativeEndian.Uint32(info[8:])) > 0
 }
 
-// reported reads the record of a helper that has faulted from its memory, and
-// makes the error of it. It is information, and no proof of anything.
+// reported reads the record of a helper that has faulted from its registers, and
+// makes the error of it; nil: it has been killed since. It is information, and no
+// proof of anything. The memory
+// of a process that is not dumpable is not ours to read if we are an ordinary
+// user, not even as its tracer (ptrace_access_vm in kernel/ptrace.c).
 func (r *run) reported(pid int) error {
-	var b [recordSize]byte
-	_, err := unix.PtracePeekData(pid, uintptr(r.im.base+headValue), b[:])
-	if err != nil {
-		return os.NewSyscallError("ptrace(PTRACE_PEEKDATA)", err)
+	const prstatus = 1 // NT_PRSTATUS of include/uapi/linux/elf.h
+	var regs [64]uint64
+	to := unix.Iovec{Base: (*byte)(unsafe.Pointer(&regs))}
+	to.SetLen(int(unsafe.Sizeof(regs)))
+	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GETREGSET, uintptr(pid), prstatus, uintptr(unsafe.Pointer(&to)), 0, 0)
+	if errno == unix.ESRCH {
+		return nil
 	}
-	of := r.im.insn(binary.NativeEndian.Uint64(b[8:]))
+	if errno != 0 {
+		return os.NewSyscallError("ptrace(PTRACE_GETREGSET)", errno)
+	}
+	value, where := regs[regValue], regs[regWhere]
+	of := r.im.insn(where)
 	if of == nil || of.name == "" {
-		return fmt.Errorf("launcher: garbled report %x", b)
+		return fmt.Errorf("launcher: garbled report %x %x", value, where)
 	}
-	return &StepError{Step: of.name, Errno: unix.Errno(binary.NativeEndian.Uint64(b[:]))}
+	return &StepError{Step: of.name, Errno: unix.Errno(value)}
 }
 
 // ended is what it means that the traced process has ended.
