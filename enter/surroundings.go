@@ -39,6 +39,9 @@ func (p *Plan) takeEnvironment(t *inspect.Target) error {
 	case <-time.After(environTimeout):
 		got.err = unix.ETIMEDOUT
 	}
+	if got.err != nil && t.Exiting() {
+		return explained("reading the environment of "+t.Name(), unix.ESRCH, "it has exited")
+	}
 	if got.err != nil {
 		return explained("reading the environment of "+t.Name()+", which the command is to have", got.err, "--own-env gives it ours")
 	}

@@ -142,12 +142,17 @@ func (t *Target) leader() (int, error) {
 }
 
 func (t *Target) startTicks() (uint64, error) {
+	st, err := t.stat()
+	return st.startTicks, err
+}
+
+func (t *Target) stat() (stat, error) {
 	var r procfsReader
 	st, err := r.stat(taskDir{t.dir, filesFromTask})
 	if err != nil {
-		return 0, &os.PathError{Op: "read", Path: "stat", Err: err}
+		return stat{}, &os.PathError{Op: "read", Path: "stat", Err: err}
 	}
-	return st.startTicks, nil
+	return st, nil
 }
 
 func (r Ref) pinOldest(ctx context.Context, o Options) (*Target, error) {
@@ -324,6 +329,19 @@ func (t *Target) Alive() bool {
 	}
 	_, err := t.startTicks()
 	return err == nil
+}
+
+// Exiting says that the process has exited, or begun to. It has no memory then,
+// and whoever is no root is refused what is about that (EACCES): its files in
+// /proc are root's (task_dump_owner in fs/proc/base.c). It is never true of a
+// namespace.
+func (t *Target) Exiting() bool {
+	const pfExiting = 0x4 // PF_EXITING of include/linux/sched.h
+	if t.PID == 0 {
+		return false
+	}
+	st, err := t.stat()
+	return err != nil || st.flags&pfExiting != 0 || st.state == Zombie
 }
 
 // IsGone says that err means that the process has gone.

@@ -508,6 +508,9 @@ func TestResolveZombie(t *testing.T) {
 	if _, _, err := target.OpenNamespace(UTS); !errors.Is(err, unix.ENOENT) || !target.Alive() {
 		t.Errorf("a zombie's UTS namespace: %v, alive %v", err, target.Alive())
 	}
+	if !target.Exiting() || resolve(t, "self").Exiting() {
+		t.Error("the zombie is not said to be exiting, or we are")
+	}
 }
 
 // startProgram starts a program that writes a line when it is ready, and ends
