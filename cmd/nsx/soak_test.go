@@ -91,6 +91,7 @@ type tally struct {
 type visit struct {
 	*testing.T
 	*tally
+	own bool // what is entered cannot give us its cgroups or environment: we keep ours
 }
 
 func visitCondition(t *testing.T, c soakCondition, total *tally, d time.Duration) {
@@ -101,7 +102,7 @@ func visitCondition(t *testing.T, c soakCondition, total *tally, d time.Duration
 	if total.Refused == nil {
 		total.Refused = map[string]int{}
 	}
-	v := &visit{t, total}
+	v := &visit{T: t, tally: total}
 	v.checkTraces()
 	end := time.Now().Add(d)
 	round := c.begin(v)

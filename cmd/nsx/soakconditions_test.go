@@ -52,6 +52,7 @@ func stoppedTarget(v *visit) func() {
 
 func stuckTarget(v *visit) func() {
 	p := testkit.RequireStuck(v, stuckConfig())
+	v.own = true // who reads its environment waits for it
 	return func() { v.work(p) }
 }
 
@@ -215,8 +216,9 @@ func (v *visit) count(args []string) {
 }
 
 // noThread is the end of a Go program that finds no room for a thread, which it
-// cannot prevent: newosproc in runtime/os_linux.go, and its like in runtime/cgo.
-var noThread = regexp.MustCompile("(?m)^(runtime: failed to create new OS thread|runtime/cgo: pthread_create failed)")
+// cannot prevent: newosproc in runtime/os_linux.go, and its like in runtime/cgo,
+// where two threads may say so at once, in pieces.
+var noThread = regexp.MustCompile("failed to create new OS thread|pthread_create failed")
 
 // crowded runs nsx where there is room for few processes.
 func (v *visit) crowded(cmd *exec.Cmd, args []string) {
@@ -378,17 +380,19 @@ func frozenTarget(v *visit) func() {
 		v.Fatal(err)
 	}
 	v.Cleanup(func() {
-		_ = group.Thaw(v.Context())
+		ctx := context.WithoutCancel(v.Context()) // which has ended by now
+		_ = group.Thaw(ctx)
 		p.Kill()
-		if err := group.Remove(v.Context(), true); err != nil {
+		if err := group.Remove(ctx, true); err != nil {
 			v.Error(err)
 		}
 	})
+	v.own = true
 	return func() {
 		v.work(p)
-		s := v.nsx("enter", "--join-cgroup", strconv.Itoa(p.PID), "--", "true")
+		s := v.nsx("enter", strconv.Itoa(p.PID), "--", "true")
 		if s.status != exitOwn || !strings.Contains(s.err, "frozen") {
-			v.Fatalf("nsx enter --join-cgroup of a frozen group: %s", s)
+			v.Fatalf("nsx enter of a target in a frozen group: %s", s)
 		}
 		v.refused("frozen group")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,11 +128,13 @@ func removeSoakGroups(t *testing.T) {
 			return nil
 		})
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second) // also for cleanups
+	defer cancel()
 	if there, _ := group.Exists(); there {
-		if err := group.Kill(t.Context()); err != nil {
+		if err := group.Kill(ctx); err != nil {
 			t.Logf("killing what is left: %v", err)
 		}
-		if err := group.Remove(t.Context(), true); err != nil {
+		if err := group.Remove(ctx, true); err != nil {
 			t.Errorf("removing what is left: %v", err)
 		}
 	}
