@@ -76,12 +76,18 @@ func lab() error {
 	}
 	verdicts := runAll(cells, func(c cell) verdict {
 		start := time.Now()
-		log, err := c.run(*dir, words, *limit)
+		log, restarts, err := c.run(*dir, words, *limit)
 		v := judge(c, log, err)
+		v.restarts = restarts
 		v.took = time.Since(start)
 		fmt.Print(v.text())
 		return v
 	})
+	restarts := 0
+	for _, v := range verdicts {
+		restarts += len(v.restarts)
+	}
+	fmt.Printf("%d machines, started again for a fault of the emulator: %d times\n", len(verdicts), restarts)
 	if *doc != "" {
 		if err := writeMatrix(*doc, verdicts); err != nil {
 			return err

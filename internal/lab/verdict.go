@@ -17,6 +17,7 @@ type verdict struct {
 	lacks    []string // tests that were skipped for what the table excuses
 	took     time.Duration
 	problems []string // of the machine as a whole
+	restarts []string // why it was started again, which makes nothing red
 }
 
 func (v verdict) green() bool {
@@ -34,6 +35,9 @@ func (v verdict) text() string {
 		v.passed, len(v.failed), len(v.lacks), v.took.Seconds())
 	for _, line := range slices.Concat(v.failed, v.problems) {
 		s.WriteString("      " + line + "\n")
+	}
+	for _, why := range v.restarts {
+		s.WriteString("      started again: " + why + "\n")
 	}
 	return s.String()
 }

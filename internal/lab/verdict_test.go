@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -58,5 +59,40 @@ func TestJudge(t *testing.T) {
 	}
 	if judge(c, "NSX-EXIT 0\n", nil).green() {
 		t.Error("nothing ran, and the cell is green")
+	}
+}
+
+// A machine is started again for what is the emulator's fault, and for nothing else.
+func TestEmulatorsFault(t *testing.T) {
+	const trap = "[  103.2] Oops: int3: 0000 [#1] SMP NOPTI\r\n[  103.3] Kernel panic - not syncing: Fatal exception in interrupt\r\n"
+	early, middle := "=== BOOTED\n", "=== BOOTED\n=== RUN   TestGood\n--- PASS: TestGood (0.1s)\n=== RUN   TestNext\n"
+	noEnd := errors.New("it did not come to its end")
+	for name, c := range map[string]struct {
+		log, console string
+		err          error
+		restarts     []string
+		again        string // how the reason begins; "" if there is none
+	}{
+		"all went well":               {sample, "", nil, nil, ""},
+		"a trap at boot":              {"", trap, noEnd, nil, "after 0 tests: "},
+		"a trap in the middle":        {middle, trap, noEnd, nil, "after 1 tests: [  103.2] Oops: int3"},
+		"as older kernels say it":     {middle, "int3: 0000 [#1] PREEMPT SMP\n", noEnd, nil, "after 1 tests: int3"},
+		"another trap":                {middle, trap, noEnd, []string{"after 1 tests: x"}, "after 1 tests: "},
+		"too many traps":              {middle, trap, noEnd, []string{"a", "b", "c"}, ""},
+		"a trap after another oops":   {middle, strings.Replace("BUG: x [#1]\n"+trap, "int3: 0000 [#1]", "int3: 0000 [#2]", 1), noEnd, nil, ""},
+		"another panic in the middle": {middle, "Kernel panic - not syncing: Attempted to kill init!\n", noEnd, nil, ""},
+		"another panic at boot":       {early, "Kernel panic - not syncing: VFS\n", noEnd, nil, "before its first test: "},
+		"another panic at boot again": {early, "Kernel panic - not syncing: VFS\n", noEnd, []string{"before its first test: x"}, ""},
+		"tests that failed":           {sample, trap, noEnd, nil, ""},
+	} {
+		got := emulatorsFault(c.log, c.console, c.err, c.restarts)
+		if (got == "") != (c.again == "") || !strings.HasPrefix(got, c.again) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	v := judge(cell{kernel: kernel{version: "6.1"}, layout: "v2"}, sample, nil)
+	v.restarts = []string{"after 88 tests: int3"}
+	if !v.green() || !strings.Contains(v.text(), "started again: after 88 tests: int3") {
+		t.Errorf("%s", v.text())
 	}
 }

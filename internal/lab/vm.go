@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -114,11 +116,10 @@ const bootTime = time.Minute
 
 var errHang = fmt.Errorf("said nothing for %v", bootTime)
 
-// run boots the cell, once more if it hung before its init could speak or came to
-// an end before the first test: the emulator sometimes shows a processor an int3
-// that the kernel has patched away by then, and that is a panic.
-func (c cell) run(dir, words string, limit time.Duration) (log string, err error) {
-	for range 2 {
+// run boots the cell, and again when that was the emulator's fault; restarts says
+// each time why.
+func (c cell) run(dir, words string, limit time.Duration) (log string, restarts []string, err error) {
+	for {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("took longer than %v", limit))
 		ctx, hung := context.WithCancelCause(ctx)
 		watch := time.AfterFunc(bootTime, func() {
@@ -129,11 +130,39 @@ func (c cell) run(dir, words string, limit time.Duration) (log string, err error
 		log, err = c.boot(ctx, dir, words, false)
 		watch.Stop()
 		cancel()
-		if err == nil || strings.Contains(log, "=== RUN") {
-			break
+		console, _ := os.ReadFile(c.file(dir, "console"))
+		why := emulatorsFault(log, string(console), err, restarts)
+		if why == "" {
+			return log, restarts, err
 		}
+		restarts = append(restarts, why)
 	}
-	return log, err
+}
+
+// strayTrap is the first oops of a kernel that met an int3. The kernel writes one
+// over code that it changes while it runs (smp_text_poke_batch_finish in
+// arch/x86/kernel/alternative.c), and the emulator sometimes shows it to a
+// processor when it is gone again. No test can cause that.
+var strayTrap = regexp.MustCompile(`(?m)^.*\bint3: 0000 \[#1\].*$`)
+
+// maxRestarts is for a machine that never comes to its end.
+const maxRestarts = 3
+
+// emulatorsFault says for which fault of the emulator a boot, which came to no end,
+// is to be repeated, or "": a stray trap, whenever it comes, or something else
+// before the first test, such as a hang, once.
+func emulatorsFault(log, console string, err error, restarts []string) string {
+	if err == nil || strings.Contains(log, "NSX-EXIT ") || len(restarts) == maxRestarts {
+		return ""
+	}
+	if trap := strayTrap.FindString(console); trap != "" {
+		return fmt.Sprintf("after %d tests: %s", strings.Count(log, "\n--- PASS: "), strings.TrimSpace(trap))
+	}
+	const early = "before its first test: "
+	if strings.Contains(log, "=== RUN") || slices.ContainsFunc(restarts, func(r string) bool { return strings.HasPrefix(r, early) }) {
+		return ""
+	}
+	return early + err.Error()
 }
 
 // file is the path of the cell's own file of that kind.
