@@ -44,6 +44,12 @@ test-root: ## Run all tests as root
 test-user: ## Run all tests as an ordinary user
 	@.ci/test user $(TESTFLAGS)
 
+# Each of the suites FLAKES times, half of them beside a load, all tests WHOLE
+# times; SUITES='inspect soak' or RUN=TestName for some. It takes hours.
+.PHONY: flakes
+flakes: ## Run the tests that judge races again and again; list the red ones
+	@FLAKES='$(FLAKES)' WHOLE='$(WHOLE)' SUITES='$(SUITES)' RUN='$(RUN)' .ci/flakes
+
 # Not of testkit: its storm and its crowds fork, which takes ten times as long
 # with the detector's memory to copy. Nor of the command and the attacks on it: they
 # start it a thousand times, and what it runs is in the other packages.
