@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -27,6 +28,58 @@ func WriteJSON(w io.Writer, doc any, indent bool) error {
 		b = pretty.Bytes()
 	}
 	return write(w, append(b, '\n'))
+}
+
+// WriteJSONList writes a document as WriteJSON does: the fields of head, which is
+// a JSON object with some, and a field with a list. Memory holds one item of it as
+// JSON, not all.
+func WriteJSONList[T any](w io.Writer, head any, field string, items []T, indent bool) error {
+	fields, err := members(head)
+	if err != nil {
+		return err
+	}
+	name, err := marshal(field)
+	if err != nil {
+		return err
+	}
+	// The pieces between: of the document, and of its items.
+	begin, between, end := "", ",", "]}\n"
+	const inner = "    "
+	list := fmt.Sprintf("{%s,%s:[", fields, name)
+	if indent {
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, []byte(list+"]}"), "", "  "); err != nil {
+			return fmt.Errorf("writing JSON: %w", err)
+		}
+		list, _, _ = strings.Cut(pretty.String(), "]\n}")
+		end = "]\n}\n"
+		if len(items) > 0 {
+			begin, between, end = "\n"+inner, ",\n"+inner, "\n  ]\n}\n"
+		}
+	}
+	if err := write(w, []byte(list+begin)); err != nil {
+		return err
+	}
+	for i, item := range items {
+		b, err := marshal(item)
+		if err != nil {
+			return err
+		}
+		if indent {
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, b, inner, "  "); err != nil {
+				return fmt.Errorf("writing JSON: %w", err)
+			}
+			b = pretty.Bytes()
+		}
+		if i > 0 {
+			b = append([]byte(between), b...)
+		}
+		if err := write(w, b); err != nil {
+			return err
+		}
+	}
+	return write(w, []byte(end))
 }
 
 // WriteNDJSON writes one JSON object a line for each item: the fields of head,

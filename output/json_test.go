@@ -201,3 +201,34 @@ func FuzzDocuments(f *testing.F) {
 		}
 	})
 }
+
+// What is written piece by piece is the same document.
+func TestJSONList(t *testing.T) {
+	type head struct {
+		Schema string `json:"schema"`
+		Host   string `json:"host"`
+	}
+	type item struct {
+		Name string         `json:"name"`
+		Of   map[string]int `json:"of"`
+	}
+	h := head{"nsx/x/1", "a]\n}\x1b"}
+	for _, items := range [][]item{{}, {{"a", nil}}, {{"a", map[string]int{"x": 1}}, {"b\x9b", map[string]int{}}, {}}} {
+		for _, indent := range []bool{false, true} {
+			var got, want bytes.Buffer
+			if err := WriteJSONList(&got, h, "items", items, indent); err != nil {
+				t.Fatal(err)
+			}
+			whole := struct {
+				head
+				Items []item `json:"items"`
+			}{h, items}
+			if err := WriteJSON(&want, whole, indent); err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != want.String() {
+				t.Errorf("%q, want %q", &got, &want)
+			}
+		}
+	}
+}

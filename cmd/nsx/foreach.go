@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,6 +29,7 @@ type foreachOptions struct {
 	targets   []string
 	command   []string
 	signals   *enter.Signals // what all commands share; nil where output is captured
+	left      atomic.Int64   // of what may be kept of output: see keeper
 }
 
 func newForeach(s streams) *cobra.Command {
@@ -44,9 +45,12 @@ Of mnt, where the namespaces' own programs are run, and of user those of root an
 of ourselves are taken, and with --force all. What CMD gets is as in enter.
 
 A header says whose output follows; with --prefix each line says so itself. With
--P several run at a time, and the output of each comes when it has ended. With
-one at a time and no --prefix, signals and the terminal are CMD's as in enter;
-^C ends the others too.
+-P several run at a time, and the output of each comes when it has ended; with
+-o json that of all, at the end. Of output that has to wait 4M of each CMD's
+streams and 64M of all are kept, and what is cut says so. With one at a time and
+no --prefix, signals and the terminal are CMD's as in enter; ^C ends the others
+too. Whatever CMD leaves behind in the background is not waited for: when CMD has
+ended, its output ends after a quarter of a second of silence, or after 2.
 
 Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
 		Example: `  nsx foreach net -- ip -br addr
@@ -84,16 +88,20 @@ Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
 
 // job is one run of the command.
 type job struct {
-	Target  string `json:"target"`
-	PID     int    `json:"pid,omitempty"`
-	Comm    string `json:"comm,omitempty"`
-	Status  int    `json:"status"`
-	Error   string `json:"error,omitempty"`
-	Stdout  string `json:"stdout"`
-	Stderr  string `json:"stderr"`
-	found   bool   // by a scan, and not named by the user
-	gone    bool   // it is not there any more
-	resolve func() ([]enter.Request, *inspect.Target, error)
+	Target string `json:"target"`
+	PID    int    `json:"pid,omitempty"`
+	Comm   string `json:"comm,omitempty"`
+	Status int    `json:"status"`
+	Error  string `json:"error,omitempty"`
+	Stdout string `json:"stdout"`
+	Stderr string `json:"stderr"`
+	// What was printed after that is not known.
+	StdoutCut bool  `json:"stdout_cut,omitempty"`
+	StderrCut bool  `json:"stderr_cut,omitempty"`
+	broken    error // of our own output
+	found     bool  // by a scan, and not named by the user
+	gone      bool  // it is not there any more
+	resolve   func() ([]enter.Request, *inspect.Target, error)
 }
 
 func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
@@ -108,12 +116,15 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		return own(err)
 	}
 	worst := 0
+	o.left.Store(keptOfAll)
 	var mu sync.Mutex
 	done := func(j *job) error {
 		mu.Lock()
 		defer mu.Unlock()
 		worst = max(worst, j.Status)
 		switch {
+		case j.broken != nil:
+			return j.broken
 		case !o.captures() && j.Status == 128+int(unix.SIGINT):
 			if err := o.interrupted(); err != nil {
 				return err
@@ -135,11 +146,11 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		return own(err)
 	}
 	if o.format == "json" {
-		document := struct {
-			Schema  string `json:"schema"`
-			Results []*job `json:"results"`
-		}{"nsx/foreach/1", slices.DeleteFunc(jobs, func(j *job) bool { return j.gone })}
-		if err := output.WriteJSON(s.out, document, output.IsTerminal(s.out)); err != nil {
+		head := struct {
+			Schema string `json:"schema"`
+		}{"nsx/foreach/1"}
+		results := slices.DeleteFunc(jobs, func(j *job) bool { return j.gone })
+		if err := output.WriteJSONList(s.out, head, "results", results, output.IsTerminal(s.out)); err != nil {
 			return own(err)
 		}
 	}
@@ -247,6 +258,11 @@ func (o *foreachOptions) captures() bool {
 	return o.prefix || o.parallel > 1 || o.format == "json"
 }
 
+// streams says that the output is shown as it comes.
+func (o *foreachOptions) streams() bool {
+	return o.prefix && o.parallel == 1 && o.format == "text"
+}
+
 // interrupted says that a signal came that ends us as well as the command.
 func (o *foreachOptions) interrupted() error {
 	if o.signals != nil {
@@ -333,7 +349,7 @@ func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) erro
 	cmd := enter.Command(plan, o.command[0], o.command[1:]...)
 	cmd.Inherited = inherit()
 	if o.captures() {
-		return capture(cmd, &j.Stdout, &j.Stderr)
+		return o.capture(s, j, cmd)
 	}
 	if !o.noHeaders {
 		if _, err := io.WriteString(s.out, output.Escape(j.header())+"\n"); err != nil {
@@ -344,32 +360,25 @@ func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) erro
 	return cmd.Accompany()
 }
 
-// capture runs a command and keeps what it prints.
-func capture(cmd *enter.Cmd, stdout, stderr *string) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	collect := func(into *string) (*os.File, error) {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return nil, err
-		}
-		wg.Go(func() {
-			defer r.Close()
-			b, _ := io.ReadAll(r)
-			*into = string(b)
-		})
-		return w, nil
-	}
-	var err error
-	if cmd.Stdout, err = collect(stdout); err != nil {
+// capture runs a command and keeps what it prints, or shows it line by line.
+func (o *foreachOptions) capture(s streams, j *job, cmd *enter.Cmd) (err error) {
+	if o.streams() {
+		var mu sync.Mutex
+		out, errout := newPrefixer(s.out, j.Target, &mu), newPrefixer(s.err, j.Target, &mu)
+		err, j.broken = runPiped(cmd, out, errout)
+		j.broken = errors.Join(j.broken, out.end(), errout.end())
 		return err
 	}
-	defer cmd.Stdout.Close()
-	if cmd.Stderr, err = collect(stderr); err != nil {
-		return err
+	out, errout := &keeper{left: &o.left}, &keeper{left: &o.left}
+	err, _ = runPiped(cmd, out, errout) // to keep it cannot fail
+	j.Stdout, j.StdoutCut = string(out.text), out.cut
+	j.Stderr, j.StderrCut = string(errout.text), errout.cut
+	if o.format == "json" {
+		out.left, errout.left = new(atomic.Int64), new(atomic.Int64) // it is kept to the end
 	}
-	defer cmd.Stderr.Close()
-	return cmd.Run()
+	out.release()
+	errout.release()
+	return err
 }
 
 func (j *job) header() string {
@@ -383,34 +392,24 @@ func (j *job) header() string {
 	}
 }
 
-// print shows what a job printed.
+// print shows what a job printed, and what was wrong with it.
 func (o *foreachOptions) print(s streams, j *job) error {
+	var messages string
+	if cut := j.wasCut(); cut != "" {
+		messages = "nsx: foreach: " + cut + "\n"
+	}
 	if j.Error != "" {
-		j.Stderr += "nsx: foreach: " + j.Error + "\n"
+		messages += "nsx: foreach: " + output.Escape(j.Error) + "\n"
 	}
-	out, err := []byte(j.Stdout), []byte(j.Stderr)
-	switch {
-	case o.prefix:
-		out, err = prefixed(j.Target, out), prefixed(j.Target, err)
-	case !o.noHeaders:
-		out = append([]byte(output.Escape(j.header())+"\n"), out...)
+	if !o.prefix {
+		text := j.Stdout
+		if !o.noHeaders {
+			text = output.Escape(j.header()) + "\n" + text
+		}
+		return errors.Join(copyTo(s.out, text), copyTo(s.err, j.Stderr+messages))
 	}
-	if _, err := s.out.Write(out); err != nil {
-		return err
-	}
-	_, werr := s.err.Write(err)
-	return werr
-}
-
-// prefixed begins every line with a name.
-func prefixed(name string, text []byte) []byte {
-	var b bytes.Buffer
-	for line := range bytes.Lines(text) {
-		b.WriteString(output.Escape(name) + ": ")
-		b.Write(line)
-	}
-	if n := b.Len(); n > 0 && b.Bytes()[n-1] != '\n' {
-		b.WriteByte('\n')
-	}
-	return b.Bytes()
+	var mu sync.Mutex
+	out, errout := newPrefixer(s.out, j.Target, &mu), newPrefixer(s.err, j.Target, &mu)
+	return errors.Join(copyTo(out, j.Stdout), out.end(), copyTo(errout, j.Stderr), errout.end(),
+		copyTo(errout, messages))
 }
