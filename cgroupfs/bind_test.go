@@ -168,3 +168,16 @@ func TestQuotaOfTheLeastCPUs(t *testing.T) {
 	wantBound(t, groupIn(t, v1, "/c"), "cpu", "?")
 	wantBound(t, groupIn(t, v1, "/d"), "cpu", "none") // no CONFIG_CFS_BANDWIDTH
 }
+
+// The kernel's mark of a removed group may be a group's own name.
+func TestLimitsOfAGroupNamedDeleted(t *testing.T) {
+	tree := map[string]string{"proc/1/cgroup": "0::/a/x (deleted)\n", "a/pids.max": "90\n", "a/pids.current": "1\n", "a/x (deleted)/pids.max": "50\n", "a/x (deleted)/pids.current": "1\n"}
+	if got := limitsOf(t, openTree(t, mountV2, tree), 1)["pids"]; got != "1 of 50 by /a/x (deleted)" {
+		t.Error(got)
+	}
+	delete(tree, "a/x (deleted)/pids.max")
+	delete(tree, "a/x (deleted)/pids.current")
+	if got := limitsOf(t, openTree(t, mountV2, tree), 1)["pids"]; got != "1 of 90 by /a" {
+		t.Error(got)
+	}
+}

@@ -69,7 +69,12 @@ func (fs *FS) EffectiveOf(memberships []Membership) (Binding, error) {
 			if !h.Holds(m) {
 				continue
 			}
-			w := fs.wayUp(h, m.Path, !m.Deleted)
+			group, exists := m.Path, !m.Deleted
+			// A group may have the kernel's mark in its own name.
+			if marked := m.Path + " (deleted)"; m.Deleted && h.has(marked, "") {
+				group, exists = marked, true
+			}
+			w := fs.wayUp(h, group, exists)
 			list = append(list, w)
 			visible = visible || w.visible()
 		}

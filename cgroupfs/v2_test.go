@@ -83,3 +83,27 @@ func holdMemory(t *testing.T, g *Group) *exec.Cmd {
 	}
 	return cmd
 }
+
+// A group without the controllers has what those above it have, on this kernel.
+func TestLimitsOfAncestorsOnV2(t *testing.T) {
+	testkit.RequireOnlyCgroup2(t)
+	fs := openFS(t)
+	needs(t, fs, "cpuset", "pids", "memory", "cpu")
+	g := made(t, fs, "cpuset", "pids", "memory", "cpu")
+	set(t, g, "cpuset.cpus=0", "pids.max=40", "memory.max=64M", "cpu.max=50000 100000")
+	below := child(t, child(t, g, "a"), "b")
+	wantBound(t, below, "cpuset.cpus", "0 by "+g.Path())
+	wantBound(t, below, "cpu", "0.5 by "+g.Path())
+	wantBound(t, below, "pids", "0 of 40 by "+g.Path())
+	b, err := below.Effective()
+	if err != nil || !b.Complete {
+		t.Errorf("%+v, %v", b.Unreadable, err)
+	}
+	s, err := g.Stat()
+	if err != nil || !s.Complete || s.Memory == nil || s.Memory.Local == nil || number(s.Memory.LowBytes) != 0 || number(s.PIDs.Limit) != 40 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if limit, _ := s.CPU.LimitCPUs.Get(); limit != 0.5 || number(s.CPU.Weight) != 100 {
+		t.Errorf("%+v", s.CPU)
+	}
+}
