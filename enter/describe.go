@@ -73,7 +73,9 @@ func (p *Plan) String() string {
 	if p.options.KeepCaps {
 		line("keep the capabilities %016x", p.kept)
 	}
-	if p.environ != nil {
+	if p.newEnv {
+		line("take a new environment: %s's is another user's", p.rights.of)
+	} else if p.environ != nil {
 		line("take the environment of %s", p.rights.of)
 	}
 	if p.Untrusted() {

@@ -45,6 +45,9 @@ func (p *Plan) join() error {
 		return fmt.Errorf("unshare(CLONE_FS): %w", err)
 	}
 	for _, j := range p.Joins {
+		if j.added {
+			continue
+		}
 		if err := unix.Setns(int(j.file.Fd()), j.ID.Type.CloneFlag()); err != nil {
 			return j.explain(err)
 		}

@@ -202,7 +202,10 @@ func (p *Plan) chooseCaps() {
 	if p.Has(inspect.User) || p.options.New.has(inspect.User) {
 		p.kept = launcher.AllCapabilities()
 	}
-	if p.rights != nil {
-		p.kept &= p.rights.bounding
+	if r := p.rights; r != nil {
+		p.kept &= r.bounding
+		if r.noNewPrivs {
+			p.kept &= r.permitted // it can have no others again
+		}
 	}
 }

@@ -147,6 +147,7 @@ type Plan struct {
 	// Of a command that is the target's code: its environment, nil for ours; the
 	// cgroups that it has to be in.
 	environ     []string
+	newEnv      bool // that is a new one
 	memberships []cgroupfs.Membership
 	notes       []string
 }
@@ -171,6 +172,9 @@ type Join struct {
 	// or a thread.
 	pid   int
 	pidfd *os.File
+	// added says that nobody has asked for it, but the target's own code must not
+	// be outside of it.
+	added bool
 }
 
 // Skip is a namespace that was requested and need not be joined.
@@ -240,7 +244,7 @@ func (p *Plan) build(requests []Request) error {
 		}
 		user = nil
 	}
-	slices.SortFunc(p.Joins, func(a, b Join) int { return order[a.ID.Type] - order[b.ID.Type] })
+	p.sortJoins()
 	of := p.options.Of
 	for _, t := range []*inspect.Target{mnt, user} {
 		if of == nil {
@@ -288,6 +292,10 @@ func (p *Plan) build(requests []Request) error {
 		return p.openGroups(of)
 	}
 	return nil
+}
+
+func (p *Plan) sortJoins() {
+	slices.SortFunc(p.Joins, func(a, b Join) int { return order[a.ID.Type] - order[b.ID.Type] })
 }
 
 // openGroups opens the target's group in every mounted hierarchy.

@@ -56,6 +56,20 @@ func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
 		}
 		defer mnt.Close()
 	}
+	if p.index(inspect.PID) < 0 {
+		// In our PID namespace its programs would see, signal and trace our
+		// processes.
+		if err := p.add(Request{inspect.PID, mnt}); err != nil {
+			return err
+		}
+		if i := p.index(inspect.PID); i >= 0 {
+			p.Joins[i].added = true
+		}
+		p.sortJoins()
+	}
+	if p.options.NoFork && p.Has(inspect.PID) {
+		return &Error{"the command is the target's own code: without a fork it would be in our PID namespace, where it sees and signals processes that are not the target's: --privileged does it all the same", unix.EPERM}
+	}
 	if mnt.PIDFD() < 0 {
 		return &Error{"entering " + mnt.Name() + ": the /proc here is another PID namespace's than ours, so that the command cannot be looked at from outside before it runs: mount a /proc of ours, or --privileged goes without", unix.ESRCH}
 	}
@@ -82,6 +96,12 @@ func (p *Plan) takeRights(t *inspect.Target) error {
 	}
 	r := &rights{of: t.Name(), bounding: status.Bounding & own, permitted: status.Permitted, noNewPrivs: status.NoNewPrivs}
 	p.rights = r
+	if err := p.takeIDs(t, status); err != nil {
+		return err
+	}
+	if err := p.withoutNetwork(t); err != nil {
+		return err
+	}
 	if r.label, err = labelOf(t); err != nil {
 		return explained("reading the security label of "+t.Name()+", which the command is to have", err, "--privileged goes without")
 	}
@@ -90,10 +110,66 @@ func (p *Plan) takeRights(t *inspect.Target) error {
 			return explainFilters(t, err)
 		}
 	}
-	if err := p.takeEnvironment(t); err != nil {
+	if err := p.takeEnvironment(t, status); err != nil {
 		return err
 	}
 	return p.takeGroups(t)
+}
+
+// takeIDs makes the target's user and group those of the command, if no others
+// are asked for, as docker exec does: its files and environment may be that user's,
+// and would choose what runs as another one.
+func (p *Plan) takeIDs(t *inspect.Target, s inspect.Status) error {
+	if o := &p.options; o.KeepCredentials || o.UID != nil {
+		return nil
+	}
+	for _, id := range []struct {
+		file      string
+		of        uint32
+		to, asked **uint32
+	}{{"uid_map", s.UID, &p.ids.uid, &p.options.UID}, {"gid_map", s.GID, &p.ids.gid, &p.options.GID}} {
+		if *id.asked != nil {
+			continue
+		}
+		if !p.Has(inspect.User) {
+			*id.to = new(id.of)
+			continue
+		}
+		m, err := t.IDMap(id.file)
+		if err != nil {
+			return explainOpen("the id maps", t, err)
+		}
+		if inside, ok := m.Inside(id.of); ok {
+			*id.to = new(inside)
+		}
+	}
+	return nil
+}
+
+// withoutNetwork takes away the capabilities over a network namespace that is not
+// the target's own.
+func (p *Plan) withoutNetwork(t *inspect.Target) error {
+	file, id, err := t.OpenNamespace(inspect.Net)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return explainOpen("the network namespace", t, err)
+	}
+	defer file.Close()
+	same := false
+	if i := p.index(inspect.Net); i >= 0 {
+		same = p.Joins[i].ID == id
+	} else if own, err := ownNamespace(inspect.Net); err == nil {
+		theirs, err := file.Stat()
+		same = err == nil && os.SameFile(own, theirs)
+	}
+	if !same {
+		for _, c := range []int{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_BROADCAST} {
+			p.rights.bounding &^= 1 << c
+		}
+	}
+	return nil
 }
 
 // ownBounding is our own bounding set.

@@ -12,6 +12,7 @@ import (
 
 	"nsx/cgroupfs"
 	"nsx/inspect"
+	"nsx/internal/launcher"
 )
 
 // environTimeout is how long a target's environment may take to be read: it is
@@ -19,9 +20,23 @@ import (
 const environTimeout = time.Second
 
 // takeEnvironment takes the target's environment for a command that is its code,
-// with the terminal's type, which is ours.
-func (p *Plan) takeEnvironment(t *inspect.Target) error {
+// with the terminal's type, which is ours. A command of another user than the
+// target's gets a new one: PATH, LD_PRELOAD and the like choose what is run.
+func (p *Plan) takeEnvironment(t *inspect.Target, s inspect.Status) error {
 	if p.options.OwnEnv {
+		return nil
+	}
+	term, hasTerm := os.LookupEnv("TERM")
+	own, err := p.asTarget(t, s)
+	if err != nil {
+		return err
+	}
+	if !own {
+		p.environ = []string{"PATH=" + launcher.DefaultPath, "HOME=/"}
+		if hasTerm {
+			p.environ = append(p.environ, "TERM="+term)
+		}
+		p.newEnv = true
 		return nil
 	}
 	type result struct {
@@ -46,10 +61,42 @@ func (p *Plan) takeEnvironment(t *inspect.Target) error {
 		return explained("reading the environment of "+t.Name()+", which the command is to have", got.err, "--own-env gives it ours")
 	}
 	p.environ = slices.DeleteFunc(got.environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
-	if term, ok := os.LookupEnv("TERM"); ok {
+	if hasTerm {
 		p.environ = append(p.environ, "TERM="+term)
 	}
 	return nil
+}
+
+// asTarget says that the command is of the target's user and group, who are also
+// all that the target itself is: a set-user-ID program has somebody else's
+// environment.
+func (p *Plan) asTarget(t *inspect.Target, s inspect.Status) (bool, error) {
+	for _, id := range []struct {
+		file string
+		own  int
+		to   *uint32
+		is   [4]uint32
+	}{{"uid_map", unix.Geteuid(), p.ids.uid, s.UIDs}, {"gid_map", unix.Getegid(), p.ids.gid, s.GIDs}} {
+		want := uint32(id.own)
+		if id.to != nil {
+			want = *id.to
+		}
+		if id.to != nil && p.Has(inspect.User) {
+			m, err := t.IDMap(id.file)
+			if err != nil {
+				return false, explainOpen("the id maps", t, err)
+			}
+			outside, ok := m.Outside(want)
+			if !ok {
+				return false, nil
+			}
+			want = outside
+		}
+		if id.is != [4]uint32{want, want, want, want} {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // takeGroups opens the target's cgroups for a command that is its code: they hold
@@ -61,6 +108,9 @@ func (p *Plan) takeGroups(t *inspect.Target) error {
 	}
 	if p.options.OwnCgroup {
 		p.rights.withoutDevices()
+		if err := p.checkDevices(fs, theirs); err != nil {
+			return err
+		}
 		// This one is not about accounting.
 		theirs = slices.DeleteFunc(theirs, func(m cgroupfs.Membership) bool { return !slices.Contains(m.Controllers, "devices") })
 	}
@@ -79,6 +129,28 @@ func (p *Plan) takeGroups(t *inspect.Target) error {
 		return err
 	}
 	return &Error{err.Error() + "; --own-cgroup leaves the command in our own cgroups", err}
+}
+
+// checkDevices refuses to leave root of our user namespace outside of a group of v2
+// whose programs rule its devices: the target may have made device files before.
+func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error {
+	i := slices.IndexFunc(theirs, func(m cgroupfs.Membership) bool { return m.Hierarchy == 0 })
+	if i < 0 || p.Has(inspect.User) || !p.asRoot() {
+		return nil
+	}
+	own, err := fs.Memberships(0)
+	if err != nil || slices.ContainsFunc(own, func(o cgroupfs.Membership) bool { return o.Hierarchy == 0 && o.Path == theirs[i].Path }) {
+		return err
+	}
+	g, err := fs.Group(theirs[i].Path)
+	if err != nil {
+		return err
+	}
+	programs, err := g.DevicePrograms()
+	if err == nil && len(programs) > 0 {
+		err = &Error{fmt.Sprintf("leaving the command in our own cgroups: a program of cgroup v2 (%s) says which devices %s may open, and would not hold it: --privileged does it all the same", programs[0], theirs[i].Path), unix.EPERM}
+	}
+	return err
 }
 
 // withoutDevices takes CAP_MKNOD away, which is harmless only below a group that

@@ -64,13 +64,15 @@ Everything is opened before the first namespace is joined. If one cannot be
 joined, CMD does not start. CMD ends when nsx does.
 
 With the mount namespace CMD is the target's own program, under the target's
-root directory, and may be an attacker's. It gets the target's capabilities,
+root directory, and may be an attacker's. It gets the target's user, capabilities,
 no_new_privs, security label, seccomp filters, cgroups and environment, a new
 session keyring, a terminal of its own, and nothing of ours: it is looked at from
-outside before it runs. What cannot be had is refused; --own-cgroup, --own-env,
---no-seccomp and --privileged (all our rights) go without. To have its filters
-read, the target stops for a moment. Without the mount namespace CMD is this
-host's program, with our rights, environment, cgroups and open files.
+outside before it runs. It is never outside of the target's PID namespace. As
+another user (-S 0) it gets a new environment. What cannot be had is refused;
+--own-cgroup, --own-env, --no-seccomp and --privileged (all our rights) go
+without. To have its filters read, the target stops for a moment. Without the
+mount namespace CMD is this host's program, with our rights, environment, cgroups
+and open files.
 
 SIGTERM, SIGINT and SIGHUP reach CMD, and end nsx also before CMD has started. A
 CMD that ignores SIGTERM is killed; the target's program also if it does not end
@@ -80,8 +82,8 @@ in 10 seconds, or in 2 after SIGHUP or the loss of the terminal, and at once whe
 What shows a network namespace in /sys, and what ip netns exec has in
 /etc/netns/NAME, such as its resolv.conf, CMD sees with --mount-sys.
 
-In a user namespace CMD is root or, where that has no root, the target's user;
--S, -G and --preserve-credentials change that. With --tools=host, CMD is this
+Otherwise, in a user namespace CMD is root or, where that has no root, the target's
+user; -S, -G and --preserve-credentials change that. With --tools=host, CMD is this
 host's, in all of the target's namespaces but mount and user; $NSX_ROOT is the
 target's root. It is refused where the target could trace CMD.
 

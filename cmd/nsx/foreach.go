@@ -221,12 +221,11 @@ func (o *foreachOptions) namespaceJobs(ctx context.Context, s streams, typ inspe
 		}
 		j.resolve = func() ([]enter.Request, *inspect.Target, error) {
 			t, err := snapshot.Pin(n.ID(), options)
-			requests := []enter.Request{{Type: typ, Target: t}}
 			if err == nil && typ == inspect.Mnt && t.PID != 0 {
-				// What is run is the target's, and has rights there only.
-				requests = append(requests, enter.Request{Type: inspect.User, Target: t})
+				// What is run is the target's, and has rights only where that is.
+				return enter.AllOf(t), t, nil
 			}
-			return requests, t, err
+			return []enter.Request{{Type: typ, Target: t}}, t, err
 		}
 		jobs = append(jobs, j)
 	}
