@@ -96,6 +96,7 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 		if err := g.checkMemory(s); err != nil {
 			return nil, err
 		}
+		p.notePIDs(s)
 	}
 	return p, nil
 }
@@ -198,6 +199,20 @@ func (g *Group) hierarchyFor(key string) (*Hierarchy, error) {
 		return g.fs.controller("freezer")
 	}
 	return g.fs.controller(controllerOf(key))
+}
+
+// notePIDs says what a limit below the present number means, which the kernel
+// takes without a word.
+func (p *Plan) notePIDs(s Step) {
+	if s.File != "pids.max" {
+		return
+	}
+	limit, ok := readSize(s.Value)
+	now, err := s.h.read(s.group, "pids.current")
+	running, ok2 := parseCount(now)
+	if err == nil && ok && ok2 && running > limit {
+		p.Notes = append(p.Notes, fmt.Sprintf("%d processes and threads run in %s already: they go on, and nothing new starts until fewer than %d are left", running, s.group, limit))
+	}
 }
 
 // checkMemory refuses a v2 limit below the present use: the kernel would take

@@ -20,7 +20,7 @@ type cgroupSetOptions struct {
 // addDry adds --dry-run, which works on a captured tree too.
 func (o *cgroupSetOptions) addDry(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
-	cmd.Flags().StringVar(&o.root, "root", "/", "with --dry-run, for the host whose root is mounted or captured at `DIR`")
+	cmd.Flags().StringVar(&o.root, "root", "/", "with --dry-run: on the host whose root is `DIR`")
 }
 
 // open names the group, on the machine that is meant.

@@ -51,7 +51,10 @@ func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, 
 func run(args []string, s streams) int {
 	root := newRoot(s, args...)
 	root.SetArgs(args)
-	cmd, err := root.ExecuteC()
+	cmd, err := root, theirCommand(args)
+	if err == nil {
+		cmd, err = root.ExecuteC()
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -63,7 +66,7 @@ func run(args []string, s streams) int {
 		}
 	}
 	// One line: names in it may come from outside, and so may newlines.
-	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)))
+	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)+hint(cmd, err)))
 	if status == exitUsage {
 		fmt.Fprintf(s.err, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	}
@@ -90,11 +93,13 @@ func withErrno(err error) string {
 	return text
 }
 
-// commands makes each command, by the names that it is called by.
-var commands = []struct {
+// command makes a command, which is called by the names.
+type command struct {
 	names []string
 	make  func(streams) *cobra.Command
-}{
+}
+
+var commands = []command{
 	{[]string{"ls"}, newLs},
 	{[]string{"ps"}, newPs},
 	{[]string{"enter"}, newEnter},
@@ -119,13 +124,19 @@ alive, and runs commands inside.`,
   nsx ps net:[4026532201]      # who is in it
   nsx enter --net 5151 -- ip a # look at its network with your own tools
   nsx enter 5151               # a shell in all its namespaces`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              noArgs,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asked, err := cmd.Flags().GetBool("version"); asked && err == nil {
+				return printVersion(s)
+			}
+			return cmd.Help()
+		},
 		PersistentPreRunE: startPoller,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.Flags().BoolP("version", "V", false, "print the version")
 	root.SuggestionsMinimumDistance = 2 // cobra's own default, not set by it here
 	root.SetOut(s.out)
 	root.SetErr(s.err)

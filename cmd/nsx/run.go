@@ -121,7 +121,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.StringVarP(&o.options.DirInside, "wd", "w", "", "make `DIR` the working directory, looked up inside")
 	flags.StringVarP(&o.uid, "setuid", "S", "", "run as user `UID`")
 	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`")
-	flags.BoolVar(&o.options.Privileged, "privileged", false, "join mount namespaces although their programs would get our rights")
+	flags.BoolVar(&o.options.Privileged, "privileged", false, "join mount namespaces whose programs get our rights")
 	flags.BoolVar(&o.clearEnv, "clear-env", false, "start CMD without our environment")
 	flags.StringSliceVar(&o.keepEnv, "whitelist-env", nil, "start CMD with the variables `NAME,…` of it alone")
 	flags.StringVar(&o.cgroup, "cgroup", "", "start in the group `PATH`; limits make it if needed")

@@ -15,9 +15,11 @@ func newVersion(s streams) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(s.out, "nsx %s (%s, linux/%s)\n", version, runtime.Version(), runtime.GOARCH)
-			return err
-		},
+		RunE:  func(*cobra.Command, []string) error { return printVersion(s) },
 	}
+}
+
+func printVersion(s streams) error {
+	_, err := fmt.Fprintf(s.out, "nsx %s (%s, linux/%s)\n", version, runtime.Version(), runtime.GOARCH)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,9 @@ func complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 func (f *viewFlags) resolve(out *os.File) error {
 	format, err := output.ParseFormat(f.format)
 	if err != nil {
+		if strings.ToUpper(f.format) == f.format || strings.Contains(f.format, ",") { // lsns -o NS,PID
+			err = fmt.Errorf("%w; columns are chosen by --columns %s", err, strings.ToLower(f.format))
+		}
 		return usage(fmt.Errorf("-o: %w", err))
 	}
 	if f.Color, err = output.UseColor(f.color, out, os.Getenv); err != nil {
