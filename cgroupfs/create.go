@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -29,6 +30,16 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 	if g.path == "/" {
 		return nil, &Error{Op: op, Err: unix.EEXIST, Cause: "the root is always there"}
 	}
+	for _, at := range ancestors(g.path) {
+		if there, err := (&Group{fs: g.fs, path: at}).Exists(); err != nil {
+			return nil, err
+		} else if !there && ofController(path.Base(at)) {
+			return nil, &Error{
+				Op: op, Err: unix.EINVAL, Cause: path.Base(at) + " could be the name of a control file",
+				Next: "call it _" + path.Base(at) + ", as systemd does",
+			}
+		}
+	}
 	limited := len(o.Limits.List())+len(o.Limits.Raw) > 0
 	if err := g.guardCreate(op, limited); err != nil {
 		return nil, err
@@ -37,6 +48,13 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 	hierarchies, enable, err := g.places(controllers)
 	if err != nil {
 		return nil, err
+	}
+	for _, h := range hierarchies {
+		if _, _, ok := h.place(g.path); !ok {
+			e := h.notShown(g.path)
+			e.Op, e.Err = op, unix.EXDEV
+			return nil, e
+		}
 	}
 	p := g.newPlan()
 	if limited {

@@ -2,11 +2,12 @@ package cgroupfs
 
 import (
 	"errors"
-	"io"
 	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // spot is a group that descend is at.
@@ -29,7 +30,7 @@ func (s *spot) read(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(f)
+	data, err := proc.ReadAll(f, proc.MaxTable)
 	return strings.TrimSuffix(string(data), "\n"), err
 }
 

@@ -48,7 +48,7 @@ func (h *Hierarchy) openat(group, file string, flags int) (*os.File, error) {
 }
 
 // notShown says why no mount shows a group.
-func (h *Hierarchy) notShown(group string) error {
+func (h *Hierarchy) notShown(group string) *Error {
 	e := &Error{Op: "open " + group, Err: unix.EXDEV, Next: "run in the cgroup namespace of the mount, such as the host's"}
 	switch {
 	case h.Problem != "":
@@ -56,7 +56,7 @@ func (h *Hierarchy) notShown(group string) error {
 	case outside(group):
 		e.Cause = group + " is outside of this cgroup namespace, and no mount of " + h.String() + " shows it"
 	default:
-		e.Err, e.Next = unix.ENOENT, ""
+		e.Err, e.Next = unix.ENOENT, "run where more of it is mounted, such as on the host"
 		e.Cause = "only " + h.MountRoot + " and what is below it is mounted at " + h.Mount
 	}
 	return e

@@ -224,5 +224,26 @@ func (fs *FS) Memberships(pid int) ([]Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseMemberships(text)
+	list, err := ParseMemberships(text)
+	if err == nil {
+		fs.undelete(list)
+	}
+	return list, err
+}
+
+// undelete takes the kernel's mark off that a group was removed where it is no mark:
+// a group may itself be named "x (deleted)".
+func (fs *FS) undelete(list []Membership) {
+	for i := range list {
+		m := &list[i]
+		if !m.Deleted {
+			continue
+		}
+		for j := range fs.hierarchies {
+			h := &fs.hierarchies[j]
+			if there, err := h.exists(m.Path+deletedMark, ""); err == nil && there && h.Holds(*m) {
+				m.Path, m.Deleted = m.Path+deletedMark, false
+			}
+		}
+	}
 }

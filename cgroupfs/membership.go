@@ -46,6 +46,9 @@ func ParseMemberships(text []byte) ([]Membership, error) {
 	return list, nil
 }
 
+// deletedMark is what the kernel puts after the path of a group that was removed.
+const deletedMark = " (deleted)"
+
 func parseMembership(line string) (Membership, error) {
 	number, rest, ok := strings.Cut(line, ":")
 	controllers, path, ok2 := strings.Cut(rest, ":")
@@ -58,7 +61,8 @@ func parseMembership(line string) (Membership, error) {
 		m.Controllers = strings.Split(controllers, ",")
 	}
 	// Only the kernel's own mark is taken off, once: a group may itself be
-	// named "x (deleted)".
-	m.Path, m.Deleted = strings.CutSuffix(path, " (deleted)")
+	// named "x (deleted)". If it is there under that name, it was no mark: see
+	// FS.Memberships.
+	m.Path, m.Deleted = strings.CutSuffix(path, deletedMark)
 	return m, nil
 }

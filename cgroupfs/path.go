@@ -9,8 +9,9 @@ import (
 )
 
 // ParseGroupPath checks a group path, relative to the root of a hierarchy, and
-// returns it in its one form: "/" or "/demo/web". "..", control characters and
-// an empty path are refused, and names longer than the kernel's 255 bytes.
+// returns it in its one form: "/" or "/demo/web". "..", empty names, those of
+// control files, control characters and an empty path are refused, and names longer
+// than the kernel's 255 bytes.
 func ParseGroupPath(word string) (string, error) {
 	refuse := func(errno error, format string, args ...any) error {
 		return &Error{Op: "group path " + quote(word), Err: errno, Cause: fmt.Sprintf(format, args...)}
@@ -23,7 +24,13 @@ func ParseGroupPath(word string) (string, error) {
 			return "", refuse(unix.EINVAL, "it holds a control character, byte 0x%02x", word[i])
 		}
 	}
+	if strings.Contains(word, "//") {
+		return "", refuse(unix.EINVAL, "a name in it is empty")
+	}
 	for name := range strings.SplitSeq(word, "/") {
+		if isControlFile(name) {
+			return "", refuse(unix.EINVAL, "%s is the name of a control file, which a group cannot have", name)
+		}
 		if name == ".." {
 			return "", refuse(unix.EINVAL, "it holds \"..\"; give the path from the root of the hierarchy")
 		}
@@ -68,6 +75,27 @@ func (fs *FS) ParseGroupPath(word string) (string, error) {
 		}
 	}
 	return group, nil
+}
+
+// isControlFile tells the names that the kernel has in every group, in one version
+// or the other: a group of that name would stand in the way of the file, or be
+// refused.
+func isControlFile(name string) bool {
+	switch name {
+	case "tasks", "notify_on_release", "release_agent":
+		return true
+	}
+	return strings.HasPrefix(name, "cgroup.")
+}
+
+// ofController says whether a name begins as the files of a controller do, for
+// which systemd writes "_cpu.service" (cg_needs_escape in src/basic/cgroup-util.c).
+func ofController(name string) bool {
+	switch controller, _, ok := strings.Cut(name, "."); controller {
+	case "cpu", "cpuacct", "cpuset", "memory", "io", "blkio", "pids", "hugetlb", "rdma", "misc", "dmem", "freezer", "devices", "net_cls", "net_prio", "perf_event", "irq":
+		return ok
+	}
+	return false
 }
 
 // ancestors lists a group and those above it, up to the root.

@@ -67,6 +67,8 @@ func (fs *FS) OpenOf(memberships []Membership) (*Entrance, error) {
 	if err != nil {
 		return nil, err
 	}
+	memberships = slices.Clone(memberships)
+	fs.undelete(memberships)
 	var list []*Hierarchy
 	groups := map[*Hierarchy]string{}
 	for i := range fs.hierarchies {
