@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"nsx/cgroupfs"
 	"nsx/enter"
+	"nsx/output"
 )
 
 type cgroupRunOptions struct {
@@ -19,18 +22,27 @@ type cgroupRunOptions struct {
 func newCgroupRun(s streams) *cobra.Command {
 	var o cgroupRunOptions
 	cmd := &cobra.Command{
-		Use:   "run PATH [flags] [--] [CMD [ARG…]]",
+		Use:   "run [PATH] [flags] [--] [CMD [ARG…]]",
 		Short: "Start a command inside a cgroup",
 		Long: `Start CMD (default: your shell) in a group: it never runs a moment
-elsewhere. With limits, the group is made if it is missing, and limited.
+elsewhere. With limits, the group is made if it is missing, and limited. Without
+PATH, which takes "--" before CMD, it is one of CMD's own below the root, that goes
+when CMD ends, with all that CMD has left running in it. When a limit has killed
+CMD, or refused it a process, it is said which, and whose.
 
 ` + groupHelp + `
 
 Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD
 cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 		Example: `  nsx cgroup run /demo -- make -j
-  nsx cgroup run /demo --memory 2G --cpus 1 -- make -j`,
-		Args: atLeastPath,
+  nsx cgroup run /demo --memory 2G --cpus 1 -- make -j
+  nsx cgroup run --memory 2G -- make -j          # in a group of its own`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && cmd.ArgsLenAtDash() < 0 {
+				return usagef("want a group, such as /demo, or -- and a command")
+			}
+			return nil
+		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveDefault
@@ -38,6 +50,13 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			return completeGroups(cmd, args, word)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() == 0 {
+				limits, err := o.limits(cmd, nil)
+				if err != nil {
+					return usage(err)
+				}
+				return runInOwnGroup(cmd.Context(), s, &o, limits, args)
+			}
 			// Flags go on after PATH; CMD begins at the next word that is none.
 			if err := cmd.Flags().Parse(args[1:]); err != nil {
 				return usage(err)
@@ -54,7 +73,11 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			if err != nil {
 				return own(err)
 			}
-			return runCgroupRun(cmd.Context(), s, group, limits, o.formula, command)
+			plan, err := planGroup(s, group, limits, o.formula)
+			if err != nil {
+				return own(err)
+			}
+			return runCgroupRun(cmd.Context(), s, group, plan, command)
 		},
 	}
 	o.addForce(cmd)
@@ -63,18 +86,76 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	return cmd
 }
 
-func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string, command []string) error {
-	in, err := enterGroup(ctx, s, group, limits, formula)
+// runInOwnGroup runs the command in a new group, and removes that.
+func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits cgroupfs.Limits, command []string) error {
+	formula, err := parseFormula(o.formula)
+	if err != nil {
+		return usage(err)
+	}
+	group, err := o.freeGroup()
+	if err != nil {
+		return own(err)
+	}
+	plan, err := makePlan(group, limits, formula, nil, true)
+	if err != nil {
+		return own(badValue(err))
+	}
+	notes(s, plan.Notes)
+	err = runCgroupRun(ctx, s, group, plan, command)
+	if there, _ := group.Exists(); !there {
+		return err // it did not start
+	}
+	// Now nobody waits for what is left any more.
+	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	for _, step := range []func() error{
+		func() error { return group.Kill(clear) },
+		func() error { return group.Remove(clear, true) },
+	} {
+		if left := step(); left != nil {
+			fmt.Fprintln(s.err, "nsx: cgroup: run:", output.Escape("the group is left: "+withErrno(left)))
+			break
+		}
+	}
+	return err
+}
+
+// freeGroup names a group that is not there. Another nsx in a PID namespace of its
+// own may have our number.
+func (o *cgroupRunOptions) freeGroup() (*cgroupfs.Group, error) {
+	for n := 0; ; n++ {
+		name := fmt.Sprintf("/nsx-run-%d", os.Getpid())
+		if n > 0 {
+			name += fmt.Sprintf("-%d", n)
+		}
+		group, err := o.open(name)
+		if err != nil {
+			return nil, err
+		}
+		if there, err := group.Exists(); err != nil || !there {
+			return group, err
+		}
+	}
+}
+
+func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *cgroupfs.Plan, command []string) error {
+	// From here on a signal ends us only when what was done is put back.
+	caught := enter.CatchSignals()
+	defer caught.Stop()
+	in, err := setUpGroup(ctx, s, group, setUp)
 	if err != nil {
 		return own(err)
 	}
 	defer in.Close()
+	before := refusalsOf(group)
 	plan, err := enter.NewPlan(nil, enter.Options{Inside: in.Entrance})
 	if err != nil {
 		return own(in.undo(err))
 	}
 	defer plan.Close()
-	return in.undo(runCommand(s, plan, command, nil, false))
+	err = runCaught(s, plan, command, nil, caught)
+	sayWhy(s, group, before, err)
+	return in.undo(err)
 }
 
 // entered is a group open for a command to be started in, and what was done to
@@ -101,11 +182,15 @@ func (e entered) undo(err error) error {
 // enterGroup opens a group for a command to be started in. With limits it is
 // made first, if it is missing, and limited.
 func enterGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (entered, error) {
-	var e entered
 	plan, err := planGroup(s, group, limits, formula)
 	if err != nil {
-		return e, err
+		return entered{}, err
 	}
+	return setUpGroup(ctx, s, group, plan)
+}
+
+// setUpGroup does what the plan says, if there is one, and opens the group.
+func setUpGroup(ctx context.Context, s streams, group *cgroupfs.Group, plan *cgroupfs.Plan) (e entered, err error) {
 	if plan != nil {
 		err := interruptible(ctx, func(ctx context.Context) error {
 			e.done, err = plan.Apply(ctx)

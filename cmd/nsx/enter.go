@@ -318,6 +318,21 @@ func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool)
 		}
 		return commandStatus(cmd.Try())
 	}
+	return accompany(s, plan, cmd)
+}
+
+// runCaught is runCommand with signals that are caught already.
+func runCaught(s streams, plan *enter.Plan, command, env []string, caught *enter.Signals) error {
+	if len(command) == 0 {
+		command = []string{shell(plan)}
+	}
+	cmd := enter.Command(plan, command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
+	cmd.Inherited, cmd.Signals = inherit(), caught
+	return accompany(s, plan, cmd)
+}
+
+func accompany(s streams, plan *enter.Plan, cmd *enter.Cmd) error {
 	showNotes(s, plan)
 	return commandStatus(cmd.Accompany())
 }
