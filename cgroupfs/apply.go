@@ -22,9 +22,13 @@ type Applied struct {
 	// settings of a device, of that device only.
 	Old string `json:"old"`
 	Now string `json:"now"`
-	// Change says how Now differs from what was written: "rounded",
-	// "clamped", "ignored", …; empty if it is that.
+	// Change says how Now differs from what was written, in the same word each
+	// time that it is written: "rounded", "clamped", "changed", or "ignored" where
+	// the kernel took it and did nothing; empty if it is that.
 	Change string `json:"change,omitempty"`
+	// Effects are what the write changed elsewhere: a partition that became invalid,
+	// a limit that went with its file.
+	Effects []string `json:"effects,omitempty"`
 
 	made, wrote bool
 }
@@ -33,6 +37,9 @@ type Applied struct {
 func (a Applied) String() string {
 	if a.Change == "" {
 		return a.Step.String()
+	}
+	if a.onlyForWriter() {
+		return fmt.Sprintf("%s: ignored: a reset holds for the descriptor that it was written to, and no longer than that is open", a.Step)
 	}
 	return fmt.Sprintf("%s: %s by the kernel: it is now %s", a.Step, a.Change, quote(a.Now))
 }
@@ -100,10 +107,12 @@ func (s Step) do() (Applied, error) {
 	} else if list, err := s.h.read(s.group, "devices.list"); err == nil {
 		a.Old = list
 	}
+	before := s.besides()
 	if err := s.write(); err != nil {
 		return a, err
 	}
 	a.wrote = true
+	a.Effects = s.effects(before)
 	if s.writeOnly() {
 		return a, nil
 	}
@@ -112,7 +121,7 @@ func (s Step) do() (Applied, error) {
 		return a, err
 	}
 	a.Now = s.mine(text)
-	a.Change = s.compare(a.Old, a.Now)
+	a.Change = s.compare(a.Now)
 	return a, nil
 }
 

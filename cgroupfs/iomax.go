@@ -114,8 +114,8 @@ func readIOMax(text string, device Device) IOMax {
 // VALUE", or "".
 func keyedByDevice(text string, device string) string {
 	for line := range strings.Lines(text) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == device {
-			return words[1]
+		if first, rest, _ := strings.Cut(strings.TrimSpace(line), " "); first == device {
+			return strings.TrimSpace(rest)
 		}
 	}
 	return ""

@@ -137,6 +137,7 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 				devices = append(devices, s)
 				continue
 			}
+			g.noteProtection(p, x.h, s)
 			p.write(x.h, g.path, s.Key, s.Value)
 		}
 		if len(devices) > 0 {
@@ -158,6 +159,9 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 func (g *Group) planRaw(p *Plan, s Setting) error {
 	if _, bad := refused[s.Key]; bad {
 		return refuseKey(s.Key)
+	}
+	if s.Value == "" && !strings.HasPrefix(s.Key, "cpuset.") {
+		return fmt.Errorf("%s: an empty value: %w, which the kernel would take for 0 or not at all", s.Key, unix.EINVAL)
 	}
 	h, err := g.hierarchyFor(s.Key)
 	for _, other := range g.in() {

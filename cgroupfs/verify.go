@@ -2,6 +2,7 @@ package cgroupfs
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -58,11 +59,14 @@ func (s Step) mine(text string) string {
 }
 
 // compare says how a value read back differs from the one written.
-func (s Step) compare(old, now string) string {
+func (s Step) compare(now string) string {
 	wrote := s.Value
 	if device, rest, ok := s.device(); ok {
 		if s.File == "io.max" {
-			return s.compareIOMax(readIOMax(now, device), old == now)
+			return s.compareIOMax(readIOMax(now, device))
+		}
+		if strings.Contains(rest, "=") {
+			return compareWords(rest, now)
 		}
 		wrote = rest
 		if now == "" && wrote == "0" {
@@ -84,6 +88,10 @@ func (s Step) compare(old, now string) string {
 		if err1 == nil && err2 == nil && a.QuotaUsec == b.QuotaUsec && (a.PeriodUsec == 0 || a.PeriodUsec == b.PeriodUsec) {
 			return ""
 		}
+	case s.onlyForWriter():
+		return "ignored"
+	case strings.HasSuffix(s.File, "max_usage_in_bytes"), strings.HasSuffix(s.File, "failcnt"):
+		return "" // a reset: it counts on from 0, or from what is used now
 	case s.File == "rdma.max" && now != "":
 		return "" // shows more than was written
 	case s.File == "freezer.state" && now == "FREEZING":
@@ -94,16 +102,54 @@ func (s Step) compare(old, now string) string {
 	if slices.Equal(strings.Fields(wrote), strings.Fields(now)) {
 		return ""
 	}
-	return s.compareNumbers(wrote, old, now)
+	return s.compareNumbers(wrote, now)
 }
 
-func (s Step) compareNumbers(wrote, old, now string) string {
+// onlyForWriter says that what is written is undone when the file is closed: resets
+// of peaks, and triggers of pressure.
+func (s Step) onlyForWriter() bool {
+	return s.File == "memory.peak" || s.File == "memory.swap.peak" || strings.HasSuffix(s.File, ".pressure") && !strings.HasPrefix(s.File, "cgroup.")
+}
+
+// compareWords is for values of several words KEY=VALUE, of which those that are
+// not written stay, and the file shows all.
+func compareWords(wrote, now string) string {
+	have := strings.Fields(now)
+	for word := range strings.FieldsSeq(wrote) {
+		if !slices.Contains(have, word) && !slices.ContainsFunc(have, func(h string) bool { return sameWord(word, h) }) {
+			return "changed"
+		}
+	}
+	return ""
+}
+
+// sameWord compares KEY=NUMBER by the number: 95 and 95.00 are one.
+func sameWord(a, b string) bool {
+	key1, x, ok1 := strings.Cut(a, "=")
+	key2, y, ok2 := strings.Cut(b, "=")
+	return ok1 && ok2 && key1 == key2 && sameNumber(x, y)
+}
+
+func sameNumber(a, b string) bool {
+	x, err1 := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	return err1 == nil && err2 == nil && x == y
+}
+
+// compareNumbers does not look at what was there before: what is rounded or
+// clamped stays so when it is written again.
+func (s Step) compareNumbers(wrote, now string) string {
 	a, ok1 := readSize(wrote)
+	if n, err := ParseSize(wrote); !ok1 && err == nil {
+		a, ok1 = n, true // the kernel takes 1M too
+	}
 	b, ok2 := readSize(now)
 	switch {
 	case ok1 && ok2 && a == b:
 		return "" // -1 and v1's number for it
-	case now == old:
+	case sameNumber(wrote, now):
+		return ""
+	case ok1 && ok2 && b == Unlimited:
 		return "ignored"
 	case ok1 && ok2 && b < a && a-b < 64<<10 && !strings.HasPrefix(s.File, "cpu."):
 		return "rounded" // down to a page, which has 64 KiB at most
@@ -113,7 +159,7 @@ func (s Step) compareNumbers(wrote, old, now string) string {
 	return "changed"
 }
 
-func (s Step) compareIOMax(now IOMax, same bool) string {
+func (s Step) compareIOMax(now IOMax) string {
 	want, err := parseIOMax("/", s.Value)
 	if err != nil {
 		return "changed"
@@ -121,9 +167,6 @@ func (s Step) compareIOMax(now IOMax, same bool) string {
 	for _, f := range ioMaxFields {
 		a, b := *f.of(&want), *f.of(&now)
 		if a != nil && (b == nil || *a != *b) {
-			if same {
-				return "ignored"
-			}
 			return "clamped"
 		}
 	}

@@ -106,6 +106,9 @@ func report(s streams, r cgroupfs.Report) {
 	for _, a := range r.Adjusted() {
 		fmt.Fprintln(s.err, output.Escape(a.String()))
 	}
+	for _, a := range r.Steps {
+		notes(s, a.Effects)
+	}
 }
 
 func notes(s streams, list []string) {
