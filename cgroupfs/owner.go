@@ -204,7 +204,10 @@ func (g *Group) guardEnable(op, at, controller string) (note string, err error) 
 		return note, nil
 	}
 	o := (&Group{fs: g.fs, path: at}).Owner()
-	if at == g.path || o.Kind == "" || o.Kind == "self" {
+	// A delegated unit enables controllers in its own group, but not where another
+	// systemd, a user's, does: in his slices, and right below it.
+	own := o.Kind == "systemd" && !identity.IsSlice(o.Name) && !strings.HasPrefix(o.Name, "user@") && g.fs.delegated(at)
+	if at == g.path || o.Kind == "" || o.Kind == "self" || own {
 		return "", nil
 	}
 	if g.force {

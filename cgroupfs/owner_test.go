@@ -62,6 +62,10 @@ func TestDelegatedByUsersManager(t *testing.T) {
 		"proc/self/mountinfo": "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 		"proc/1/mountinfo":    "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 		"sys/fs/cgroup" + unit + "/cgroup.subtree_control": "",
+		"sys/fs/cgroup/cgroup.controllers":                 "cpu pids\n",
+	}
+	for _, at := range ancestors(unit)[1:] {
+		files["sys/fs/cgroup"+at+"/cgroup.subtree_control"] = "pids\n"
 	}
 	for file, text := range files {
 		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(file)), 0o755); err != nil {
@@ -81,9 +85,13 @@ func TestDelegatedByUsersManager(t *testing.T) {
 	if o := (&Group{fs: fs, path: unit}).Owner(); o.Kind != "systemd" {
 		t.Errorf("the unit itself: %s", o)
 	}
-	if _, err := (&Group{fs: fs, path: unit + "/a"}).PlanCreate(CreateOptions{}); err != nil {
-		t.Error(err)
+	p, err := (&Group{fs: fs, path: unit + "/a"}).PlanCreate(CreateOptions{Controllers: []string{"pids"}})
+	if err != nil || !strings.Contains(p.String(), unit+"/cgroup.subtree_control ← +pids") {
+		t.Errorf("%v, %v", p, err)
 	}
+	// The slices are her systemd's.
+	_, err = (&Group{fs: fs, path: unit + "/a"}).PlanCreate(CreateOptions{Controllers: []string{"cpu"}})
+	refusedWith(t, err, unix.EPERM, "enable cpu for the children of ")
 }
 
 // Other users' systemd, and what they make below it, is theirs.
