@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,9 @@ import (
 	"nsx/internal/linux"
 )
 
-// readDetails reads what Options.Details asks for and completes the leaders.
-func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
+// readDetails reads what Options.Details asks for, as far as match wants it, and
+// completes the leaders.
+func (s *Snapshot) readDetails(ctx context.Context, o Options, match *Match) error {
 	if o.Details == NoDetails {
 		return nil
 	}
@@ -28,11 +30,13 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 	var chosen []*Process
 	if o.Details == AllDetails {
 		for i := range s.Processes {
-			chosen = append(chosen, &s.Processes[i])
+			if match == nil || match.hasPID(s.Processes[i].PID) {
+				chosen = append(chosen, &s.Processes[i])
+			}
 		}
 	} else {
 		seen := map[int]bool{}
-		for _, l := range s.leaders() {
+		for _, l := range s.leaders(match) {
 			if !seen[l.PID] {
 				seen[l.PID] = true
 				chosen = append(chosen, s.Process(l.PID))
@@ -76,23 +80,26 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options) error {
 			s.Unreadable = append(s.Unreadable, u)
 		}
 	}
-	for _, l := range s.leaders() {
+	for _, l := range s.leaders(match) {
 		p := s.Process(l.PID)
 		l.UID, l.User, l.Cmdline, l.CmdlineCut = p.UID, p.User, p.Cmdline, p.CmdlineCut
 	}
 	return nil
 }
 
-// leaders lists the leaders of all namespaces and sets.
-func (s *Snapshot) leaders() []*Leader {
+// leaders lists the leaders of the namespaces and sets that match wants, or all.
+func (s *Snapshot) leaders(match *Match) []*Leader {
 	list := make([]*Leader, 0, len(s.Namespaces)+len(s.Sets))
 	for i := range s.Namespaces {
-		if l := s.Namespaces[i].Leader; l != nil {
-			list = append(list, l)
+		n := &s.Namespaces[i]
+		if n.Leader != nil && (match == nil || slices.Contains(match.Namespaces, n.ID())) {
+			list = append(list, n.Leader)
 		}
 	}
 	for i := range s.Sets {
-		list = append(list, s.Sets[i].Leader)
+		if match == nil || slices.ContainsFunc(s.Sets[i].PIDs, match.hasPID) {
+			list = append(list, s.Sets[i].Leader)
+		}
 	}
 	return list
 }

@@ -125,7 +125,7 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	// Workers take chunks of the sorted PIDs while the next ones are still being
 	// listed, which takes the kernel as long as a worker takes to read them. The
 	// results stay in the order of the chunks, so that nothing is sorted again.
-	list := lister{dir: dir, live: live}
+	list := lister{dir: dir, live: live && o.only == nil, read: o.only != nil, rest: o.only}
 	pids, err := list.next()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
@@ -134,8 +134,8 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 		return nil, nil, fmt.Errorf("%s holds no processes: is a procfs mounted there?", p.Dir)
 	}
 	var missing [NumTypes]bool
-	if list.live {
-		missing = missingTypes(int(dir.Fd()), pids[0])
+	if live {
+		missing = missingTypes(int(dir.Fd()), pids)
 	}
 	newReader := func() *procfsReader {
 		return &procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(live), captured: !live}
@@ -261,8 +261,11 @@ type procfsChunk struct {
 // missingTypes finds the types that this kernel was built without: for those
 // a link's ENOENT says nothing about the process. Any process will do, for the
 // kernel lists the same names below every ns/, be it a zombie's or a stranger's.
-func missingTypes(procDir, pid int) (missing [NumTypes]bool) {
-	dir, err := unix.Openat(procDir, strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func missingTypes(procDir int, pids []int) (missing [NumTypes]bool) {
+	dir, err := -1, error(unix.ENOENT)
+	for i := 0; i < len(pids) && err != nil; i++ {
+		dir, err = unix.Openat(procDir, strconv.Itoa(pids[i]), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return missing
 	}

@@ -68,10 +68,16 @@ type Options struct {
 	// 0 means half a second. A read that is not asleep, but waits for a processor
 	// on a busy machine, gets ten times as long.
 	CmdlineTimeout time.Duration
+	// ProcessesOnly says that Find is asked for processes and not for what else is
+	// in their namespaces: where it is given PIDs, it reads no other process, but
+	// for those that tell what the machine booted with.
+	ProcessesOnly bool
 	// MaxCmdline is how many bytes of a command line are read at most; 0 and
 	// more than that means 128 KiB. Where many processes have more than 1 KiB,
 	// some of them are cut there: see Process.CmdlineCut.
 	MaxCmdline int
+
+	only []int // read no others
 }
 
 // Details says of which processes the costlier fields are read.
@@ -127,6 +133,19 @@ type Snapshot struct {
 // Scan reads all processes and groups them by namespace. It fails if there
 // are none to read, or with ctx.
 func Scan(ctx context.Context, o Options) (*Snapshot, error) {
+	s, err := look(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.readDetails(ctx, o, nil); err != nil {
+		return nil, err
+	}
+	s.settle()
+	return s, nil
+}
+
+// look is Scan without the details, and before the end is drawn.
+func look(ctx context.Context, o Options) (*Snapshot, error) {
 	o.ForChildren = o.ForChildren || o.Holders
 	procfs := o.procfs()
 	source := o.Source
@@ -153,16 +172,17 @@ func Scan(ctx context.Context, o Options) (*Snapshot, error) {
 		s.Unreadable = append(s.Unreadable, refused...)
 	}
 	s.Namespaces, s.Sets = g.finish(o.Sets)
-	if err := s.readDetails(ctx, o); err != nil {
-		return nil, err
-	}
 	s.settleCounts()
+	return s, nil
+}
+
+// settle draws the end.
+func (s *Snapshot) settle() {
 	s.Complete = len(s.Unreadable) == 0 && s.Hidden == ""
 	if s.Unreadable == nil {
 		s.Unreadable = []Unreadable{}
 	}
 	slices.SortStableFunc(s.Unreadable, func(a, b Unreadable) int { return cmp.Compare(a.PID, b.PID) })
-	return s, nil
 }
 
 // settleCounts takes back the counts of the namespaces and sets that a process

@@ -64,7 +64,7 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	if err := view.Check(o.Options); err != nil {
 		return usage(err)
 	}
-	options := inspect.Options{Root: o.root, Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, MaxCmdline: o.maxCmdline()}
+	options := inspect.Options{Root: o.root, Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline()}
 	snapshot, match, err := scanFor(ctx, options, refs)
 	if err != nil {
 		return err
