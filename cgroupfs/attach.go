@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // Attach moves whole processes into the group, in every hierarchy that has it,
@@ -122,17 +123,17 @@ func (g *Group) Leaving(pids ...int) []string {
 // checkPIDs refuses to act on numbers of another PID namespace: written to a
 // cgroup.procs, they would mean other processes.
 func (fs *FS) checkPIDs(op string) error {
-	if fs.root == "/" {
+	if proc.SamePIDs(fs.procPath()) {
 		return nil
 	}
-	link, err := os.Readlink(fs.procPath("self"))
-	if err == nil && link == strconv.Itoa(os.Getpid()) {
-		return nil
-	}
-	return &Error{
+	e := &Error{
 		Op: op, Err: unix.EXDEV, Cause: "the PIDs of " + fs.procPath() + " are not those of this PID namespace, and the kernel would take them for others",
 		Next: "run in the host's PID namespace",
 	}
+	if fs.root == "/" {
+		e.Next = "mount a /proc of this PID namespace (unshare --mount-proc does), or run in that of the one that is mounted"
+	}
+	return e
 }
 
 // checkAttach refuses those whom the kernel would not move, though it may say

@@ -43,6 +43,7 @@ type Options struct {
 type FS struct {
 	root        string
 	hierarchies []Hierarchy
+	otherPIDs   bool // /proc is not of our PID namespace, whose numbers cgroup files have
 }
 
 // Open finds the hierarchies in the mount table. It fails if there is none.
@@ -51,6 +52,7 @@ func Open(o Options) (*FS, error) {
 	if fs.root == "" {
 		fs.root = "/"
 	}
+	fs.otherPIDs = fs.root == "/" && !proc.SamePIDs("/proc")
 	table, text, err := fs.mountTable(o.Mountinfo)
 	if err != nil {
 		return nil, err
@@ -96,6 +98,15 @@ func (fs *FS) mountTable(given string) (name, text string, err error) {
 		}
 	}
 	return "", "", err
+}
+
+// numberOf is how /proc calls a process that we, and cgroup files, call pid.
+func (fs *FS) numberOf(pid int) (string, error) {
+	if !fs.otherPIDs {
+		return strconv.Itoa(pid), nil
+	}
+	number, err := proc.NumberInProc(pid)
+	return strconv.Itoa(number), err
 }
 
 // readProc reads a small file below /proc.
@@ -218,32 +229,15 @@ func (fs *FS) Controllers() []string {
 func (fs *FS) Memberships(pid int) ([]Membership, error) {
 	who := "self"
 	if pid != 0 {
-		who = strconv.Itoa(pid)
+		number, err := fs.numberOf(pid)
+		if err != nil {
+			return nil, err
+		}
+		who = number
 	}
 	text, err := fs.readProc(who, "cgroup")
 	if err != nil {
 		return nil, err
 	}
-	list, err := ParseMemberships(text)
-	if err == nil {
-		fs.undelete(list)
-	}
-	return list, err
-}
-
-// undelete takes the kernel's mark off that a group was removed where it is no mark:
-// a group may itself be named "x (deleted)".
-func (fs *FS) undelete(list []Membership) {
-	for i := range list {
-		m := &list[i]
-		if !m.Deleted {
-			continue
-		}
-		for j := range fs.hierarchies {
-			h := &fs.hierarchies[j]
-			if there, err := h.exists(m.Path+deletedMark, ""); err == nil && there && h.Holds(*m) {
-				m.Path, m.Deleted = m.Path+deletedMark, false
-			}
-		}
-	}
+	return fs.ParseMemberships(text)
 }

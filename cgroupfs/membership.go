@@ -60,9 +60,29 @@ func parseMembership(line string) (Membership, error) {
 	if controllers != "" {
 		m.Controllers = strings.Split(controllers, ",")
 	}
-	// Only the kernel's own mark is taken off, once: a group may itself be
-	// named "x (deleted)". If it is there under that name, it was no mark: see
-	// FS.Memberships.
-	m.Path, m.Deleted = strings.CutSuffix(path, deletedMark)
+	m.Path = path
+	if hierarchy == 0 { // the kernel marks groups of v2 alone, once
+		m.Path, m.Deleted = strings.CutSuffix(path, deletedMark)
+	}
 	return m, nil
+}
+
+// ParseMemberships is the package's ParseMemberships, and tells a group named "x
+// (deleted)" from one named "x" that was removed: by its directory, which is there.
+func (fs *FS) ParseMemberships(text []byte) ([]Membership, error) {
+	list, err := ParseMemberships(text)
+	fs.CheckDeleted(list)
+	return list, err
+}
+
+// CheckDeleted does that to memberships which were read before.
+func (fs *FS) CheckDeleted(list []Membership) {
+	for i := range list {
+		m := &list[i]
+		if h := fs.v2(); m.Deleted && h != nil {
+			if there, err := h.exists(m.Path+deletedMark, ""); err == nil && there {
+				m.Path, m.Deleted = m.Path+deletedMark, false
+			}
+		}
+	}
 }

@@ -25,6 +25,7 @@ func TestParseMemberships(t *testing.T) {
 		{"colons, blanks and backslashes are the path's", "0::/a:b c\\040\n", []Membership{{0, []string{}, `/a:b c\040`, false}}},
 		{"deleted", "0::/gone (deleted)\n", []Membership{{0, []string{}, "/gone", true}}},
 		{"named like the mark", "0::/x (deleted) (deleted)\n", []Membership{{0, []string{}, "/x (deleted)", true}}},
+		{"v1 has no mark", "3:pids:/x (deleted)\n", []Membership{{3, []string{"pids"}, "/x (deleted)", false}}},
 		{"outside of the reader's cgroup namespace", "0::/../../x\n", []Membership{{0, []string{}, "/../../x", false}}},
 		{"no last newline", "0::/x", []Membership{{0, []string{}, "/x", false}}},
 	} {

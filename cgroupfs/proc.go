@@ -26,7 +26,11 @@ type process struct {
 const pfKthread = 0x00200000
 
 func (fs *FS) process(pid int) (process, error) {
-	text, err := fs.readProc(strconv.Itoa(pid), "stat")
+	number, err := fs.numberOf(pid)
+	if err != nil {
+		return process{}, err
+	}
+	text, err := fs.readProc(number, "stat")
 	if err != nil {
 		return process{}, err
 	}
@@ -67,8 +71,12 @@ func noProcess(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
 }
 
-// threads lists the live threads of a process, none if it is gone.
+// threads lists the live threads of a process, none if it is gone, or if /proc
+// has other numbers for them than the kernel takes.
 func (fs *FS) threads(pid int) ([]int, error) {
+	if fs.otherPIDs {
+		return nil, nil
+	}
 	entries, err := os.ReadDir(fs.procPath(strconv.Itoa(pid), "task"))
 	if noProcess(err) {
 		return nil, nil
@@ -95,7 +103,11 @@ func (fs *FS) threads(pid int) ([]int, error) {
 // threadGroup is the process that a thread belongs to; /proc/TID exists for
 // every thread, though it is not listed.
 func (fs *FS) threadGroup(tid int) (int, error) {
-	text, err := fs.readProc(strconv.Itoa(tid), "status")
+	number, err := fs.numberOf(tid)
+	if err != nil {
+		return 0, err
+	}
+	text, err := fs.readProc(number, "status")
 	if err != nil {
 		return 0, err
 	}

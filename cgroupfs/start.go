@@ -68,7 +68,7 @@ func (fs *FS) OpenOf(memberships []Membership) (*Entrance, error) {
 		return nil, err
 	}
 	memberships = slices.Clone(memberships)
-	fs.undelete(memberships)
+	fs.CheckDeleted(memberships)
 	var list []*Hierarchy
 	groups := map[*Hierarchy]string{}
 	for i := range fs.hierarchies {
@@ -328,7 +328,7 @@ func (fs *FS) threadMemberships() ([]Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseMemberships(text)
+	return fs.ParseMemberships(text)
 }
 
 // Enter moves the calling process itself inside, all its threads, for those
@@ -346,6 +346,12 @@ func (e *Entrance) Enter() error {
 		}
 	}
 	for _, d := range e.doors {
+		if e.fs.otherPIDs { // the kernel knows our threads
+			if _, err := d.procs.WriteString(pid); err != nil {
+				return e.fs.explainAttach(d.h, d.group, "cgroup.procs", os.Getpid(), err)
+			}
+			continue
+		}
 		tids, err := e.fs.threads(os.Getpid())
 		if err != nil {
 			return err

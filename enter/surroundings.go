@@ -171,7 +171,11 @@ func (p *Plan) groupsOf(t *inspect.Target) ([]cgroupfs.Membership, *cgroupfs.FS,
 		return nil, nil, err
 	}
 	fs, err := cgroupfs.Open(cgroupfs.Options{})
-	return theirs, fs, err
+	if err != nil {
+		return theirs, nil, err
+	}
+	fs.CheckDeleted(theirs)
+	return theirs, fs, nil
 }
 
 // unmounted refuses memberships in hierarchies that are not to be seen here, and

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // ErrNotFound marks the errors that say: there is no such process, namespace
@@ -43,6 +45,9 @@ func (s *Snapshot) Match(r Ref, root string) (Match, error) {
 		}
 		return s.matchProcess(Ref{Word: r.Word, PID: pid})
 	case RefProcess:
+		if err := r.checkNumber(o.procfs()); err != nil {
+			return Match{}, err
+		}
 		return s.matchProcess(r)
 	case RefCgroup:
 		return s.matchCgroup(r.Path)
@@ -179,24 +184,17 @@ func (p Procfs) self() (int, error) {
 	return int(pid), nil
 }
 
-// samePIDs says that this procfs numbers processes as pidfd_open(2) does for
-// us. That nsx has the same number in both does not show it: NSpid has one for
-// each PID namespace from the procfs's down to our own (Linux 4.1).
-func (p Procfs) samePIDs() bool {
-	pid, err := p.self()
-	if err != nil || pid != os.Getpid() || !p.isLive() {
-		return false
+// samePIDs says that this procfs numbers processes as pidfd_open(2) does for us.
+func (p Procfs) samePIDs() bool { return p.isLive() && proc.SamePIDs(p.Dir) }
+
+// checkNumber refuses a PID that somebody named where it may be two processes: one
+// by the /proc in use, as ps(1) shows it, and one by our own PID namespace, as a
+// shell's $! does. Below another root it is that one's.
+func (r Ref) checkNumber(p Procfs) error {
+	if r.Kind != RefProcess || r.Word == "init" || !p.root.Own() || !p.isLive() || p.samePIDs() {
+		return nil
 	}
-	text, err := os.ReadFile(p.join("self/status"))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(text)) {
-		if pids, ok := strings.CutPrefix(line, "NSpid:"); ok {
-			return len(strings.Fields(pids)) == 1
-		}
-	}
-	return true
+	return fmt.Errorf("%s may be two processes: the numbers of %s are those of another PID namespace than ours (pid_namespaces(7)); mount one of our own there (unshare --mount-proc does), or name it by a namespace or cgroup: %w", r.Word, p.Dir, unix.EXDEV)
 }
 
 // openRefFile opens the namespace that a word names by its file. The caller

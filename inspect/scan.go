@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"nsx/cgroupfs"
 	"nsx/internal/proc"
 )
 
@@ -158,6 +159,9 @@ func look(ctx context.Context, o Options) (*Snapshot, error) {
 	if s.Processes, s.Unreadable, err = source.Processes(ctx, o); err != nil {
 		return nil, err
 	}
+	if o.Cgroups {
+		s.checkDeleted(o)
+	}
 	g := newGrouping(s.Processes)
 	if o.Relations && procfs.isLive() {
 		if err := g.relate(ctx, procfs, o.workers()); err != nil {
@@ -183,6 +187,33 @@ func (s *Snapshot) settle() {
 		s.Unreadable = []Unreadable{}
 	}
 	slices.SortStableFunc(s.Unreadable, func(a, b Unreadable) int { return cmp.Compare(a.PID, b.PID) })
+}
+
+// checkDeleted looks at the directories of the cgroups that seem to be removed: a
+// living one may be named like that.
+func (s *Snapshot) checkDeleted(o Options) {
+	var fs *cgroupfs.FS
+	for i := range s.Processes {
+		for _, list := range append([][]cgroupfs.Membership{s.Processes[i].Cgroups}, threadCgroups(&s.Processes[i])...) {
+			if !slices.ContainsFunc(list, func(m cgroupfs.Membership) bool { return m.Deleted }) {
+				continue
+			}
+			if fs == nil {
+				var err error
+				if fs, err = cgroupfs.Open(cgroupfs.Options{Root: o.root()}); err != nil {
+					return
+				}
+			}
+			fs.CheckDeleted(list)
+		}
+	}
+}
+
+func threadCgroups(p *Process) (lists [][]cgroupfs.Membership) {
+	for _, t := range p.Threads {
+		lists = append(lists, t.Cgroups)
+	}
+	return lists
 }
 
 // settleCounts takes back the counts of the namespaces and sets that a process

@@ -50,6 +50,9 @@ func (r Ref) Resolve(ctx context.Context, o Options) (*Target, error) {
 	o = Options{Root: o.Root, Workers: o.Workers}
 	switch r.Kind {
 	case RefProcess:
+		if err := r.checkNumber(o.procfs()); err != nil {
+			return nil, err
+		}
 		return r.pinProcess(o.procfs(), r.PID)
 	case RefSelf:
 		pid, err := o.procfs().self()

@@ -120,6 +120,7 @@ func bindingOf(ctx context.Context, root string, ref inspect.Ref) (none cgroupfs
 	if err != nil {
 		return none, err
 	}
+	fs.CheckDeleted(memberships)
 	return fs.EffectiveOf(memberships)
 }
 
