@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,9 @@ const (
 	RefCgroup                       // cgroup:/demo
 	RefName                         // web
 )
+
+// laterKinds are what has a name that is not looked up yet.
+var laterKinds = []string{"ct", "docker", "podman", "containerd", "lxc", "pod", "machine", "unit", "session"}
 
 // maxPID is PID_MAX_LIMIT of include/linux/threads.h, and minInode lies below
 // all inode numbers of namespaces: the fixed ones of include/uapi/linux/nsfs.h
@@ -71,6 +75,8 @@ func ParseRef(word string) (Ref, error) {
 	case prefix == "cgroup" && strings.HasPrefix(rest, "/"):
 		r.Kind, r.Path = RefCgroup, "/"+strings.Trim(rest, "/")
 		return r, nil
+	case hasColon && slices.Contains(laterKinds, prefix):
+		return r, fmt.Errorf("target %q: a %s goes by no name of its own yet: name a process of it by its PID, or its cgroup (cgroup:/…)", word, prefix)
 	case hasColon:
 		id, err := ParseID(word)
 		if err != nil {

@@ -109,6 +109,8 @@ func TestParseRefRefuses(t *testing.T) {
 		"netns:/run/netns/blue":   "no name",
 		"a/b":                     "begins with / or ./",
 		"cgroup:":                 "no inode number",
+		"ct:web":                  "by its PID",
+		"unit:web.service":        "cgroup:/",
 		"cgroup:demo":             "no inode number",
 	} {
 		got, err := ParseRef(word)
