@@ -58,10 +58,12 @@ func TestForkStorm(t *testing.T) {
 	if stats.Died < uint64(scans)/2 || stats.InNew == 0 {
 		t.Errorf("that was no storm: %+v", stats)
 	}
-	// As root nothing is refused but what was so all along, such as process 1;
-	// an ordinary user is told EACCES again and again.
+	// As root nothing is refused but what was so all along, such as process 1. An
+	// ordinary user is told EACCES again and again, and now and then, by a process
+	// that shuts itself while it is looked at, when its namespaces are known already.
 	for what, n := range refused {
-		if os.Geteuid() == 0 && n < scans/5 || os.Geteuid() != 0 && what != "namespaces EACCES" {
+		expected := what == "namespaces EACCES" || what == "threads EACCES"
+		if os.Geteuid() == 0 && n < scans/5 || os.Geteuid() != 0 && !expected {
 			t.Errorf("%d times unreadable: %s", n, what)
 		}
 	}
