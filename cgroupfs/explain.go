@@ -23,6 +23,13 @@ func (fs *FS) explainNoGroup(op, group string) error {
 		e.Next = "did you mean " + units[0] + "?"
 		return e
 	}
+	if h := fs.v2(); h != nil {
+		if _, _, ok := h.place(group); !ok { // it cannot be made from here either
+			not := h.notShown(group)
+			e.Cause, e.Next = e.Cause+", and "+not.Cause, not.Next
+			return e
+		}
+	}
 	up := path.Dir(group)
 	for up != "/" && len(fs.with(up)) == 0 {
 		up = path.Dir(up)
