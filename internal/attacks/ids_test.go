@@ -209,3 +209,20 @@ func TestIDsOfAnotherUser(t *testing.T) {
 		}
 	}
 }
+
+// A root directory that the target chose, in our own mount namespace: what is in it
+// is the target's code as well.
+func TestRootOfTheTarget(t *testing.T) {
+	requireTargets(t)
+	root := boxRoot(t)
+	// Any user may change the root directory in a user namespace of his own.
+	p := place{flags: unix.CLONE_NEWNET, words: append(append([]string{}, setUser...), "unshare", "-Ur", "-R", root)}
+	pid := p.idleAt(t, "/idle")
+	for _, flags := range [][]string{{"-n", "-r"}, {"-n", "-r", "-w"}, {"-n", "--root"}} {
+		argv := append(append([]string{nsxBinary, "enter"}, flags...), "-t", strconv.Itoa(pid), "--", "/idle")
+		o := run(t, nil, argv, findIdle)
+		if f := o.inside; f != nil && strings.HasPrefix(f.uid, "0") {
+			t.Errorf("the attack succeeded with %q: %v", flags, f)
+		}
+	}
+}
