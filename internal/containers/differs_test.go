@@ -5,23 +5,25 @@ package containers
 // reasons is why a command of nsx's is not the same inside as one of a runtime's.
 // docs/containers.md has this list for readers.
 var reasons = map[string]string{
-	"cgroup":        "nsx leaves a command in the caller's cgroups, unless -c",
-	"environment":   "nsx passes the caller's environment on, as nsenter does, unless -e",
-	"PATH":          "part of the environment",
-	"HOME":          "part of the environment",
+	"cgroup":        "lxc-attach makes a group .lxc for its commands",
+	"environment":   "nsx takes that of the container's first process, and the caller's TERM",
+	"PATH":          "lxc-attach sets one of its own",
+	"descriptors":   "lxc-attach leaves some of its own open",
+	"session":       "lxc-attach leaves its command in the caller's session",
 	"nofile":        "nsx leaves a command the caller's resource limits",
 	"oom_score_adj": "nsx leaves a command the caller's",
-	"Seccomp":       "an ordinary user may not read the filters of a process",
-	"Groups":        "docker puts root's own group among the others too",
-	"CapInh":        "the runtime makes capabilities inheritable",
-	"cwd":           "the runtime has a working directory of its own",
+	"Seccomp":       "an ordinary user may not read the filters of a process, and goes without",
+
+	"Seccomp_filters": "an ordinary user may not read the filters of a process, and goes without",
+	"Groups":          "docker puts root's own group among the others too",
+	"CapInh":          "the runtime makes capabilities inheritable",
+	"cwd":             "the runtime has a working directory of its own",
 }
 
-// execDiffers is the list of a runtime whose commands differ as all do, and in
-// what else is named.
-func execDiffers(more ...string) map[string]string {
+// execDiffers is the list of a runtime whose commands differ in what is named.
+func execDiffers(names ...string) map[string]string {
 	list := map[string]string{}
-	for _, name := range append([]string{"cgroup", "environment", "PATH", "HOME"}, more...) {
+	for _, name := range names {
 		list[name] = reasons[name]
 	}
 	return list

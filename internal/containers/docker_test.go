@@ -39,7 +39,7 @@ func TestDocker(t *testing.T) {
 		unpause:   docker("unpause", "box"),
 		owner:     "docker container " + id,
 		pauseHint: "docker pause " + id[:12],
-		differs:   execDiffers("nofile", "Groups"),
+		differs:   execDiffers("nofile", "Groups", "environment"),
 	}
 	b.check(t)
 }

@@ -45,7 +45,7 @@ lxc.cgroup.pids.max = %d
 		unpause:   lxc("unfreeze"),
 		owner:     "lxc container box",
 		pauseHint: "lxc-freeze -n box",
-		differs:   execDiffers(),
+		differs:   execDiffers("PATH", "environment", "cgroup", "descriptors", "session"),
 	}
 	b.check(t)
 }

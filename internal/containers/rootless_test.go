@@ -69,13 +69,14 @@ func TestPodmanRootless(t *testing.T) {
 		exec:    podman("exec", "box"),
 		differs: execDiffers("nofile"),
 	}
-	delete(b.differs, "cgroup") // an ordinary user's containers have none of their own
 	// It is root in there, and its user is nobody else.
 	if got := run(t, b.enter("cat", "/proc/self/uid_map")...); numbers(got)[1] != number(t, rootlessUID) {
 		t.Errorf("uid 0 inside is not uid %s: %s", rootlessUID, got)
 	}
 	t.Run("by root", b.check)
 	b.as = as
-	b.differs["Seccomp"] = reasons["Seccomp"]
+	for _, name := range []string{"Seccomp", "Seccomp_filters"} {
+		b.differs[name] = reasons[name]
+	}
 	t.Run("by the user", b.check)
 }
