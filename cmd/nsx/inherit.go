@@ -1,8 +1,12 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"nsx/enter"
 	"nsx/internal/inherited"
@@ -29,4 +33,27 @@ func keepIgnored() {
 			signal.Ignore(sig)
 		}
 	}
+}
+
+// keepClosed makes those of the standard streams that nsx was started without as
+// good as closed again: reading and writing is an error (EBADF), for the commands
+// that inherit them too. Go's runtime has opened /dev/null for both in their place,
+// where output would be lost without a word.
+func keepClosed() error {
+	s, _ := inherited.Known()
+	for fd, direction := range []int{unix.O_WRONLY, unix.O_RDONLY, unix.O_RDONLY} {
+		if s.Closed>>fd&1 == 0 {
+			continue
+		}
+		null, err := unix.Open(os.DevNull, direction|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", os.DevNull, err)
+		}
+		err = unix.Dup3(null, fd, 0)
+		unix.Close(null)
+		if err != nil {
+			return fmt.Errorf("dup3: %w", err)
+		}
+	}
+	return nil
 }

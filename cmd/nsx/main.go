@@ -2,9 +2,16 @@
 // what keeps them alive, and gets you inside.
 package main
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
 func main() {
 	keepIgnored()
+	if err := keepClosed(); err != nil {
+		fmt.Fprintln(os.Stderr, "nsx:", err)
+		os.Exit(exitFailed)
+	}
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -51,9 +52,14 @@ func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, 
 func run(args []string, s streams) int {
 	root := newRoot(s, args...)
 	root.SetArgs(args)
+	help := &noted{to: s.out}
+	root.SetOut(help)
 	cmd, err := root, theirCommand(args)
 	if err == nil {
 		cmd, err = root.ExecuteC()
+	}
+	if err == nil {
+		err = help.err
 	}
 	if err == nil {
 		return exitDone
@@ -75,6 +81,21 @@ func run(args []string, s streams) int {
 		return 128 + int(sig)
 	}
 	return status
+}
+
+// noted remembers the first error of writing, which cobra drops where it writes
+// help.
+type noted struct {
+	to  io.Writer
+	err error
+}
+
+func (n *noted) Write(b []byte) (int, error) {
+	done, err := n.to.Write(b)
+	if n.err == nil {
+		n.err = err
+	}
+	return done, err
 }
 
 // withErrno is the error's text with the errno's name, which can be searched

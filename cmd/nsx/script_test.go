@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nsx/cgroupfs"
+	"nsx/internal/inherited"
 	"nsx/internal/testkit"
 )
 
@@ -93,11 +94,12 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 //	require cgroup2 [alone]
 //	require disk NAME
 //	require binfmt
+//	require static
 func require(ts *testscript.TestScript, neg bool, args []string) {
 	tb := ts.Value(tbKey{}).(testing.TB)
 	switch {
 	case neg || len(args) == 0:
-		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]|disk NAME|binfmt")
+		ts.Fatalf("usage: require root|user|ns TYPES…|program NAME|controller NAME|cgroup1 CONTROLLER|cgroup2 [alone]|disk NAME|binfmt|static")
 	case args[0] == "root":
 		testkit.RequireRoot(tb)
 	case args[0] == "user":
@@ -119,6 +121,9 @@ func require(ts *testscript.TestScript, neg bool, args []string) {
 		testkit.Require(tb, exists("/sys/class/block/"+args[1]), "needs a disk named %s", args[1])
 	case args[0] == "binfmt":
 		testkit.Require(tb, exists("/proc/sys/fs/binfmt_misc"), "needs binfmt_misc in the kernel")
+	case args[0] == "static":
+		_, known := inherited.Known()
+		testkit.Require(tb, known, "needs a build without cgo: CGO_ENABLED=0")
 	case args[0] == "program" && len(args) == 2:
 		testkit.RequireProgram(tb, args[1])
 	default:

@@ -139,6 +139,22 @@ func TestStubbornCommandAndHangup(t *testing.T) {
 	}
 }
 
+// Who ignores SIGHUP outlives the terminal, and so does the command.
+func TestHangupUnderNohup(t *testing.T) {
+	testkit.CheckLeaks(t)
+	t.Setenv(nohupEnv, "1")
+	s := newSession(t, "relay", "sh", "-c", "echo ready $$; exec sleep 60")
+	pid := s.expectPID()
+	s.slave.Close()
+	s.master.Close()
+	time.Sleep(HangupGrace + 500*time.Millisecond)
+	if isGone(pid) || isGone(s.job) {
+		t.Errorf("command gone: %v, we: %v", isGone(pid), isGone(s.job))
+	}
+	kill(pid, unix.SIGKILL)
+	eventually(t, "we are gone", func() bool { return isGone(s.job) })
+}
+
 // A background job hears a shell's kill %1, which is SIGTERM and then SIGCONT to
 // its group, although it would read from the terminal, or write with tostop.
 func TestBackgroundJobEnds(t *testing.T) {

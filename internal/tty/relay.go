@@ -3,6 +3,7 @@ package tty
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -129,10 +130,12 @@ func (p *Pty) endOf(command *os.Process, sig syscall.Signal) {
 }
 
 // lost is called when the user's terminal has been hung up. So is the command's
-// then, by the kernel.
+// then, by the kernel. Under nohup(1) that is all.
 func (p *Pty) lost() {
 	p.master.Close()
-	p.ending.killAfter(HangupGrace, unix.SIGHUP)
+	if !signal.Ignored(unix.SIGHUP) {
+		p.ending.killAfter(HangupGrace, unix.SIGHUP)
+	}
 }
 
 // signalForeground sends a signal of the keyboard to the pseudoterminal's

@@ -24,6 +24,9 @@ import (
 // roleEnv says to a re-executed test binary which part it plays.
 const roleEnv = "NSX_TTY_ROLE"
 
+// nohupEnv makes it one that ignores SIGHUP.
+const nohupEnv = "NSX_TTY_NOHUP"
+
 var roles = map[string]func(args []string) int{
 	"shell":      shell,
 	"accompany":  func(args []string) int { return accompany(args, func() {}) },
@@ -41,6 +44,9 @@ func TestMain(m *testing.M) {
 	role, args := os.Getenv(roleEnv), os.Args[1:]
 	if role == "" && len(args) > 0 { // a command of a role
 		role, args = strings.TrimPrefix(args[0], "role="), args[1:]
+	}
+	if os.Getenv(nohupEnv) != "" {
+		signal.Ignore(unix.SIGHUP)
 	}
 	if play, ok := roles[role]; ok {
 		runtime.LockOSThread() // PDEATHSIG is about the thread that has forked
