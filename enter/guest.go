@@ -1,7 +1,6 @@
 package enter
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -89,7 +88,7 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 	} else {
 		prog.Exec(c.Name, searchPath(attr.Env))
 	}
-	process, err := launcher.Start(context.Background(), prog, attr)
+	process, err := launcher.Start(c.context(), prog, attr)
 	if err != nil {
 		if refused := p.groupRefusal(err); refused != nil {
 			return nil, refused
