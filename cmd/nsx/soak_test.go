@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -96,8 +97,13 @@ type visit struct {
 
 func visitCondition(t *testing.T, c soakCondition, total *tally, d time.Duration) {
 	// Cleaning up can hang, too: this is stopped last.
-	hang := time.AfterFunc(d+time.Minute, func() { panic("soak: " + c.name + ": it hangs") })
+	hang := time.AfterFunc(d+time.Minute, func() {
+		debug.SetTraceback("all")
+		panic("soak: " + c.name + ": it hangs")
+	})
 	t.Cleanup(func() { hang.Stop() })
+	// The check for leaks waits up to two minutes for what hangs on others.
+	defer hang.Reset(3 * time.Minute)
 	testkit.CheckLeaks(t)
 	if total.Refused == nil {
 		total.Refused = map[string]int{}
