@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,10 @@ func TestForkStorm(t *testing.T) {
 		}
 		checkStormy(t, s, o, p, want, loose)
 		for _, u := range s.Unreadable {
+			// Another test's process may be stuck for as long as that runs.
+			if u.What == "cmdline" && strings.HasPrefix(u.Error, "no answer") && u.PID != p.PID && u.PID != os.Getpid() {
+				continue
+			}
 			refused[fmt.Sprint(u.What, " ", u.Error)]++
 		}
 		if t.Failed() {
