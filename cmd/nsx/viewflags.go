@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
 	"nsx/output"
@@ -152,6 +153,13 @@ func (f *viewFlags) finish(w io.Writer, s *inspect.Snapshot, err error) error {
 	}
 	for _, line := range s.Gaps() {
 		fmt.Fprintln(w, output.Escape(line))
+	}
+	if n := s.UnreadableProcesses(); err != nil && n > 0 && len(s.Namespaces) == 0 {
+		why := s.Unreadable[0].Error
+		if why == unix.ErrnoName(unix.EMFILE) {
+			why += ": it takes more open files than this shell's limit (ulimit -n)"
+		}
+		return fmt.Errorf("no process could be read: %s", why)
 	}
 	if f.strict && !s.Complete {
 		return &statusError{status: exitPartial}
