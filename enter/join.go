@@ -9,6 +9,7 @@ import (
 
 	"nsx/inspect"
 	"nsx/internal/launcher"
+	"nsx/internal/linux"
 )
 
 // joinAll is the name of the step that joins several namespaces at once.
@@ -41,9 +42,11 @@ func (p *Plan) oneProcess() (pidfd *os.File, mask int) {
 // three passes: all but the user namespace as far as allowed, the user
 // namespace, and then those that were refused.
 func (p *Plan) joinSteps(prog *launcher.Program) {
-	if pidfd, mask := p.oneProcess(); pidfd != nil && !p.Untrusted() {
-		// A pidfd joins what the process is in by then. For the target's code it
-		// has to be what was looked at.
+	if pidfd, mask := p.oneProcess(); pidfd != nil && !(p.Untrusted() && linux.HasCapability(unix.CAP_SYS_ADMIN)) {
+		// A pidfd joins what the process is in by then. For the target's code and
+		// root, it has to be what was looked at. An ordinary user may need the
+		// kernel to check all against his rights from before, and the look from
+		// outside tells where the command is.
 		prog.Setns(joinAll, prog.File(pidfd), mask)
 		return
 	}
