@@ -323,7 +323,7 @@ func TestDoRefused(t *testing.T) {
 func TestDoAncestor(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.RequireNS(t, "pid")
-	cmd := playPart("ancestor", strconv.Itoa(os.Getpid()))
+	cmd := playPart("ancestor", fmt.Sprintf("/proc/%d/ns/pid", os.Getpid()))
 	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

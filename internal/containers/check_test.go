@@ -263,7 +263,7 @@ echo "cgroup:" $(cat /proc/self/cgroup)
 echo "cwd: $(pwd)"
 echo "oom_score_adj: $(cat /proc/self/oom_score_adj)"
 echo "nofile: $(ulimit -n) $(ulimit -Hn)"
-echo "descriptors:" $(cd /proc/$$/fd && echo *)
+cd /proc/$$/fd; echo "descriptors:" * # in the shell itself: $(...) opens a pipe
 echo "session:" $(cut -d' ' -f6 /proc/$$/stat | sed "s/^$$\$/own/")
 echo "PATH: $PATH"
 echo "HOME: $HOME"
