@@ -42,7 +42,7 @@ func (p *Plan) oneProcess() (pidfd *os.File, mask int) {
 // three passes: all but the user namespace as far as allowed, the user
 // namespace, and then those that were refused.
 func (p *Plan) joinSteps(prog *launcher.Program) {
-	if pidfd, mask := p.oneProcess(); pidfd != nil && !(p.Untrusted() && linux.HasCapability(unix.CAP_SYS_ADMIN)) {
+	if pidfd, mask := p.oneProcess(); pidfd != nil && (!p.Untrusted() || !linux.HasCapability(unix.CAP_SYS_ADMIN)) {
 		// A pidfd joins what the process is in by then. For the target's code and
 		// root, it has to be what was looked at. An ordinary user may need the
 		// kernel to check all against his rights from before, and the look from
