@@ -121,13 +121,13 @@ func TestInjection(t *testing.T) {
 	}
 	for _, how := range []string{"open", "redirected"} {
 		for _, command := range [][]string{
-			{"enter", pid},
-			{"enter", "-t", pid, "-U", "-m"},
-			{"enter", "--user", pid, "--mnt", p.Path("ns", "mnt")},
-			{"foreach", pid},
-			{"foreach", "--prefix", pid},
-			{"foreach", "-o", "json", pid},
-			{"run", "-u", "--join", pid},
+			// The fixture's environment would make this program the fixture again.
+			{"enter", "--own-env", pid},
+			{"enter", "--own-env", "-t", pid, "-U", "-m"},
+			{"enter", "--own-env", "--user", pid, "--mnt", p.Path("ns", "mnt")},
+			{"foreach", "--own-env", pid},
+			{"foreach", "--own-env", "--prefix", pid},
+			{"foreach", "--own-env", "-o", "json", pid},
 		} {
 			if shown := run(how, command...); !strings.Contains(shown, "<nil>, 0 bytes typed") {
 				t.Errorf("%s, files %s: %q", command, how, shown)
