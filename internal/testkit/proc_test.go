@@ -133,8 +133,8 @@ func TestNested(t *testing.T) {
 	if len(p.Levels) != 3 || p.Levels[2] != p.PID {
 		t.Fatalf("levels %v, PID %d", p.Levels, p.PID)
 	}
-	i := strings.Index(read(t, p, "status"), "NSpid:")
-	line, _, _ := strings.Cut(read(t, p, "status")[i:], "\n")
+	status := read(t, p, "status") // once: lines above it change in length
+	line, _, _ := strings.Cut(status[strings.Index(status, "NSpid:"):], "\n")
 	pids := strings.Fields(line)[1:]
 	if len(pids) < 4 || !slices.Equal(pids[len(pids)-1:], []string{"1"}) {
 		t.Errorf("%s: want at least four levels, the last 1", line)
