@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -119,7 +121,8 @@ func (d *details) refuse(what string, err error) {
 // detailsReader reads processes in depth, from several goroutines.
 type detailsReader struct {
 	dir     *os.File
-	fs      procfs.FS // of a live /proc
+	at      syscall.RawConn // of dir; Control fails once it is closed
+	fs      procfs.FS       // of a live /proc
 	readers sync.Pool
 	most    int          // of a command line
 	left    atomic.Int64 // for long command lines, of all together
@@ -141,7 +144,12 @@ func newDetailsReader(p Procfs, most int) (*detailsReader, error) {
 	if most <= 0 || most > maxCmdline {
 		most = maxCmdline
 	}
-	l := &detailsReader{dir: dir, most: most}
+	at, err := dir.SyscallConn()
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	l := &detailsReader{dir: dir, at: at, most: most}
 	l.left.Store(allCmdlines)
 	l.readers.New = func() any { return &procfsReader{captured: !live} }
 	if live {
@@ -153,6 +161,15 @@ func newDetailsReader(p Procfs, most int) (*detailsReader, error) {
 // close is not for those who were left behind: their reads end when they may.
 func (l *detailsReader) close() { l.dir.Close() }
 
+// openDir opens the directory of a process. A reader that was left behind may still
+// ask when the directory of all is closed, and its number another file's by then.
+func (l *detailsReader) openDir(r *procfsReader, pid int) (at int, err error) {
+	closed := l.at.Control(func(dir uintptr) {
+		at, err = r.openDir(int(dir), linux.CString(strconv.Itoa(pid)), unix.O_PATH)
+	})
+	return at, cmp.Or(closed, err)
+}
+
 // read reads one process. The start time is read last: if it is still the
 // scan's, then all that was read before was the same process's. The others keep
 // what the scan has, without details. What comes before the command line, which
@@ -160,8 +177,7 @@ func (l *detailsReader) close() { l.dir.Close() }
 func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details {
 	r := l.readers.Get().(*procfsReader)
 	defer l.readers.Put(r) // not before: a stuck one may still write to its buffer
-	name := linux.CString(strconv.Itoa(p.PID))
-	at, err := r.openDir(int(l.dir.Fd()), name, unix.O_PATH)
+	at, err := l.openDir(r, p.PID)
 	if err != nil {
 		return details{}
 	}
