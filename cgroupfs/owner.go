@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsx/internal/identity"
+	"nsx/identity"
 )
 
 // Owner is who a group belongs to. Somebody else's is changed only by force:

@@ -3,7 +3,7 @@ package cgroupfs
 import (
 	"strings"
 
-	"nsx/internal/identity"
+	"nsx/identity"
 )
 
 // Verb is what is to be done with a group.
