@@ -66,7 +66,7 @@ func (g *Group) Owner() Owner {
 		return Owner{Kind: "root"}
 	}
 	c, ok := identity.Of(g.path)
-	if ok && c.Kind != identity.Unit {
+	if ok && c.Runtime != identity.Systemd {
 		return newOwner(c)
 	}
 	if ok {
@@ -81,7 +81,7 @@ func (g *Group) Owner() Owner {
 }
 
 func newOwner(c identity.Claim) Owner {
-	o := Owner{Kind: string(c.Kind), Name: c.Name, Path: c.Path, namespace: c.Namespace}
+	o := Owner{Kind: string(c.Runtime), Name: c.Name, Path: c.Path, namespace: c.Namespace}
 	if strings.Contains(c.Path, "/user@") && !strings.HasPrefix(c.Name, "user@") {
 		o.user = "--user "
 	}

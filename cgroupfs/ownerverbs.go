@@ -26,8 +26,8 @@ const (
 // that could be said in a line.
 func (o Owner) CommandFor(v Verb) string {
 	name := o.short()
-	switch identity.Kind(o.Kind) {
-	case identity.Unit:
+	switch identity.Runtime(o.Kind) {
+	case identity.Systemd:
 		return o.systemdFor(v)
 	case identity.Docker, identity.Podman, identity.Nerdctl:
 		return words(v, o.Kind+" ", map[Verb]string{
@@ -55,7 +55,7 @@ func (o Owner) CommandFor(v Verb) string {
 			VerbSet: "cgroup -n " + name + " KEY VALUE", VerbStart: "attach -n " + name, VerbFreeze: "freeze -n " + name,
 			VerbThaw: "unfreeze -n " + name, VerbKill: "stop -k -n " + name, VerbRemove: "stop -n " + name,
 		}, "")
-	case identity.Machine:
+	case identity.Machined:
 		return words(v, "machinectl ", map[Verb]string{
 			VerbStart: "shell ", VerbKill: "kill -s KILL ", VerbRemove: "terminate ",
 		}, name)
@@ -110,10 +110,10 @@ func (o Owner) Undoes(v Verb) string {
 	if own != "" {
 		own = "; " + own + " lasts"
 	}
-	switch identity.Kind(o.Kind) {
+	switch identity.Runtime(o.Kind) {
 	case "", "root", "self", "user":
 		return ""
-	case identity.Unit:
+	case identity.Systemd:
 		switch v {
 		case VerbSet:
 			return "systemd writes its own values of " + o.Name + " again at its next daemon-reload" + own

@@ -1,7 +1,3 @@
-// Package identity says whose a cgroup is by its path alone: which container
-// runtime, pod, machine or systemd unit has given it that name. It looks at
-// nothing else, so a path may lie: who owns a delegated group names those below it
-// as he likes.
 package identity
 
 import (
@@ -9,34 +5,42 @@ import (
 	"strings"
 )
 
-// Kind is what has made a group.
-type Kind string
+// Runtime is what has made a group or a container.
+type Runtime string
 
-// The kinds. Container is one of a runtime that the path does not tell.
+// The runtimes. Machined is systemd-nspawn, and what else registers with
+// systemd-machined; Unknown has given a container an id and no other sign.
 const (
-	Docker     Kind = "docker"
-	Podman     Kind = "podman"
-	CRIO       Kind = "cri-o"
-	Containerd Kind = "containerd"
-	Nerdctl    Kind = "nerdctl"
-	ECS        Kind = "ecs"
-	Kubernetes Kind = "kubernetes"
-	LXC        Kind = "lxc"
-	Machine    Kind = "machine"
-	Libvirt    Kind = "libvirt"
-	Nomad      Kind = "nomad"
-	Buildkit   Kind = "buildkit"
-	Garden     Kind = "garden"
-	BPM        Kind = "bpm"
-	Container  Kind = "container"
-	Unit       Kind = "systemd"
+	Docker     Runtime = "docker"
+	Podman     Runtime = "podman"
+	CRIO       Runtime = "cri-o"
+	Containerd Runtime = "containerd"
+	Nerdctl    Runtime = "nerdctl"
+	ECS        Runtime = "ecs"
+	Kubernetes Runtime = "kubernetes"
+	LXC        Runtime = "lxc"
+	LXD        Runtime = "lxd"
+	Incus      Runtime = "incus"
+	Machined   Runtime = "machine"
+	Libvirt    Runtime = "libvirt"
+	Nomad      Runtime = "nomad"
+	Buildkit   Runtime = "buildkit"
+	Garden     Runtime = "garden"
+	BPM        Runtime = "bpm"
+	Unknown    Runtime = "container"
+	Systemd    Runtime = "systemd"
 )
 
 // Claim is that a group, and what is below it, is somebody's.
 type Claim struct {
-	Kind Kind
+	Runtime Runtime
 	// Name is the container's id or name, the pod's uid, or the unit.
 	Name string
+	// Pod says that Name is a pod's.
+	Pod bool
+	// Monitor says that it is the group of who looks after the container, not of
+	// the container itself.
+	Monitor bool
 	// Namespace is containerd's, if the path has one; "k8s.io" is Kubernetes'.
 	Namespace string
 	// Path is the group that the name is of: the path up to there.
@@ -58,10 +62,10 @@ func Claims(path string) []Claim {
 		if !ok {
 			continue
 		}
-		inside = inside || c.Kind != Unit
+		inside = inside || c.Runtime != Systemd
 		c.Path = "/" + strings.Join(parts[:i+1], "/")
 		// A container's group may be named twice: podman's scope has crun's group below it.
-		if n := len(claims); n > 0 && claims[n-1].Kind == c.Kind && claims[n-1].Name == c.Name {
+		if n := len(claims); n > 0 && claims[n-1].Runtime == c.Runtime && claims[n-1].Name == c.Name {
 			continue
 		}
 		claims = append(claims, c)
@@ -86,31 +90,32 @@ func unit(name string) (Claim, bool) {
 	for _, end := range []string{".service", ".scope", ".socket", ".mount", ".swap", ".slice"} {
 		if strings.HasSuffix(name, end) && len(name) > len(end) {
 			// systemd puts "_" before names that could be control files' (cg_escape).
-			return Claim{Kind: Unit, Name: strings.TrimPrefix(name, "_")}, true
+			return Claim{Runtime: Systemd, Name: strings.TrimPrefix(name, "_")}, true
 		}
 	}
 	return Claim{}, false
 }
 
 // prefixes are names that say it all: the beginning, then an id of 64 hex digits
-// or, for the second list, any name.
+// or, where named is set, any name.
 var prefixes = []struct {
-	before string
-	kind   Kind
-	any    bool
+	before  string
+	runtime Runtime
+	named   bool
+	monitor bool
 }{
-	{"docker-", Docker, false},
-	{"libpod-conmon-", Podman, false},
-	{"libpod-payload-", Podman, false},
-	{"libpod-", Podman, false},
-	{"crio-conmon-", CRIO, false},
-	{"crio-", CRIO, false},
-	{"cri-containerd-", Containerd, false},
-	{"nerdctl-", Nerdctl, false},
-	{"lxc.payload.", LXC, true},
-	{"lxc.monitor.", LXC, true},
-	{"bpm-", BPM, true},
-	{"systemd-nspawn@", Machine, true},
+	{before: "docker-", runtime: Docker},
+	{before: "libpod-conmon-", runtime: Podman, monitor: true},
+	{before: "libpod-payload-", runtime: Podman},
+	{before: "libpod-", runtime: Podman},
+	{before: "crio-conmon-", runtime: CRIO, monitor: true},
+	{before: "crio-", runtime: CRIO},
+	{before: "cri-containerd-", runtime: Containerd},
+	{before: "nerdctl-", runtime: Nerdctl},
+	{before: "lxc.payload.", runtime: LXC, named: true},
+	{before: "lxc.monitor.", runtime: LXC, named: true, monitor: true},
+	{before: "bpm-", runtime: BPM, named: true},
+	{before: "systemd-nspawn@", runtime: Machined, named: true},
 }
 
 // claim looks at one name, and at those above it where it says nothing alone.
@@ -119,12 +124,12 @@ func claim(parts []string, i int) (Claim, bool) {
 	bare := strings.TrimSuffix(strings.TrimSuffix(name, ".scope"), ".service")
 	for _, p := range prefixes {
 		id, ok := strings.CutPrefix(bare, p.before)
-		if ok && (p.any && id != "" || isID(id)) {
-			c := Claim{Kind: p.kind, Name: id}
-			switch p.kind {
+		if ok && (p.named && id != "" || isID(id)) {
+			c := Claim{Runtime: p.runtime, Name: id, Monitor: p.monitor}
+			switch p.runtime {
 			case Containerd:
 				c.Namespace = "k8s.io"
-			case Machine:
+			case Machined:
 				c.Name = unescape(id)
 			}
 			return c, true
@@ -132,7 +137,7 @@ func claim(parts []string, i int) (Claim, bool) {
 	}
 	if _, id, ok := strings.Cut(name, ":cri-containerd:"); ok && isID(id) {
 		// The systemd form of the name, with the cgroupfs driver.
-		return Claim{Kind: Containerd, Namespace: "k8s.io", Name: id}, true
+		return Claim{Runtime: Containerd, Namespace: "k8s.io", Name: id}, true
 	}
 	if c, ok := machine(bare, name, above); ok {
 		return c, true
@@ -148,17 +153,17 @@ func claim(parts []string, i int) (Claim, bool) {
 	case isID(name):
 		return byParent(name, above), true
 	case up == "buildkit":
-		return Claim{Kind: Buildkit, Name: name}, true
+		return Claim{Runtime: Buildkit, Name: name}, true
 	case up == "garden":
-		return Claim{Kind: Garden, Name: name}, true
+		return Claim{Runtime: Garden, Name: name}, true
 	case i == 1 && (up == "lxc" || up == "lxc.payload" || up == "lxc.monitor"):
-		return Claim{Kind: LXC, Name: name}, true
+		return Claim{Runtime: LXC, Name: name, Monitor: up == "lxc.monitor"}, true
 	case slices.Contains(above, "ecs") && strings.HasPrefix(name, up+"-"):
-		return Claim{Kind: ECS, Name: name}, true // Fargate: TASK/TASK-NUMBER
+		return Claim{Runtime: ECS, Name: name}, true // Fargate: TASK/TASK-NUMBER
 	case i > 1 && above[i-2] == "nomad" && (up == "share" || up == "reserve"):
-		return Claim{Kind: Nomad, Name: bare}, true
+		return Claim{Runtime: Nomad, Name: bare}, true
 	case i > 1 && above[i-2] == "nomad.slice" && strings.HasSuffix(name, ".scope"):
-		return Claim{Kind: Nomad, Name: bare}, true
+		return Claim{Runtime: Nomad, Name: bare}, true
 	}
 	return Claim{}, false
 }
@@ -173,15 +178,15 @@ func byParent(id string, above []string) Claim {
 	_, inPod := podUID(up)
 	switch {
 	case up == "docker" || slices.Contains(above, "ecs"):
-		c.Kind = Docker
-	case up == "libpod_parent" || slices.Contains(above, "libpod_parent"):
-		c.Kind = Podman
+		c.Runtime = Docker
+	case slices.Contains(above, "libpod_parent"):
+		c.Runtime, c.Pod = Podman, up == "libpod_parent" // its containers' names begin with libpod-
 	case inPod:
-		c.Kind, c.Namespace = Containerd, "k8s.io"
+		c.Runtime, c.Namespace = Containerd, "k8s.io"
 	case up == "k8s.io" || up == "default" || up == "moby" || up == "buildkit":
-		c.Kind, c.Namespace = Containerd, up
+		c.Runtime, c.Namespace = Containerd, up
 	default:
-		c.Kind = Container
+		c.Runtime = Unknown
 	}
 	return c
 }
@@ -189,13 +194,13 @@ func byParent(id string, above []string) Claim {
 // pod is for Kubernetes' own groups, and podman's pods.
 func pod(name string, above []string) (Claim, bool) {
 	if uid, ok := podUID(name); ok && slices.ContainsFunc(append(slices.Clip(above), name), isKubepods) {
-		return Claim{Kind: Kubernetes, Name: uid}, true
+		return Claim{Runtime: Kubernetes, Name: uid, Pod: true}, true
 	}
 	if _, id, ok := strings.Cut(strings.TrimSuffix(name, ".slice"), "libpod_pod_"); ok && isID(id) {
-		return Claim{Kind: Podman, Name: id}, true
+		return Claim{Runtime: Podman, Name: id, Pod: true}, true
 	}
 	if isKubepods(name) {
-		return Claim{Kind: Kubernetes, Name: name}, true
+		return Claim{Runtime: Kubernetes, Name: name}, true
 	}
 	return Claim{}, false
 }
@@ -235,14 +240,14 @@ func machine(bare, name string, above []string) (Claim, bool) {
 		if strings.HasPrefix(id, "qemu-") || strings.HasPrefix(id, "lxc-") {
 			// qemu-NUMBER-NAME
 			if parts := strings.SplitN(id, "-", 3); len(parts) == 3 {
-				return Claim{Kind: Libvirt, Name: parts[2]}, true
+				return Claim{Runtime: Libvirt, Name: parts[2]}, true
 			}
 		}
-		return Claim{Kind: Machine, Name: id}, true
+		return Claim{Runtime: Machined, Name: id}, true
 	case strings.HasSuffix(name, ".libvirt-lxc"), strings.HasSuffix(name, ".libvirt-qemu"):
-		return Claim{Kind: Libvirt, Name: name[:strings.LastIndexByte(name, '.')]}, true
+		return Claim{Runtime: Libvirt, Name: name[:strings.LastIndexByte(name, '.')]}, true
 	case len(above) > 1 && above[len(above)-2] == "libvirt" && (up == "lxc" || up == "qemu"):
-		return Claim{Kind: Libvirt, Name: name}, true
+		return Claim{Runtime: Libvirt, Name: name}, true
 	}
 	return Claim{}, false
 }

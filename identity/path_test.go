@@ -100,7 +100,7 @@ func TestOf(t *testing.T) {
 		got := ""
 		if c, ok := Of(path); ok {
 			name := strings.NewReplacer(idA, "A", idB, "B").Replace(c.Name)
-			got = string(c.Kind) + " " + name
+			got = string(c.Runtime) + " " + name
 			if !strings.HasPrefix(path, c.Path) {
 				t.Errorf("%s: the claim is about %s", path, c.Path)
 			}
@@ -110,7 +110,7 @@ func TestOf(t *testing.T) {
 		}
 	}
 	chain := Claims("/docker/" + idA + "/kubepods/pod" + uid + "/" + idB)
-	if len(chain) != 4 || chain[0].Kind != Docker || chain[3].Kind != Containerd || chain[0].Path != "/docker/"+idA {
+	if len(chain) != 4 || chain[0].Runtime != Docker || chain[3].Runtime != Containerd || chain[0].Path != "/docker/"+idA {
 		t.Errorf("a container in a container: %+v", chain)
 	}
 }
@@ -120,7 +120,7 @@ func FuzzOf(f *testing.F) {
 	f.Add(`/machine.slice/machine-a\x2.scope`)
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, c := range Claims(path) {
-			if c.Kind == "" || c.Path == "" {
+			if c.Runtime == "" || c.Path == "" {
 				t.Errorf("%q: %+v", path, c)
 			}
 		}
