@@ -65,7 +65,7 @@ func (g *Group) Owner() Owner {
 	if g.path == "/" {
 		return Owner{Kind: "root"}
 	}
-	c, ok := identity.Of(g.path)
+	c, ok := identity.Innermost(g.path)
 	if ok && c.Runtime != identity.Systemd {
 		return newOwner(c)
 	}

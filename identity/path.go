@@ -73,8 +73,8 @@ func Claims(path string) []Claim {
 	return claims
 }
 
-// Of is the innermost claim.
-func Of(path string) (Claim, bool) {
+// Innermost is the innermost claim.
+func Innermost(path string) (Claim, bool) {
 	claims := Claims(path)
 	if len(claims) == 0 {
 		return Claim{}, false
@@ -87,13 +87,21 @@ func IsSlice(name string) bool { return strings.HasSuffix(name, ".slice") }
 
 // unit is a claim of systemd.
 func unit(name string) (Claim, bool) {
+	if !isUnitName(name) {
+		return Claim{}, false
+	}
+	// systemd puts "_" before names that could be control files' (cg_escape).
+	return Claim{Runtime: Systemd, Name: strings.TrimPrefix(name, "_")}, true
+}
+
+// isUnitName says whether a name ends as those of systemd's units that have processes.
+func isUnitName(name string) bool {
 	for _, end := range []string{".service", ".scope", ".socket", ".mount", ".swap", ".slice"} {
 		if strings.HasSuffix(name, end) && len(name) > len(end) {
-			// systemd puts "_" before names that could be control files' (cg_escape).
-			return Claim{Runtime: Systemd, Name: strings.TrimPrefix(name, "_")}, true
+			return true
 		}
 	}
-	return Claim{}, false
+	return false
 }
 
 // prefixes are names that say it all: the beginning, then an id of 64 hex digits

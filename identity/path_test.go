@@ -11,7 +11,7 @@ const (
 	uid = "0f3a1b2c-1111-2222-3333-444455556666"
 )
 
-func TestOf(t *testing.T) {
+func TestInnermost(t *testing.T) {
 	und := strings.ReplaceAll(uid, "-", "_")
 	for path, want := range map[string]string{
 		"/":           "",
@@ -98,7 +98,7 @@ func TestOf(t *testing.T) {
 		"/a/lxc/web":          "",
 	} {
 		got := ""
-		if c, ok := Of(path); ok {
+		if c, ok := Innermost(path); ok {
 			name := strings.NewReplacer(idA, "A", idB, "B").Replace(c.Name)
 			got = string(c.Runtime) + " " + name
 			if !strings.HasPrefix(path, c.Path) {
@@ -115,7 +115,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-func FuzzOf(f *testing.F) {
+func FuzzClaims(f *testing.F) {
 	f.Add("/docker/" + idA)
 	f.Add(`/machine.slice/machine-a\x2.scope`)
 	f.Fuzz(func(t *testing.T, path string) {
