@@ -44,6 +44,10 @@ test-root: ## Run all tests as root
 test-user: ## Run all tests as an ordinary user
 	@.ci/test user $(TESTFLAGS)
 
+.PHONY: module-path
+module-path: ## Give the module the path NEW=host/owner/nsx, everywhere
+	@$(GO) run ./internal/modulepath '$(NEW)'
+
 # Each of the suites FLAKES times, half of them beside a load, all tests WHOLE
 # times; SUITES='inspect soak' or RUN=TestName for some. It takes hours.
 .PHONY: flakes

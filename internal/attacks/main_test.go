@@ -102,7 +102,7 @@ func prepare() error {
 		return nil
 	}
 	nsxBinary = filepath.Join(workDir, "nsx")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", nsxBinary, "nsx/cmd/nsx")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", nsxBinary, "../../cmd/nsx")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building nsx: %w: %s", err, out)

@@ -73,7 +73,7 @@ func (before snapshot) leaks() []string {
 // system call because it took too long, with the descriptors that it uses.
 func isGivenUp(leak string) bool {
 	return strings.Contains(leak, "[syscall") &&
-		(strings.Contains(leak, "nsx/inspect.guarded.") || strings.Contains(leak, "nsx/enter.(*Plan).takeEnvironment."))
+		(strings.Contains(leak, "/inspect.guarded.") || strings.Contains(leak, "/enter.(*Plan).takeEnvironment."))
 }
 
 func (before snapshot) added(now snapshot) []string {
@@ -119,7 +119,7 @@ func openFiles() map[string]string {
 
 // foreverGoroutines are started once and stay, by design.
 var foreverGoroutines = []string{
-	"nsx/internal/testkit.spawnerLoop",
+	"/internal/testkit.spawnerLoop",
 	"os/signal.loop",
 	"os/signal.signal_recv",
 	"runtime.ensureSigM",
