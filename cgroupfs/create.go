@@ -181,8 +181,10 @@ func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string, op string) error 
 				if err != nil {
 					return err
 				}
-				if note != "" && !slices.Contains(p.Notes, note) {
-					p.Notes = append(p.Notes, note)
+				for _, note := range []string{note, h.noteInvalid(parent, at, name)} {
+					if note != "" && !slices.Contains(p.Notes, note) {
+						p.Notes = append(p.Notes, note)
+					}
 				}
 				p.write(h, parent, "cgroup.subtree_control", "+"+name)
 			}
@@ -197,6 +199,19 @@ func (g *Group) planV2(p *Plan, h *Hierarchy, enable []string, op string) error 
 		parent = at
 	}
 	return nil
+}
+
+// noteInvalid says that a group will take no processes: a controller that can rule
+// single threads is switched on beside processes without a word, and what is below
+// becomes "domain invalid" ("Threads" in the kernel's cgroup-v2.rst).
+func (h *Hierarchy) noteInvalid(parent, child, controller string) string {
+	if parent == "/" || !slices.Contains([]string{"cpu", "cpuset", "perf_event", "pids"}, controller) {
+		return ""
+	}
+	if text, err := h.read(parent, "cgroup.procs"); err != nil || text == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s has processes of its own, so %s becomes \"domain invalid\" and takes none: only threads of theirs, once its cgroup.type is \"threaded\"", parent, child)
 }
 
 // planV1 fills new cpusets, which are empty at first and take no process,

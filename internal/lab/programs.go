@@ -15,7 +15,7 @@ import (
 // They are this machine's own: a smaller set of tools such as busybox differs in
 // just those that the tests compare nsx with.
 var programs = strings.Fields(`
-	sh bash cat chmod chown cmp cp cut dd df diff dirname echo env expr false head hostname id ln ls mkdir mkfifo mknod
+	sh bash cat chmod chown chroot cmp cp cut dd df diff dirname echo env expr false head hostname id ln ls mkdir mkfifo mknod
 	mktemp mv nice od printf pwd readlink rm rmdir seq sleep sort stat stty sync tail tee test timeout
 	touch tr true tty uname uniq wc yes
 	awk find grep sed
