@@ -194,6 +194,43 @@ func (h *Hierarchy) frozenAbove(group string) string {
 	return ""
 }
 
+// stoppedBy is the group, this one or one above it, for which whoever comes into
+// this one stands still; "" if there is none. It may have been told to freeze and
+// not be frozen, because of a process that is in the kernel: newcomers do freeze
+// (freezer_attach in kernel/cgroup/legacy_freezer.c, cgroup_freezer_migrate_task in
+// kernel/cgroup/freezer.c).
+func (h *Hierarchy) stoppedBy(group string) string {
+	if h.Version == 1 && !slices.Contains(h.Controllers, "freezer") {
+		return ""
+	}
+	if above := h.frozenAbove(group); above != "" {
+		return above
+	}
+	self, _ := h.selfFrozen(group)
+	frozen, _ := h.frozen(group) // by one that cannot be seen from here
+	if self || frozen {
+		return group
+	}
+	return ""
+}
+
+// FrozenBy finds the group for which a process with these memberships stands still,
+// and the command that thaws it; "" if there is none, or none that can be seen.
+func (fs *FS) FrozenBy(memberships []Membership) (group, thaw string) {
+	for i := range fs.hierarchies {
+		h := &fs.hierarchies[i]
+		for _, m := range memberships {
+			if !h.Holds(m) || m.Deleted || outside(m.Path) {
+				continue
+			}
+			if by := h.stoppedBy(m.Path); by != "" {
+				return by, fs.thawCommand(by)
+			}
+		}
+	}
+	return "", ""
+}
+
 func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) error {
 	e := &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
 	if errors.Is(err, context.Canceled) {

@@ -131,3 +131,42 @@ func TestInterruptedWaiting(t *testing.T) {
 		p.Kill()
 	}
 }
+
+// A group that is told to freeze and cannot, for a process is in the kernel, stops
+// whoever comes into it all the same.
+func TestStartWhileFreezing(t *testing.T) {
+	fs := openFS(t)
+	testkit.RequireRoot(t)
+	for _, h := range fs.Hierarchies() {
+		if h.Version == 1 && !slices.Contains(h.Controllers, "freezer") {
+			continue
+		}
+		p := testkit.RequireStuck(t, testkit.Config{})
+		g := newGroup(t, fs)
+		if err := h.mkdir(g.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Attach(t.Context(), p.PID); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.writeFreeze(g.path, true); err != nil {
+			t.Fatal(err)
+		}
+		if frozen, err := h.frozen(g.path); frozen || err != nil {
+			t.Errorf("%s: the process was to keep it from being frozen: %v, %v", h, frozen, err)
+		}
+		e, err := g.Open()
+		if err == nil {
+			e.Close()
+		}
+		refusedWith(t, err, unix.EBUSY, g.Path()+" is frozen", "nsx cgroup thaw "+g.Path())
+		theirs, err := fs.Memberships(p.PID)
+		if by, thaw := fs.FrozenBy(theirs); err != nil || by != g.Path() || thaw != "nsx cgroup thaw "+g.Path() {
+			t.Errorf("%s: frozen by %q, thawed by %q, %v", h, by, thaw, err)
+		}
+		p.Kill()
+		if err := h.writeFreeze(g.path, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

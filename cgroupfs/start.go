@@ -104,11 +104,7 @@ func (fs *FS) open(list []*Hierarchy, group func(*Hierarchy) string) (_ *Entranc
 	}()
 	for _, h := range list {
 		at := group(h)
-		if frozen, _ := h.frozen(at); frozen {
-			by := at
-			if above := h.frozenAbove(at); above != "" {
-				by = above
-			}
+		if by := h.stoppedBy(at); by != "" {
 			return nil, &Error{
 				Op: "start in " + at, File: h.Dir(at), Err: unix.EBUSY,
 				Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: " + fs.thawCommand(by),

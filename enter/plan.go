@@ -300,7 +300,7 @@ func (p *Plan) sortJoins() {
 
 // openGroups opens the target's group in every mounted hierarchy.
 func (p *Plan) openGroups(t *inspect.Target) error {
-	theirs, fs, err := p.groupsOf(t)
+	theirs, fs, err := groupsOf(t)
 	if err == nil {
 		p.inside, err = fs.OpenOf(theirs)
 	}

@@ -105,15 +105,16 @@ func (p *Plan) takeRights(t *inspect.Target) error {
 	if r.label, err = labelOf(t); err != nil {
 		return explained("reading the security label of "+t.Name()+", which the command is to have", err, "--privileged goes without")
 	}
+	// Before the filters, which a container that v1 has frozen does not stop for.
+	if err := p.takeGroups(t); err != nil {
+		return err
+	}
 	if status.Seccomp != 0 && !p.options.NoSeccomp {
 		if r.filters, err = filtersOf(t); err != nil {
 			return explainFilters(t, err)
 		}
 	}
-	if err := p.takeEnvironment(t, status); err != nil {
-		return err
-	}
-	return p.takeGroups(t)
+	return p.takeEnvironment(t, status)
 }
 
 // takeIDs makes the target's user and group those of the command, if no others
@@ -206,7 +207,10 @@ func explainFilters(t *inspect.Target, err error) error {
 	case errors.Is(err, unix.EPERM):
 		why = "something traces it already, such as a debugger, or ptrace(2) is forbidden (kernel.yama.ptrace_scope)"
 	case errors.Is(err, unix.ETIMEDOUT):
-		why = "it does not stop to have them read: it is frozen, or in uninterruptible sleep"
+		why = "it does not stop to have them read: it is in uninterruptible sleep"
+		if by, thaw := frozenBy(t); by != "" {
+			why = by + " is frozen, and it does not stop to have them read: thaw it (" + thaw + ")"
+		}
 	case errors.Is(err, unix.EINVAL):
 		why = "this kernel is built without CONFIG_CHECKPOINT_RESTORE, or the target is in strict mode"
 	case errors.Is(err, unix.EMEDIUMTYPE):

@@ -102,7 +102,7 @@ func (p *Plan) asTarget(t *inspect.Target, s inspect.Status) (bool, error) {
 // takeGroups opens the target's cgroups for a command that is its code: they hold
 // its devices and limits. Who stays outside must not make device files.
 func (p *Plan) takeGroups(t *inspect.Target) error {
-	theirs, fs, err := p.groupsOf(t)
+	theirs, fs, err := groupsOf(t)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error
 func (r *rights) withoutDevices() { r.bounding &^= 1 << unix.CAP_MKNOD }
 
 // groupsOf reads which cgroups the target is in.
-func (p *Plan) groupsOf(t *inspect.Target) ([]cgroupfs.Membership, *cgroupfs.FS, error) {
+func groupsOf(t *inspect.Target) ([]cgroupfs.Membership, *cgroupfs.FS, error) {
 	text, err := t.ReadFile("cgroup")
 	if errors.Is(err, unix.ENOENT) && t.Alive() {
 		text, err = nil, nil // a kernel without cgroups
@@ -176,6 +176,16 @@ func (p *Plan) groupsOf(t *inspect.Target) ([]cgroupfs.Membership, *cgroupfs.FS,
 	}
 	fs.CheckDeleted(theirs)
 	return theirs, fs, nil
+}
+
+// frozenBy is the group for which the target stands still, and what thaws it; "" if
+// that is none.
+func frozenBy(t *inspect.Target) (group, thaw string) {
+	theirs, fs, err := groupsOf(t)
+	if err != nil {
+		return "", ""
+	}
+	return fs.FrozenBy(theirs)
 }
 
 // unmounted refuses memberships in hierarchies that are not to be seen here, and

@@ -22,7 +22,13 @@ import (
 // inGroup makes a group in a v1 hierarchy and moves a process of ours there.
 func inGroup(t *testing.T, controller, name string, pid int, settings ...string) (dir string) {
 	t.Helper()
-	dir = filepath.Join(testkit.RequireCgroup1(t, controller), "nsx-test-"+name)
+	return groupIn(t, testkit.RequireCgroup1(t, controller), name, pid, settings...)
+}
+
+// groupIn does so in the hierarchy that is mounted there.
+func groupIn(t *testing.T, mount, name string, pid int, settings ...string) (dir string) {
+	t.Helper()
+	dir = filepath.Join(mount, "nsx-test-"+name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -33,16 +39,19 @@ func inGroup(t *testing.T, controller, name string, pid int, settings ...string)
 			return err == nil || errors.Is(err, unix.ENOENT)
 		})
 	})
+	set(t, dir, append(settings, "cgroup.procs="+strconv.Itoa(pid))...)
+	return dir
+}
+
+// set writes FILE=VALUE in a group.
+func set(t *testing.T, dir string, settings ...string) {
+	t.Helper()
 	for _, setting := range settings {
 		file, value, _ := strings.Cut(setting, "=")
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // With docker's capabilities one can make a device; that it opens nothing is due to
@@ -96,20 +105,48 @@ func TestGroupsInEveryHierarchy(t *testing.T) {
 }
 
 // A container that froze itself: whoever joins its group stands still for good, and
-// on v1 cannot even be killed.
+// on v1 cannot even be killed. On v1 it does not stop to have its filters read
+// either, but that is not what is in the way.
 func TestFrozenTarget(t *testing.T) {
 	requireTargets(t)
-	for name, filters := range map[string][]filter{"without filters": nil, "with a filter": {{Calls: []uint32{unix.SYS_SYNC}, Answer: unix.SECCOMP_RET_ERRNO}}} {
-		t.Run(name, func(t *testing.T) {
-			pid := rootful(dockerCaps).filtered(t, filters...)
-			dir := inGroup(t, "freezer", "attack-frozen", pid, "freezer.state=FROZEN")
-			thaw := func() { _ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0) }
-			defer thaw()
-			if o := nsx.look(t, pid); o.status != 125 || o.hung || o.inside != nil {
-				t.Errorf("%v: %v", o, o.inside)
-				thaw()
-			}
-		})
+	for version, freezer := range map[string]struct {
+		make       func(t *testing.T, pid int) (dir string)
+		file, thaw string
+		unread     bool // its filters
+	}{
+		"v1": {func(t *testing.T, pid int) string {
+			return inGroup(t, "freezer", "attack-frozen", pid)
+		}, "freezer.state=FROZEN", "freezer.state=THAWED", true},
+		"v2": {func(t *testing.T, pid int) string {
+			return groupIn(t, testkit.RequireCgroup2(t), "attack-frozen", pid)
+		}, "cgroup.freeze=1", "cgroup.freeze=0", false},
+	} {
+		for name, filters := range map[string][]filter{"without filters": nil, "with a filter": {{Calls: []uint32{unix.SYS_SYNC}, Answer: unix.SECCOMP_RET_ERRNO}}} {
+			t.Run(version+", "+name, func(t *testing.T) {
+				pid := rootful(dockerCaps).filtered(t, filters...)
+				dir := freezer.make(t, pid)
+				set(t, dir, freezer.file)
+				defer set(t, dir, freezer.thaw)
+				const frozen = "/nsx-test-attack-frozen is frozen"
+				for _, flags := range [][]string{nil, {"--no-seccomp"}} {
+					if o := nsx.look(t, pid, flags...); o.status != 125 || o.hung || o.inside != nil ||
+						!strings.Contains(o.stderr, frozen) || !strings.Contains(o.stderr, "nsx cgroup thaw /nsx-test-attack-frozen") {
+						t.Errorf("%q: %v: %v", flags, o, o.inside)
+					}
+				}
+				o := nsx.look(t, pid, "--own-cgroup")
+				if freezer.unread && filters != nil {
+					if o.status != 125 || !strings.Contains(o.stderr, frozen) || !strings.Contains(o.stderr, "--no-seccomp goes without") {
+						t.Errorf("--own-cgroup: %v", o)
+					}
+				} else if o.inside == nil {
+					t.Errorf("--own-cgroup: %v", o)
+				}
+				if o := nsx.look(t, pid, "--own-cgroup", "--no-seccomp"); o.inside == nil {
+					t.Errorf("--own-cgroup --no-seccomp: %v", o)
+				}
+			})
+		}
 	}
 }
 
