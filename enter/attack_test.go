@@ -75,7 +75,7 @@ func TestTargetsRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	show := func(o Options) string {
-		target, err := inspect.Resolve(t.Context(), pid, inspect.Options{})
+		target, err := inspect.Resolve(t.Context(), pid)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestNoDescriptorsOfOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	target, err := inspect.Resolve(t.Context(), pid, inspect.Options{})
+	target, err := inspect.Resolve(t.Context(), pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestTerminalOfItsOwn(t *testing.T) {
 	pid := strconv.Itoa(boxed(t))
 	master, slave := openTerminal(t)
 	go func() { _, _ = io.Copy(io.Discard, master) }()
-	target, err := inspect.Resolve(t.Context(), pid, inspect.Options{})
+	target, err := inspect.Resolve(t.Context(), pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestCodeStaysInItsUserNamespace(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.RequireNS(t, "user", "mnt")
 	p := testkit.Start(t, testkit.Config{New: []string{"user", "mnt"}, UID: 1000})
-	target, err := inspect.Resolve(t.Context(), strconv.Itoa(p.PID), inspect.Options{})
+	target, err := inspect.Resolve(t.Context(), strconv.Itoa(p.PID))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -367,7 +367,7 @@ func (c *Cmd) lastSteps(prog *launcher.Program, env []string, try bool) {
 // never said where there are none.
 func explainTrace(e *launcher.TraceError) error {
 	why := "ptrace(2) is restricted (kernel.yama.ptrace_scope), or it takes CAP_SYS_ADMIN in the initial user namespace"
-	if self, err := inspect.Resolve(context.Background(), "self", inspect.Options{}); err == nil {
+	if self, err := inspect.Resolve(context.Background(), "self"); err == nil {
 		defer self.Close()
 		if s, err := self.Status(); err == nil && s.Tracer != 0 {
 			why = fmt.Sprintf("this program is traced itself, by process %d", s.Tracer)

@@ -235,7 +235,7 @@ func playMainThread(args []string) int {
 
 // planOf is planFor without a test.
 func planOf(word string) (*Plan, error) {
-	target, err := inspect.Resolve(bg, word, inspect.Options{})
+	target, err := inspect.Resolve(bg, word)
 	if err != nil {
 		return nil, err
 	}

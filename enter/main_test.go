@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // them if none is given.
 func planFor(t testing.TB, word string, types ...inspect.Type) *Plan {
 	t.Helper()
-	target, err := inspect.Resolve(t.Context(), word, inspect.Options{})
+	target, err := inspect.Resolve(t.Context(), word)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Package enter runs commands, and Go functions, in the namespaces of other
 // processes and in new ones.
 //
-//	target, err := inspect.Resolve(ctx, "5151", inspect.Options{})
+//	target, err := inspect.Resolve(ctx, "5151")
 //	…
 //	plan, err := enter.NewPlan(enter.AllOf(target), enter.Options{})
 //	…

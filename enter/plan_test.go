@@ -55,7 +55,7 @@ func TestPlanLaterRequestsReplace(t *testing.T) {
 	b := testkit.Start(t, testkit.Config{New: []string{"user", "net"}})
 	var targets []*inspect.Target
 	for _, p := range []*testkit.Proc{a, b} {
-		target, err := inspect.Resolve(bg, strconv.Itoa(p.PID), inspect.Options{})
+		target, err := inspect.Resolve(bg, strconv.Itoa(p.PID))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestPlanErrors(t *testing.T) {
 				t.Errorf("%q does not say %q", err, c.says)
 			}
 			// ESRCH or ENOENT for what is dead.
-			if !errors.Is(err, c.errno) && (c.errno != 0 || !inspect.IsGone(err)) {
+			if !errors.Is(err, c.errno) && (c.errno != 0 || !errors.Is(err, inspect.ErrGone)) {
 				t.Errorf("%v is not %v", err, c.errno)
 			}
 			if _, ok := errors.AsType[*Error](err); !ok {
@@ -159,7 +159,7 @@ func TestPlanErrors(t *testing.T) {
 
 func resolve(t *testing.T, word string) *inspect.Target {
 	t.Helper()
-	target, err := inspect.Resolve(bg, word, inspect.Options{})
+	target, err := inspect.Resolve(bg, word)
 	if err != nil {
 		t.Fatal(err)
 	}

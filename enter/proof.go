@@ -30,7 +30,7 @@ type proof struct {
 func (c *Cmd) newProof(files []*os.File) (*proof, error) {
 	p := c.plan
 	x := &proof{p: p}
-	self, err := inspect.Resolve(context.Background(), "self", inspect.Options{})
+	self, err := inspect.Resolve(context.Background(), "self")
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (c *Cmd) newProof(files []*os.File) (*proof, error) {
 // reaped and its number is its own. tracer is the thread of ours that traces it
 // after its execve, 0 if none does and the execve is still to come.
 func (x *proof) check(pid, tracer int) error {
-	process, err := inspect.Resolve(context.Background(), strconv.Itoa(pid), inspect.Options{})
+	process, err := inspect.Resolve(context.Background(), strconv.Itoa(pid))
 	if err != nil {
 		return fmt.Errorf("%s: %w", proving, err)
 	}

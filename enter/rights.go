@@ -175,7 +175,7 @@ func (p *Plan) withoutNetwork(t *inspect.Target) error {
 
 // ownBounding is our own bounding set.
 func ownBounding() (uint64, error) {
-	self, err := inspect.Resolve(context.Background(), "self", inspect.Options{})
+	self, err := inspect.Resolve(context.Background(), "self")
 	if err != nil {
 		return 0, err
 	}
@@ -227,9 +227,9 @@ func resident(id inspect.ID) (*inspect.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.Pin(id, inspect.Options{})
+	t, err := inspect.Machine{}.Pin(context.Background(), s, id)
 	switch {
-	case errors.Is(err, inspect.ErrNotFound):
+	case errors.Is(err, inspect.ErrGone):
 		return nil, nil
 	case err == nil && t.PID == 0:
 		return nil, t.Close()

@@ -53,7 +53,7 @@ func TestByFiles(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{New: testkit.AllNS})
 	var requests []Request
 	for _, typ := range inspect.Types {
-		target, err := inspect.Resolve(t.Context(), p.Path("ns", typ.String()), inspect.Options{})
+		target, err := inspect.Resolve(t.Context(), p.Path("ns", typ.String()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestFromTwo(t *testing.T) {
 		p   *testkit.Proc
 		typ inspect.Type
 	}{{a, inspect.Net}, {b, inspect.UTS}} {
-		target, err := inspect.Resolve(t.Context(), strconv.Itoa(r.p.PID), inspect.Options{})
+		target, err := inspect.Resolve(t.Context(), strconv.Itoa(r.p.PID))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func (p *Plan) checkTracers() error {
 	}
 	for _, pid := range inPIDNamespace(s, p.Joins[i].ID) {
 		may, err := mayTrace(pid, own)
-		if err != nil && !inspect.IsGone(err) {
+		if err != nil && !errors.Is(err, inspect.ErrGone) {
 			return fmt.Errorf("looking whether process %d may trace the command: %w", pid, err)
 		}
 		if may {
@@ -104,8 +104,8 @@ func inPIDNamespace(s *inspect.Snapshot, id inspect.ID) (pids []int) {
 // mayTrace says that a process has or can get CAP_SYS_PTRACE in the user namespace
 // own, which is nil where the kernel has none.
 func mayTrace(pid int, own os.FileInfo) (bool, error) {
-	t, err := inspect.Resolve(context.Background(), strconv.Itoa(pid), inspect.Options{})
-	if errors.Is(err, inspect.ErrNotFound) {
+	t, err := inspect.Resolve(context.Background(), strconv.Itoa(pid))
+	if errors.Is(err, inspect.ErrGone) {
 		return false, nil
 	}
 	if err != nil {

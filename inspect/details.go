@@ -5,14 +5,13 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/prometheus/procfs"
+	prometheus "github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/linux"
@@ -20,11 +19,11 @@ import (
 
 // readDetails reads what Options.Details asks for, as far as match wants it, and
 // completes the leaders.
-func (s *Snapshot) readDetails(ctx context.Context, o Options, match *Match) error {
+func (m Machine) readDetails(ctx context.Context, s *Snapshot, o Options, match Match) error {
 	if o.Details == NoDetails {
 		return nil
 	}
-	look, err := newDetailsReader(o.procfs(), o.MaxCmdline)
+	look, err := newDetailsReader(m, o.MaxCmdline)
 	if err != nil {
 		return err
 	}
@@ -32,7 +31,7 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options, match *Match) err
 	var chosen []*Process
 	if o.Details == AllDetails {
 		for i := range s.Processes {
-			if match == nil || match.hasPID(s.Processes[i].PID) {
+			if match.HasPID(s.Processes[i].PID) {
 				chosen = append(chosen, &s.Processes[i])
 			}
 		}
@@ -57,7 +56,7 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options, match *Match) err
 		return func() { all[i] = d }
 	})
 	for _, i := range stuck {
-		if d := early[i].Load(); d != nil && o.procfs().has(chosen[i]) {
+		if d := early[i].Load(); d != nil && m.has(chosen[i]) {
 			all[i] = *d
 		}
 		if all[i].cmdline == nil {
@@ -67,7 +66,7 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options, match *Match) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	users := userNames(o.root())
+	users := userNames(m.root)
 	for i, p := range chosen {
 		d := &all[i]
 		p.UID, p.NSPIDs, p.Cmdline, p.CmdlineCut = d.uid, d.nsPIDs, d.cmdline, d.cut
@@ -90,16 +89,16 @@ func (s *Snapshot) readDetails(ctx context.Context, o Options, match *Match) err
 }
 
 // leaders lists the leaders of the namespaces and sets that match wants, or all.
-func (s *Snapshot) leaders(match *Match) []*Leader {
+func (s *Snapshot) leaders(match Match) []*Leader {
 	list := make([]*Leader, 0, len(s.Namespaces)+len(s.Sets))
 	for i := range s.Namespaces {
 		n := &s.Namespaces[i]
-		if n.Leader != nil && (match == nil || slices.Contains(match.Namespaces, n.ID())) {
+		if n.Leader != nil && match.HasNamespace(n.ID()) {
 			list = append(list, n.Leader)
 		}
 	}
 	for i := range s.Sets {
-		if match == nil || slices.ContainsFunc(s.Sets[i].PIDs, match.hasPID) {
+		if match.HasSet(&s.Sets[i]) {
 			list = append(list, s.Sets[i].Leader)
 		}
 	}
@@ -122,7 +121,7 @@ func (d *details) refuse(what string, err error) {
 type detailsReader struct {
 	dir     *os.File
 	at      syscall.RawConn // of dir; Control fails once it is closed
-	fs      procfs.FS       // of a live /proc
+	fs      prometheus.FS   // of a live /proc
 	readers sync.Pool
 	most    int          // of a command line
 	left    atomic.Int64 // for long command lines, of all together
@@ -136,8 +135,8 @@ const (
 	allCmdlines = 16 << 20  // what those above that may have together
 )
 
-func newDetailsReader(p Procfs, most int) (*detailsReader, error) {
-	dir, live, err := p.open()
+func newDetailsReader(m Machine, most int) (*detailsReader, error) {
+	dir, live, err := m.open()
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +152,7 @@ func newDetailsReader(p Procfs, most int) (*detailsReader, error) {
 	l.left.Store(allCmdlines)
 	l.readers.New = func() any { return &procfsReader{captured: !live} }
 	if live {
-		l.fs, err = procfs.NewFS(p.Dir)
+		l.fs, err = prometheus.NewFS(m.procDir())
 	}
 	return l, err
 }
@@ -183,7 +182,9 @@ func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details
 	}
 	defer unix.Close(at)
 	var d details
-	if r.captured {
+	if p.UID != nil { // the source has it
+		d.uid, d.nsPIDs = p.UID, p.NSPIDs
+	} else if r.captured {
 		// Not procfs's own parser, which trusts the kernel: five uids are too many
 		// for it, and a list of CPUs may be as long as it says.
 		text, err := r.readFile(false, at, statusPath)

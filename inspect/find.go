@@ -4,38 +4,81 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 )
 
-// Find is a Scan for what some words name, and what they name in it. It reads the
-// details of that alone, and the snapshot's Unreadable and Complete are about what
-// could keep the answer from being whole: a stranger's trouble is not.
-func Find(ctx context.Context, refs []Ref, o Options) (*Snapshot, *Match, error) {
-	for _, ref := range refs {
-		ref.Needs(&o)
+// Match is what words name in a snapshot. The zero value is nothing.
+type Match struct {
+	// All says that there were no words: everything matches, and the lists are
+	// empty.
+	All bool
+	// PIDs are processes, sorted.
+	PIDs []int
+	// Namespaces are those that the processes are in or, where a word names a
+	// namespace, that one alone. They are sorted by type and inode number.
+	Namespaces []ID
+}
+
+var everything = Match{All: true}
+
+// HasPID says that a process matches.
+func (m Match) HasPID(pid int) bool {
+	_, found := slices.BinarySearch(m.PIDs, pid)
+	return found || m.All
+}
+
+// HasNamespace says that a namespace matches.
+func (m Match) HasNamespace(id ID) bool {
+	_, found := sort.Find(len(m.Namespaces), func(i int) int { return compareIDs(id, m.Namespaces[i]) })
+	return found || m.All
+}
+
+// HasSet says that a process of the set matches.
+func (m Match) HasSet(s *Set) bool { return m.All || slices.ContainsFunc(s.PIDs, m.HasPID) }
+
+// Find is a Scan for what some words name (see ParseRef), and what they name in
+// it; without words, everything. It reads first what tells which processes and
+// namespaces those are, and the details of them alone. The snapshot's Unreadable
+// and Complete are about what could keep the answer from being whole: a stranger's
+// trouble is not among it.
+//
+// A word that is none is ErrUsage; one that names nothing that is there, ErrGone.
+func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot, Match, error) {
+	if len(words) == 0 {
+		s, err := m.Scan(ctx, o)
+		return s, everything, err
 	}
-	if o.ProcessesOnly {
-		o.only = pidsOf(refs, o)
-	}
-	s, err := look(ctx, o)
+	refs, err := parseRefs(words)
 	if err != nil {
-		return nil, nil, err
+		return nil, Match{}, err
 	}
-	match, err := s.matchAll(refs, o)
-	if errors.Is(err, ErrNotFound) && o.Relations && !o.Holders {
+	for _, ref := range refs {
+		o = ref.need(o)
+	}
+	var pids []int
+	if o.ProcessesOnly {
+		pids = m.pidsOf(refs)
+	}
+	s, err := m.look(ctx, o, pids)
+	if err != nil {
+		return nil, Match{}, err
+	}
+	match, err := m.matchAll(s, refs)
+	if errors.Is(err, ErrGone) && o.Relations && !o.Holders {
 		// It may be held by a descriptor, a socket or a mount elsewhere.
 		o.Holders = true
-		if s, err = look(ctx, o); err != nil {
-			return nil, nil, err
+		if s, err = m.look(ctx, o, pids); err != nil {
+			return nil, Match{}, err
 		}
-		match, err = s.matchAll(refs, o)
+		match, err = m.matchAll(s, refs)
 	}
 	if err != nil {
-		return s, nil, err
+		return s, Match{}, err
 	}
-	if err := s.readDetails(ctx, o, match); err != nil {
-		return nil, nil, err
+	if err := m.readDetails(ctx, s, o, match); err != nil {
+		return nil, Match{}, err
 	}
-	if o.only != nil {
+	if pids != nil {
 		s.Hidden = "" // who is named is not hidden
 	}
 	s.Unreadable = slices.DeleteFunc(s.Unreadable, func(u Unreadable) bool { return !matters(u, refs, match, o) })
@@ -43,14 +86,25 @@ func Find(ctx context.Context, refs []Ref, o Options) (*Snapshot, *Match, error)
 	return s, match, nil
 }
 
+func parseRefs(words []string) ([]Ref, error) {
+	refs := make([]Ref, len(words))
+	var err error
+	for i, word := range words {
+		if refs[i], err = ParseRef(word); err != nil {
+			return nil, err
+		}
+	}
+	return refs, nil
+}
+
 // pidsOf are the processes to read where the words name no others: nil if they
 // may. The first and kthreadd tell what the machine booted with.
-func pidsOf(refs []Ref, o Options) []int {
+func (m Machine) pidsOf(refs []Ref) []int {
 	pids := []int{1, 2}
 	for _, ref := range refs {
 		pid := ref.PID
 		if ref.Kind == RefSelf {
-			pid, _ = o.procfs().self()
+			pid, _ = m.self()
 		}
 		if pid == 0 {
 			return nil
@@ -62,36 +116,32 @@ func pidsOf(refs []Ref, o Options) []int {
 }
 
 // matters says whether what could not be read may belong to the answer.
-func matters(u Unreadable, refs []Ref, match *Match, o Options) bool {
+func matters(u Unreadable, refs []Ref, match Match, o Options) bool {
 	asked := func(kinds ...RefKind) bool {
 		return slices.ContainsFunc(refs, func(r Ref) bool { return slices.Contains(kinds, r.Kind) })
 	}
 	switch u.What {
 	case "namespaces", "threads": // it may be in one that was asked for
-		return match.hasPID(u.PID) || !o.ProcessesOnly || asked(RefNamespace, RefFile, RefNetns, RefName)
+		return match.HasPID(u.PID) || !o.ProcessesOnly || asked(RefNamespace, RefFile, RefNetns, RefName)
 	case "cgroup":
-		return match.hasPID(u.PID) || asked(RefCgroup)
+		return match.HasPID(u.PID) || asked(RefCgroup)
 	}
 	return true // of those alone, or of the search for holders
 }
 
-func (s *Snapshot) matchAll(refs []Ref, o Options) (*Match, error) {
+func (m Machine) matchAll(s *Snapshot, refs []Ref) (Match, error) {
 	var all Match
 	for _, ref := range refs {
-		m, err := s.Match(ref, o.Root)
+		one, err := m.match(s, ref)
 		if err != nil {
-			return nil, err
+			return Match{}, err
 		}
-		all.PIDs = append(all.PIDs, m.PIDs...)
-		all.Namespaces = append(all.Namespaces, m.Namespaces...)
+		all.PIDs = append(all.PIDs, one.PIDs...)
+		all.Namespaces = append(all.Namespaces, one.Namespaces...)
 	}
 	slices.Sort(all.PIDs)
 	all.PIDs = slices.Compact(all.PIDs)
-	return &all, nil
-}
-
-// hasPID searches PIDs, which matchAll has sorted.
-func (m *Match) hasPID(pid int) bool {
-	_, found := slices.BinarySearch(m.PIDs, pid)
-	return found
+	slices.SortFunc(all.Namespaces, compareIDs)
+	all.Namespaces = slices.Compact(all.Namespaces)
+	return all, nil
 }

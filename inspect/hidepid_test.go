@@ -48,7 +48,7 @@ func TestHidepid(t *testing.T) {
 				return os.NewSyscallError("mount", err)
 			}
 			// root sees everybody, unless a security module shields process 1.
-			s, err := Scan(t.Context(), Options{Root: root})
+			s, err := at(root).Scan(t.Context(), Options{})
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func TestHidepid(t *testing.T) {
 
 func scanHidden(t *testing.T, root, option string) {
 	t.Helper()
-	s := scan(t, Options{Root: root})
+	s := scanAt(t, root, Options{})
 	gaps := strings.Join(s.Gaps(), "\n")
 	if s.Complete || s.Process(os.Getpid()) == nil || s.Process(1) != nil {
 		t.Errorf("%s: complete %v, process 1 %v", option, s.Complete, s.Process(1))
@@ -88,10 +88,10 @@ func scanHidden(t *testing.T, root, option string) {
 			t.Errorf("%s: hidden %q, unreadable %+v", option, s.Hidden, s.Unreadable)
 		}
 		// Neither answer may be that there is no such process.
-		if m, err := s.Match(Ref{Kind: RefProcess, PID: 1}, root); err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "EPERM") {
+		if m, err := at(root).match(s, Ref{Kind: RefProcess, PID: 1}); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "EPERM") {
 			t.Errorf("%s: process 1: %+v, %v", option, m, err)
 		}
-		if target, err := Resolve(t.Context(), "1", Options{Root: root}); !errors.Is(err, unix.EPERM) || errors.Is(err, ErrNotFound) {
+		if target, err := at(root).Resolve(t.Context(), "1"); !errors.Is(err, unix.EPERM) || errors.Is(err, ErrGone) {
 			t.Errorf("%s: process 1: %+v, %v", option, target, err)
 		}
 		if want := fmt.Sprintf("%d of %d processes", s.UnreadableProcesses(), len(s.Processes)+s.UnreadableProcesses()); !strings.Contains(gaps, want) {

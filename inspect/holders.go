@@ -26,7 +26,7 @@ type found struct {
 
 // holderSearch looks for what keeps namespaces alive besides processes.
 type holderSearch struct {
-	proc      Procfs
+	machine   Machine
 	nsfs      device    // of all namespace files
 	samePIDs  bool      // proc's PIDs are those of our own PID namespace
 	known     *grouping // read, not written, while the search runs
@@ -67,17 +67,16 @@ func (s *holderSearch) meet(fd int, id ID) {
 
 // findHolders adds Names and HeldBy, and the namespaces met on the way. It
 // runs on a live machine only: in a captured tree there is nothing to look at.
-func (g *grouping) findHolders(ctx context.Context, o Options) ([]Unreadable, error) {
-	proc := o.procfs()
-	if !proc.isLive() {
+func (m Machine) findHolders(ctx context.Context, g *grouping, o Options) ([]Unreadable, error) {
+	if !m.isLive() {
 		return nil, nil
 	}
 	s := &holderSearch{
-		proc: proc, nsfs: nsfsDevice(), known: g,
+		machine: m, nsfs: nsfsDevice(), known: g,
 		relations: relations{known: map[ID]*relation{}}, relate: o.Relations,
 	}
 	s.room.Store(maxHolders)
-	finds := s.ownBinds(o.root())
+	finds := s.ownBinds()
 	if o.Holders {
 		finds = append(finds, s.search(ctx, o.workers())...)
 	}
@@ -108,7 +107,7 @@ func (g *grouping) findHolders(ctx context.Context, o Options) ([]Unreadable, er
 }
 
 // ownBinds finds the bind mounts in the caller's mount namespace.
-func (s *holderSearch) ownBinds(root string) []found {
+func (s *holderSearch) ownBinds() []found {
 	mounts, err := mountsOf(ownMounts, bindType)
 	if err != nil && len(mounts) == 0 {
 		return nil
@@ -117,7 +116,7 @@ func (s *holderSearch) ownBinds(root string) []found {
 	_ = unix.Stat(ownMountNS, &own)
 	finds := s.binds(0, unix.AT_FDCWD, own.Ino, mounts)
 	for i := range finds {
-		finds[i].name, _ = netnsName(root, finds[i].holder.Path)
+		finds[i].name, _ = netnsName(s.machine.root, finds[i].holder.Path)
 	}
 	return finds
 }
@@ -190,8 +189,8 @@ func (s *holderSearch) search(ctx context.Context, workers int) []found {
 	}
 	processes := s.known.processes
 	finds := make([][]found, len(processes))
-	self, _ := s.proc.self()
-	s.samePIDs = s.proc.samePIDs()
+	self, _ := s.machine.self()
+	s.samePIDs = s.machine.samePIDs()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
@@ -221,7 +220,7 @@ func (s *holderSearch) search(ctx context.Context, workers int) []found {
 // through a bind mount it reads like a path, so that such links are looked
 // at: for their device only, which asks no file server that may be dead.
 func (s *holderSearch) descriptors(p *Process) (finds []found) {
-	dir, err := os.Open(s.proc.join(strconv.Itoa(p.PID), "fd"))
+	dir, err := os.Open(s.machine.join(strconv.Itoa(p.PID), "fd"))
 	if err != nil {
 		return nil // counted already, if it is refused
 	}
@@ -274,16 +273,16 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 		}
 		finds = append(finds, found{id: id, holder: Holder{Kind: HeldByFD, PID: p.PID, FD: &fd}})
 	}
-	if len(finds) > 0 && !s.proc.has(p) {
+	if len(finds) > 0 && !s.machine.has(p) {
 		return nil // they are those of another process with the same PID
 	}
 	return finds
 }
 
 // has says whether p is still there, and no other process has its PID.
-func (p Procfs) has(process *Process) bool {
+func (m Machine) has(process *Process) bool {
 	var r procfsReader
-	path := linux.CString(p.join(strconv.Itoa(process.PID), "stat"))
+	path := linux.CString(m.join(strconv.Itoa(process.PID), "stat"))
 	st, err := r.stat(taskDir{unix.AT_FDCWD, &taskFiles{stat: path}})
 	return err == nil && st.startTicks == process.StartTicks
 }
@@ -312,14 +311,14 @@ func (s *holderSearch) socketNamespace(p *Process, pidfd, fd int) (ID, bool) {
 // bindsOf finds the bind mounts in p's mount namespace, as seen from p's root.
 func (s *holderSearch) bindsOf(p *Process) []found {
 	pid := strconv.Itoa(p.PID)
-	mounts, err := mountsOf(s.proc.join(pid, "mountinfo"), bindType)
+	mounts, err := mountsOf(s.machine.join(pid, "mountinfo"), bindType)
 	if errors.Is(err, unix.EFBIG) {
 		s.refuse(p.PID, "mounts", err)
 	}
 	if len(mounts) == 0 {
 		return nil
 	}
-	root, err := unix.Open(s.proc.join(pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := unix.Open(s.machine.join(pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}

@@ -141,7 +141,7 @@ func TestBinds(t *testing.T) {
 		}
 		// One worker, for others are on threads in the machine's mount namespace;
 		// the bind mounts are looked at by this thread.
-		s, err = Scan(t.Context(), Options{Root: root, Binds: true, Relations: true, Workers: 1})
+		s, err = at(root).Scan(t.Context(), Options{Binds: true, Relations: true, Workers: 1})
 		return err
 	})
 	n := namespace(t, s, id)

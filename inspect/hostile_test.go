@@ -70,7 +70,7 @@ func TestHostileTree(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		s := scan(t, Options{Root: root, Details: AllDetails, Cgroups: true, Relations: true, Holders: true})
+		s := scanAt(t, root, Options{Details: AllDetails, Cgroups: true, Relations: true, Holders: true})
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("it took %v", took)
 		}
@@ -101,7 +101,7 @@ func TestHostileTree(t *testing.T) {
 	if err := os.Symlink(other, filepath.Join(elsewhere, "proc")); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Scan(t.Context(), Options{Root: elsewhere}); err == nil {
+	if s, err := at(elsewhere).Scan(t.Context(), Options{}); err == nil {
 		t.Errorf("its proc leads out: %+v", s.Processes)
 	}
 	testkit.RequireNS(t, withUser("net")...)
@@ -112,7 +112,7 @@ func TestHostileTree(t *testing.T) {
 	if err := os.Symlink(p.Path("ns/net"), filepath.Join(root, "run/netns/blue")); err != nil {
 		t.Fatal(err)
 	}
-	if target, err := Resolve(t.Context(), "netns:blue", Options{Root: root}); err == nil {
+	if target, err := at(root).Resolve(t.Context(), "netns:blue"); err == nil {
 		target.Close()
 		t.Error("netns:blue leads out")
 	}

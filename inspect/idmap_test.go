@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"errors"
 	"math"
 	"os"
 	"reflect"
@@ -90,7 +91,7 @@ func TestIDMapOfAProcess(t *testing.T) {
 		}
 	}
 	p.Kill()
-	if m, err := target.IDMap("uid_map"); !IsGone(err) {
+	if m, err := target.IDMap("uid_map"); !errors.Is(err, ErrGone) {
 		t.Errorf("of a dead process: %s, %v", m, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/linux"
+	"nsx/internal/proc"
 	"nsx/internal/testkit"
 )
 
@@ -27,7 +28,15 @@ func withUser(types ...string) []string {
 
 func scan(t testing.TB, o Options) *Snapshot {
 	t.Helper()
-	s, err := Scan(t.Context(), o)
+	return scanAt(t, "", o)
+}
+
+// at is the machine with that root, whatever lies there.
+func at(root string) Machine { return Machine{root: proc.Root(root)} }
+
+func scanAt(t testing.TB, root string, o Options) *Snapshot {
+	t.Helper()
+	s, err := at(root).Scan(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -552,7 +561,7 @@ func onlyOf(t *testing.T, s *Snapshot, pids []int) *Snapshot {
 func TestRootOption(t *testing.T) {
 	testkit.CheckLeaks(t)
 	p := startIn(t, testkit.Config{New: withUser("net")})
-	s := scan(t, Options{Root: "/proc/self/root", Relations: true, Details: AllDetails})
+	s := scanAt(t, "/proc/self/root", Options{Relations: true, Details: AllDetails})
 	process(t, s, p)
 	if n := s.Namespace(ID{Net, p.NS("net")}); n.Owner == nil {
 		t.Error("relations were not asked for")

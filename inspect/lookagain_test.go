@@ -25,7 +25,7 @@ func TestLookAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	r := procfsReader{proc: int(dir.Fd()), quick: linux.Quick(true), out: &procfsChunk{}}
+	r := procfsReader{proc: int(dir.Fd()), want: Request{Fields: FieldNS | FieldThreads}, quick: linux.Quick(true), out: &procfsChunk{}}
 	r.process(p.PID)
 	first := []*procfsChunk{r.out}
 	found, refused := r.out.processes, r.out.unreadable
@@ -70,7 +70,7 @@ func TestScanLooksAgain(t *testing.T) {
 	if !slices.Contains(s.Unreadable, refusal) {
 		t.Errorf("%+v", s.Unreadable)
 	}
-	target, err := Resolve(t.Context(), strconv.Itoa(p.PID), Options{})
+	target, err := Resolve(t.Context(), strconv.Itoa(p.PID))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,42 +10,19 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"nsx/internal/proc"
 )
 
-// ErrNotFound marks the errors that say: there is no such process, namespace
-// or cgroup.
-var ErrNotFound = errors.New("not found")
-
-// notFound is an ErrNotFound that says more.
-type notFound string
-
-func (e notFound) Error() string        { return string(e) }
-func (e notFound) Is(target error) bool { return target == ErrNotFound }
-
-func notFoundf(format string, args ...any) error { return notFound(fmt.Sprintf(format, args...)) }
-
-// Match is what a Ref names in a snapshot: processes, and the namespaces that
-// they are in or, for a namespace, that one and those in it.
-type Match struct {
-	PIDs       []int
-	Namespaces []ID
-}
-
-// Match looks a Ref up in a snapshot that was made with what it Needs. root is
-// the snapshot's Options.Root.
-func (s *Snapshot) Match(r Ref, root string) (Match, error) {
-	o := Options{Root: root}
+// match looks a Ref up in a snapshot that was made with what it needs.
+func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
 	switch r.Kind {
 	case RefSelf:
-		pid, err := o.procfs().self()
+		pid, err := m.self()
 		if err != nil {
 			return Match{}, err
 		}
 		return s.matchProcess(Ref{Word: r.Word, PID: pid})
 	case RefProcess:
-		if err := r.checkNumber(o.procfs()); err != nil {
+		if err := m.checkNumber(r); err != nil {
 			return Match{}, err
 		}
 		return s.matchProcess(r)
@@ -62,14 +39,14 @@ func (s *Snapshot) Match(r Ref, root string) (Match, error) {
 		}
 		return Match{}, s.noNamespace(r)
 	}
-	fd, id, err := openRefFile(r, o.root())
+	fd, id, err := m.openRefFile(r)
 	if err != nil {
 		return Match{}, err
 	}
 	unix.Close(fd)
 	n := s.Namespace(id)
 	if n == nil {
-		return Match{}, notFoundf("%s is %s, which nothing that the scan looked at holds", r.Word, id)
+		return Match{}, gonef("%s is %s, which nothing that the scan looked at holds", r.Word, id)
 	}
 	return Match{PIDs: n.PIDs, Namespaces: []ID{id}}, nil
 }
@@ -112,7 +89,7 @@ func (s *Snapshot) matchProcess(r Ref) (Match, error) {
 		return Match{}, err
 	}
 	if r.TID != 0 && r.TID != r.PID {
-		return Match{}, notFoundf("process %d has no thread %d", r.PID, r.TID)
+		return Match{}, gonef("process %d has no thread %d", r.PID, r.TID)
 	}
 	return Match{}, fmt.Errorf("the namespaces of process %d (%s, state %s) are not known", p.PID, p.Comm, p.State)
 }
@@ -153,7 +130,7 @@ func (s *Snapshot) matchCgroup(path string) (Match, error) {
 		}
 	}
 	if len(m.PIDs) == 0 {
-		return m, notFoundf("no process is in a cgroup %s", path)
+		return m, gonef("no process is in a cgroup %s", path)
 	}
 	return m, nil
 }
@@ -163,43 +140,22 @@ func (s *Snapshot) noNamespace(r Ref) error {
 	if n := s.UnreadableProcesses(); n > 0 {
 		hint = fmt.Sprintf(", or it is among those of %d unreadable processes", n)
 	}
-	return notFoundf("no namespace %s: it is gone%s", r.Word, hint)
+	return gonef("no namespace %s: it is gone%s", r.Word, hint)
 }
-
-func noProcess(pid int) error {
-	return notFoundf("no process %d: it has exited, or it is not in the PID namespace of this /proc", pid)
-}
-
-// self is nsx's own PID in the PID namespace of this procfs, which need not be
-// the one that getpid(2) counts in.
-func (p Procfs) self() (int, error) {
-	link, err := os.Readlink(p.join("self"))
-	if err != nil {
-		return 0, notFoundf("this process is not in the PID namespace of %s", p.Dir)
-	}
-	pid, ok := parseDecimal(link)
-	if !ok {
-		return 0, fmt.Errorf("%s: %q is no PID", p.join("self"), link)
-	}
-	return int(pid), nil
-}
-
-// samePIDs says that this procfs numbers processes as pidfd_open(2) does for us.
-func (p Procfs) samePIDs() bool { return p.isLive() && proc.SamePIDs(p.Dir) }
 
 // checkNumber refuses a PID that somebody named where it may be two processes: one
 // by the /proc in use, as ps(1) shows it, and one by our own PID namespace, as a
 // shell's $! does. Below another root it is that one's.
-func (r Ref) checkNumber(p Procfs) error {
-	if r.Kind != RefProcess || r.Word == "init" || !p.root.Own() || !p.isLive() || p.samePIDs() {
+func (m Machine) checkNumber(r Ref) error {
+	if r.Kind != RefProcess || r.Word == "init" || !m.root.Own() || !m.isLive() || m.samePIDs() {
 		return nil
 	}
-	return fmt.Errorf("%s may be two processes: the numbers of %s are those of another PID namespace than ours (pid_namespaces(7)); mount one of our own there (unshare --mount-proc does), or name it by a namespace or cgroup: %w", r.Word, p.Dir, unix.EXDEV)
+	return fmt.Errorf("%s may be two processes: the numbers of %s are those of another PID namespace than ours (pid_namespaces(7)); mount one of our own there (unshare --mount-proc does), or name it by a namespace or cgroup: %w", r.Word, m.procDir(), unix.EXDEV)
 }
 
 // openRefFile opens the namespace that a word names by its file. The caller
 // closes the descriptor.
-func openRefFile(r Ref, root string) (int, ID, error) {
+func (m Machine) openRefFile(r Ref) (int, ID, error) {
 	if r.Kind == RefFile { // the caller's own, whatever is scanned
 		at, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -207,14 +163,14 @@ func openRefFile(r Ref, root string) (int, ID, error) {
 		}
 		return openNamespaceFile(at, r.Path)
 	}
-	at, path := openNetns(root, r.Path)
+	at, path := openNetns(m.root, r.Path)
 	switch {
 	case at >= 0:
 		return openNamespaceFile(at, path)
 	case r.Kind == RefName:
-		return -1, ID{}, notFoundf("%q names nothing: there is no network namespace of that name in /run/netns; other things go by PID (5151), namespace (net:[4026531840]), file (/run/netns/…) or cgroup (cgroup:/…)", r.Path)
+		return -1, ID{}, gonef("%q names nothing: there is no network namespace of that name in /run/netns; other things go by PID (5151), namespace (net:[4026531840]), file (/run/netns/…) or cgroup (cgroup:/…)", r.Path)
 	}
-	return -1, ID{}, notFoundf("no network namespace %q in /run/netns: ip netns list shows those that ip-netns(8) knows", r.Path)
+	return -1, ID{}, gonef("no network namespace %q in /run/netns: ip netns list shows those that ip-netns(8) knows", r.Path)
 }
 
 // openNamespaceFile opens for reading what an O_PATH descriptor is of, which must

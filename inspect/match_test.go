@@ -22,9 +22,7 @@ func match(t *testing.T, word string) (Match, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var o Options
-	ref.Needs(&o)
-	return scan(t, o).Match(ref, "")
+	return Machine{}.match(scan(t, ref.need(Options{})), ref)
 }
 
 // idsOf lists a set's namespaces.
@@ -87,7 +85,7 @@ func TestMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := s.Match(ref, ""); err != nil || !slices.Equal(m.PIDs, c.pids) || !sameIDs(m.Namespaces, c.ids) {
+		if m, err := (Machine{}).match(s, ref); err != nil || !slices.Equal(m.PIDs, c.pids) || !sameIDs(m.Namespaces, c.ids) {
 			t.Errorf("%s: %+v, %v; want %v and %v", c.word, m, err, c.pids, c.ids)
 		}
 	}
@@ -112,8 +110,8 @@ func TestMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := s.Match(ref, "")
-		if err == nil || errors.Is(err, ErrNotFound) != c.notFound || !strings.Contains(err.Error(), c.says) {
+		m, err := Machine{}.match(s, ref)
+		if err == nil || errors.Is(err, ErrGone) != c.notFound || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %+v, %v; want an error that says %q", c.word, m, err, c.says)
 		}
 	}
@@ -160,7 +158,7 @@ func TestMatchOnTheMachine(t *testing.T) {
 			}
 			s := scan(t, Options{Holders: c.mode != testkit.ThreadElsewhere && c.mode != testkit.DeadLeader})
 			for _, ref := range []Ref{{Kind: RefNamespace, ID: id}, {Kind: RefNamespace, ID: ID{Inode: id.Inode}, AnyType: true}} {
-				if m, err := s.Match(ref, "/"); err != nil || len(m.PIDs) != 0 || !slices.Equal(m.Namespaces, []ID{id}) {
+				if m, err := (Machine{}).match(s, ref); err != nil || len(m.PIDs) != 0 || !slices.Equal(m.Namespaces, []ID{id}) {
 					t.Errorf("%+v: %+v, %v", ref, m, err)
 				}
 			}
@@ -191,7 +189,7 @@ func TestMatchSelfAndInit(t *testing.T) {
 	switch {
 	case refused == nil && (err != nil || !slices.Equal(m.PIDs, []int{1}) || len(m.Namespaces) < NumTypes-1):
 		t.Errorf("init: %+v, %v", m, err)
-	case refused != nil && (err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "EACCES")):
+	case refused != nil && (err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "EACCES")):
 		t.Errorf("init: %+v, %v; the kernel says %v", m, err, refused)
 	}
 }
@@ -206,13 +204,13 @@ func TestMatchFile(t *testing.T) {
 	// What a descriptor holds is found by a search of descriptors only, and
 	// the file alone says what it is.
 	file, id := p.Path("fd", strconv.Itoa(p.HeldFD["uts"])), held(t, p, UTS)
-	if m, err := match(t, file); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), id.String()) {
+	if m, err := match(t, file); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), id.String()) {
 		t.Errorf("%s: %+v, %v", file, m, err)
 	}
-	if m, err := scan(t, Options{Holders: true}).Match(Ref{Word: file, Kind: RefFile, Path: file}, ""); err != nil || !slices.Equal(m.Namespaces, []ID{id}) {
+	if m, err := (Machine{}).match(scan(t, Options{Holders: true}), Ref{Word: file, Kind: RefFile, Path: file}); err != nil || !slices.Equal(m.Namespaces, []ID{id}) {
 		t.Errorf("%s: %+v, %v", file, m, err)
 	}
-	if m, err := match(t, "/etc/passwd"); err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "a regular file") {
+	if m, err := match(t, "/etc/passwd"); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "a regular file") {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
@@ -235,10 +233,10 @@ func TestMatchNetns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := s.Match(ref, ""); !errors.Is(err, ErrNotFound) {
+		if m, err := (Machine{}).match(s, ref); !errors.Is(err, ErrGone) {
 			t.Errorf("%s: %+v, %v", word, m, err)
 		}
-		if m, err := s.Match(ref, dir); err == nil || !strings.Contains(err.Error(), "bind mount was undone") {
+		if m, err := at(dir).match(s, ref); err == nil || !strings.Contains(err.Error(), "bind mount was undone") {
 			t.Errorf("%s below %s: %+v, %v", word, dir, m, err)
 		}
 	}
@@ -261,7 +259,7 @@ func TestMatchMountedNetns(t *testing.T) {
 		if err := unix.Mount(p.Path("ns", "net"), file, "", unix.MS_BIND, ""); err != nil {
 			return err
 		}
-		m, err := s.Match(Ref{Word: "nsx-test-blue", Kind: RefName, Path: "nsx-test-blue"}, dir)
+		m, err := at(dir).match(s, Ref{Word: "nsx-test-blue", Kind: RefName, Path: "nsx-test-blue"})
 		if err != nil || !slices.Equal(m.PIDs, []int{p.PID}) || !slices.Equal(m.Namespaces, []ID{{Net, p.NS("net")}}) {
 			t.Errorf("%+v, %v", m, err)
 		}

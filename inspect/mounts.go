@@ -47,11 +47,11 @@ const bindType = "nsfs"
 // may trace them or, with 2, is in the group gid=; 1 (noaccess) lists them all.
 // A security module may refuse even root to trace the first process, which
 // every PID namespace has: if that is not to be seen, others need not be.
-func (p Procfs) hidden() string {
-	if !p.isLive() || mayTrace() && unix.Access(p.join("1"), unix.F_OK) == nil {
+func (m Machine) hidden() string {
+	if !m.isLive() || mayTrace() && unix.Access(m.join("1"), unix.F_OK) == nil {
 		return ""
 	}
-	dir, err := filepath.Abs(p.Dir)
+	dir, err := filepath.Abs(m.procDir())
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}

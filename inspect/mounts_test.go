@@ -1,8 +1,11 @@
 package inspect
 
-import "slices"
+import (
+	"slices"
+	"testing"
 
-import "testing"
+	"nsx/internal/proc"
+)
 
 func TestNetnsName(t *testing.T) {
 	for _, c := range []struct{ root, point, want string }{
@@ -19,7 +22,7 @@ func TestNetnsName(t *testing.T) {
 		{"/", "/var/run/docker/netns/x", ""},
 		{"relative", "/run/netns/blue", ""},
 	} {
-		got, ok := netnsName(c.root, c.point)
+		got, ok := netnsName(proc.Root(c.root), c.point)
 		if got != c.want || ok != (c.want != "") {
 			t.Errorf("netnsName(%q, %q) = %q, %v; want %q", c.root, c.point, got, ok, c.want)
 		}

@@ -16,11 +16,11 @@ var netnsDirs = []string{"run/netns", "var/run/netns"}
 
 // openNetns opens with O_PATH the file below root that ip-netns(8) made for a
 // name; it is -1 if there is none.
-func openNetns(root, name string) (int, string) {
+func openNetns(root proc.Root, name string) (int, string) {
 	for _, dir := range netnsDirs {
 		path := filepath.Join(dir, name)
-		if at, err := proc.Root(root).Open(path, unix.O_PATH); err == nil {
-			return at, filepath.Join(root, path)
+		if at, err := root.Open(path, unix.O_PATH); err == nil {
+			return at, root.Join(path)
 		}
 	}
 	return -1, ""
@@ -28,8 +28,8 @@ func openNetns(root, name string) (int, string) {
 
 // netnsName is the name by which ip-netns(8) knows a bind mount; root is the
 // scanned root.
-func netnsName(root, mountpoint string) (string, bool) {
-	rel, err := filepath.Rel(root, mountpoint)
+func netnsName(root proc.Root, mountpoint string) (string, bool) {
+	rel, err := filepath.Rel(root.Join(), mountpoint)
 	if err != nil {
 		return "", false
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,62 +17,15 @@ import (
 	"nsx/internal/proc"
 )
 
-// Source is where the raw records of a scan come from. Procfs is the only one
-// today; whatever else serves (a BPF task iterator, listns(2)) must give the
-// same records.
-type Source interface {
-	// Processes lists every process, sorted by PID, and what could not be
-	// read. It fails only if there is nothing to read at all, or with ctx.
-	Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error)
-}
-
-// Procfs reads a mounted procfs, or a captured copy of one. Each process
-// costs one open directory and a handful of relative reads: a path is walked
-// once, and the descriptor pins the process, so a PID that is used again
+// procfs is the Source that reads a mounted procfs, or a captured copy of one.
+// Each process costs one open directory and a handful of relative reads: a path is
+// walked once, and the descriptor pins the process, so a PID that is used again
 // in the middle is noticed (ESRCH) and never mixed up.
-//
-// A captured copy may be hostile: no link leads out of it, only regular files
-// are read, and no more of them than procfs would have made.
-type Procfs struct {
-	// Dir is where it is mounted, such as /proc.
-	Dir string
+type procfs struct{ Machine }
 
-	root proc.Root // that Dir is the proc of, if Options.Root says so
-}
-
-// open opens the directory. It says whether that is a procfs that is mounted, and
-// no captured copy.
-func (p Procfs) open() (dir *os.File, live bool, err error) {
-	var fd int
-	if p.root.Own() {
-		fd, err = unix.Open(p.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			err = &os.PathError{Op: "open", Path: p.Dir, Err: err}
-		}
-	} else {
-		fd, err = p.root.Open("proc", unix.O_RDONLY|unix.O_DIRECTORY)
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	var fs unix.Statfs_t
-	live = unix.Fstatfs(fd, &fs) == nil && fs.Type == unix.PROC_SUPER_MAGIC
-	return os.NewFile(uintptr(fd), p.Dir), live, nil
-}
-
-// readText reads a small file below the directory, "" if that cannot be done.
-func (p Procfs) readText(name string) string {
-	dir, live, err := p.open()
-	if err != nil {
-		return ""
-	}
-	defer dir.Close()
-	r := procfsReader{captured: !live}
-	text, _, err := r.read(false, int(dir.Fd()), linux.CString(name), proc.MaxFile)
-	if err != nil {
-		return ""
-	}
-	return string(text)
+// Fields implements Source: all but those that the details have.
+func (procfs) Fields() Fields {
+	return FieldNS | FieldForChildren | FieldThreads | FieldCgroups
 }
 
 // linkNames are the files of /proc/PID/ns, relative to /proc/PID.
@@ -116,7 +68,7 @@ var (
 )
 
 // Processes implements Source.
-func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadable, error) {
+func (p procfs) Processes(ctx context.Context, want Request) ([]Process, []Unreadable, error) {
 	dir, live, err := p.open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the process table: %w", err)
@@ -125,25 +77,19 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	// Workers take chunks of the sorted PIDs while the next ones are still being
 	// listed, which takes the kernel as long as a worker takes to read them. The
 	// results stay in the order of the chunks, so that nothing is sorted again.
-	list := lister{dir: dir, live: live && o.only == nil, read: o.only != nil, rest: o.only}
+	list := lister{dir: dir, live: live && want.PIDs == nil, read: want.PIDs != nil, rest: want.PIDs}
 	pids, err := list.next()
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
+		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.procDir(), err)
 	}
 	if len(pids) == 0 {
-		return nil, nil, fmt.Errorf("%s holds no processes: is a procfs mounted there?", p.Dir)
+		return nil, nil, fmt.Errorf("%s holds no processes: is a procfs mounted there?", p.procDir())
 	}
-	var missing [NumTypes]bool
-	if live {
-		missing = missingTypes(int(dir.Fd()), pids)
-	}
-	newReader := func() *procfsReader {
-		return &procfsReader{proc: int(dir.Fd()), options: o, missing: missing, quick: linux.Quick(live), captured: !live}
-	}
+	newReader := newReaders(int(dir.Fd()), live, pids, want)
 	var results []*procfsChunk
 	work := make(chan *procfsChunk, 1024)
 	var wg sync.WaitGroup
-	for range o.workers() {
+	for range want.Workers {
 		wg.Go(func() {
 			r := newReader()
 			for r.out = range work {
@@ -171,13 +117,24 @@ func (p Procfs) Processes(ctx context.Context, o Options) ([]Process, []Unreadab
 	close(work)
 	wg.Wait()
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.Dir, err)
+		return nil, nil, fmt.Errorf("reading the process table %s: %w", p.procDir(), err)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
 	found, unreadable := newReader().merge(ctx, results, slab[:0])
 	return found, unreadable, ctx.Err()
+}
+
+// newReaders makes readers below an open /proc; pids are some of those there.
+func newReaders(dir int, live bool, pids []int, want Request) func() *procfsReader {
+	var missing [NumTypes]bool
+	if live {
+		missing = missingTypes(dir, pids)
+	}
+	return func() *procfsReader {
+		return &procfsReader{proc: dir, want: want, missing: missing, quick: linux.Quick(live), captured: !live}
+	}
 }
 
 // merge puts together what the chunks have, in room, when those processes were
@@ -303,7 +260,7 @@ func numbersOf(names []string) []int {
 // procfsReader is one worker: its buffers serve every process it reads.
 type procfsReader struct {
 	proc     int // descriptor of /proc
-	options  Options
+	want     Request
 	missing  [NumTypes]bool
 	quick    linux.Quick // and so from ns/
 	captured bool        // it is a copy, and perhaps hostile
@@ -437,33 +394,69 @@ func (r *procfsReader) process(pid int) {
 		PID: pid, PPID: st.ppid, StartTicks: st.startTicks, Comm: string(st.comm), State: st.state,
 		KernelThread: st.flags&pfKthread != 0, NumThreads: st.numThreads,
 	}
-	err = r.namespaces(dir, &p)
+	if r.fill(dir, &p) {
+		r.out.processes = append(r.out.processes, p)
+	}
+}
+
+// complete reads what is wanted of a process that another source has listed. It
+// says whether that is still there.
+func (r *procfsReader) complete(p *Process) bool {
+	dir, err := r.openTask(r.proc, p.PID)
+	if err == nil {
+		defer r.quick.Close(dir.fd)
+		var st stat
+		if st, err = r.stat(dir); err == nil && st.startTicks != p.StartTicks {
+			return false
+		}
+	}
 	if vanished(err) {
-		return
+		return false
 	}
 	if err != nil {
-		r.refuse(pid, "namespaces", err)
+		r.refuse(p.PID, "namespaces", err)
+		return true
+	}
+	return r.fill(dir, p)
+}
+
+// fill reads what is wanted of p, whose directory is dir, and says whether p is
+// still there.
+func (r *procfsReader) fill(dir taskDir, p *Process) bool {
+	var err error
+	if r.want.Fields.Has(FieldNS) {
+		err = r.namespaces(dir, p)
+	}
+	if vanished(err) {
+		return false
+	}
+	if err != nil {
+		r.refuse(p.PID, "namespaces", err)
 		if (p.State == 'R' || p.State == 'D') && isPassing(dir, err) {
-			r.out.passing = append(r.out.passing, pid)
+			r.out.passing = append(r.out.passing, p.PID)
 		}
+	}
+	// Kernel threads have no children of their own.
+	if err == nil && r.want.Fields.Has(FieldForChildren) && !p.KernelThread && p.State != Zombie {
+		r.forChildren(dir, p)
 	}
 	// A leader that has exited leaves its threads' namespaces to be found
 	// under task/ only.
-	if err == nil && p.NumThreads > 1 {
-		if err := r.threads(dir, &p); err != nil && !vanished(err) {
-			r.refuse(pid, "threads", err)
+	if err == nil && r.want.Fields.Has(FieldThreads) && p.NumThreads > 1 {
+		if err := r.threads(dir, p); err != nil && !vanished(err) {
+			r.refuse(p.PID, "threads", err)
 			if isPassing(dir, err) { // a moment ago it did not refuse
-				r.out.passing = append(r.out.passing, pid)
+				r.out.passing = append(r.out.passing, p.PID)
 			}
 		}
 	}
-	if r.options.Cgroups {
+	if r.want.Fields.Has(FieldCgroups) {
 		p.Cgroups, err = r.memberships(dir)
 		if err != nil && !vanished(err) {
-			r.refuse(pid, "cgroup", err)
+			r.refuse(p.PID, "cgroup", err)
 		}
 	}
-	r.out.processes = append(r.out.processes, p)
+	return true
 }
 
 // namespaces reads the links of p, whose directory is dir. ESRCH: p is gone.
@@ -519,20 +512,21 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 		}
 		return errNoLinks
 	}
-	if p.KernelThread || !r.options.ForChildren {
-		return nil // kernel threads have no children of their own
-	}
+	return nil
+}
+
+// forChildren reads where p's next child will be.
+func (r *procfsReader) forChildren(dir taskDir, p *Process) {
 	// An ENOENT here is no error: unshare(CLONE_NEWPID) without a child yet.
 	if inode, err := r.link(dir.fd, dir.pidForChildren, PID); err == nil && inode != p.NS[PID] {
 		p.PIDForChildren = inode
 	}
 	if r.missing[Time] {
-		return nil
+		return
 	}
 	if inode, err := r.link(dir.fd, dir.timeForChildren, Time); err == nil && inode != p.NS[Time] {
 		p.TimeForChildren = inode
 	}
-	return nil
 }
 
 // threads reads the threads of p that matter: those whose namespaces differ
@@ -556,7 +550,7 @@ func (r *procfsReader) threads(dir taskDir, p *Process) error {
 		if err != nil && !vanished(err) {
 			return err
 		}
-		if err == nil && (r.options.Threads || thread.NS != p.NS) {
+		if err == nil && (r.want.AllThreads || thread.NS != p.NS) {
 			p.Threads = append(p.Threads, thread)
 		}
 	}
@@ -584,7 +578,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 			return Thread{}, err // ENOENT as well: the thread is exiting
 		}
 	}
-	if !r.options.Threads && thread.NS == p.NS {
+	if !r.want.AllThreads && thread.NS == p.NS {
 		return thread, nil
 	}
 	st, err := r.stat(dir)
@@ -592,7 +586,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 		return Thread{}, err
 	}
 	thread.Comm, thread.State = string(st.comm), st.state
-	if r.options.Cgroups {
+	if r.want.Fields.Has(FieldCgroups) {
 		thread.Cgroups, err = r.memberships(dir)
 	}
 	return thread, err
@@ -620,32 +614,3 @@ func (r *procfsReader) memberships(dir taskDir) ([]cgroupfs.Membership, error) {
 
 // errNoLinks is a captured tree's lack: a live process has at least two.
 var errNoLinks = errors.New("no links below ns/")
-
-// vanished says that err means "no such process (any more)": ENOENT from a
-// path, ESRCH from what was opened before.
-func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
-
-// errorName is what an Unreadable says: the errno's name, which can be
-// searched for, where there is one.
-func errorName(err error) string {
-	if errno, ok := errors.AsType[unix.Errno](err); ok {
-		if name := unix.ErrnoName(errno); name != "" {
-			return name
-		}
-	}
-	return err.Error()
-}
-
-// isLive tells a mounted procfs from a captured copy.
-func (p Procfs) isLive() bool {
-	dir, live, err := p.open()
-	if err == nil {
-		dir.Close()
-	}
-	return live
-}
-
-// join makes a path below the /proc in use.
-func (p Procfs) join(elem ...string) string {
-	return filepath.Join(append([]string{p.Dir}, elem...)...)
-}

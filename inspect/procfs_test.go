@@ -28,12 +28,7 @@ var boot = func() (set NSSet) {
 // scanTree scans a fake /proc.
 func scanTree(t *testing.T, o Options, processes ...testkit.FakeProcess) *Snapshot {
 	t.Helper()
-	o.Root = filepath.Dir(testkit.ProcTree(t, processes...))
-	s, err := Scan(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return scanAt(t, filepath.Dir(testkit.ProcTree(t, processes...)), o)
 }
 
 func TestScanOfATree(t *testing.T) {
@@ -114,7 +109,7 @@ func TestScanNamesUsers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("web:x:1000:1000::/:\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Scan(t.Context(), Options{Root: root, Details: AllDetails})
+	s, err := at(root).Scan(t.Context(), Options{Details: AllDetails})
 	if err != nil || s.Processes[0].User != "web" || s.Processes[1].User != "1001" {
 		t.Errorf("%+v, %v", s.Processes, err)
 	}
@@ -232,7 +227,7 @@ func TestScanOfGarbage(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "proc/201"), 0o755); err != nil { // as of one that is gone
 		t.Fatal(err)
 	}
-	s, err := Scan(t.Context(), Options{Root: root, Details: AllDetails, Cgroups: true, Relations: true, Binds: true, Holders: true})
+	s, err := at(root).Scan(t.Context(), Options{Details: AllDetails, Cgroups: true, Relations: true, Binds: true, Holders: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +303,7 @@ func TestScanOfNothing(t *testing.T) {
 		{filepath.Join(empty, "nowhere"), fs.ErrNotExist, "reading the process table"},
 		{filepath.Join(empty, "file"), unix.ENOTDIR, "reading the process table"},
 	} {
-		s, err := Scan(t.Context(), Options{Root: c.root})
+		s, err := at(c.root).Scan(t.Context(), Options{})
 		if err == nil || s != nil || !strings.Contains(err.Error(), c.says) || c.err != nil && !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, %v", c.root, s, err)
 		}
@@ -320,29 +315,10 @@ func TestScanStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, root := range []string{"/", filepath.Dir(testkit.ProcTree(t, testkit.FakeProcess{PID: 1}))} {
-		s, err := Scan(ctx, Options{Root: root, Relations: true, Details: AllDetails, Holders: true})
+		s, err := at(root).Scan(ctx, Options{Relations: true, Details: AllDetails, Holders: true})
 		if s != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v, %v", root, s, err)
 		}
-	}
-}
-
-// fakeSource is a Source without files.
-type fakeSource struct{ err error }
-
-func (f fakeSource) Processes(context.Context, Options) ([]Process, []Unreadable, error) {
-	return []Process{{PID: 3, State: 'S', NS: NSSet{Net: 9}}}, []Unreadable{{4, "namespaces", "EACCES"}}, f.err
-}
-
-func TestScanOfAnotherSource(t *testing.T) {
-	root := filepath.Dir(testkit.ProcTree(t))
-	s, err := Scan(t.Context(), Options{Root: root, Source: fakeSource{}})
-	if err != nil || s.Namespace(ID{Net, 9}).Leader.PID != 3 || s.Complete || s.UnreadableProcesses() != 1 {
-		t.Errorf("%+v, %v", s, err)
-	}
-	broken := errors.New("broken")
-	if _, err := Scan(t.Context(), Options{Root: root, Source: fakeSource{broken}}); !errors.Is(err, broken) {
-		t.Errorf("%v", err)
 	}
 }
 

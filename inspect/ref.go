@@ -1,14 +1,14 @@
 package inspect
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
 
 // Ref is a target word, understood but not yet looked up: it names a process,
-// a namespace or a cgroup that may or may not exist. ParseRef makes one,
-// Snapshot.Match finds it in a scan, and Resolve pins it to be acted upon.
+// a namespace or a cgroup that may or may not exist. ParseRef makes one, for those
+// who want to know what a word could mean. Machine.Find and Resolve take the words
+// themselves.
 type Ref struct {
 	// Word is what the user wrote.
 	Word string
@@ -48,13 +48,14 @@ const (
 	minInode = 4026531000
 )
 
-// ParseRef reads a target word. It looks nothing up.
+// ParseRef reads a target word. It looks nothing up. Whatever it refuses is an
+// ErrUsage.
 func ParseRef(word string) (Ref, error) {
 	r := Ref{Word: word}
 	prefix, rest, hasColon := strings.Cut(word, ":")
 	switch {
 	case word == "":
-		return r, fmt.Errorf("the target is empty: name a process (5151) or a namespace (net:[4026531840])")
+		return r, usagef("the target is empty: name a process (5151) or a namespace (net:[4026531840])")
 	case strings.HasPrefix(word, "/"), strings.HasPrefix(word, "./"), strings.HasPrefix(word, "../"), word == ".", word == "..":
 		r.Kind, r.Path = RefFile, word
 		return r, nil
@@ -68,7 +69,7 @@ func ParseRef(word string) (Ref, error) {
 		return r.number(rest)
 	case prefix == "netns" && hasColon:
 		if rest == "" || rest == "." || rest == ".." || strings.Contains(rest, "/") {
-			return r, fmt.Errorf("target %q: %q is no name of a network namespace", word, rest)
+			return r, usagef("target %q: %q is no name of a network namespace", word, rest)
 		}
 		r.Kind, r.Path = RefNetns, rest
 		return r, nil
@@ -76,21 +77,21 @@ func ParseRef(word string) (Ref, error) {
 		r.Kind, r.Path = RefCgroup, "/"+strings.Trim(rest, "/")
 		return r, nil
 	case hasColon && slices.Contains(laterKinds, prefix):
-		return r, fmt.Errorf("target %q: a %s goes by no name of its own yet: name a process of it by its PID, or its cgroup (cgroup:/…)", word, prefix)
+		return r, usagef("target %q: a %s goes by no name of its own yet: name a process of it by its PID, or its cgroup (cgroup:/…)", word, prefix)
 	case hasColon:
 		id, err := ParseID(word)
 		if err != nil {
-			return r, fmt.Errorf("target %q: %w", word, err)
+			return r, usagef("target %q: %w", word, err)
 		}
 		if id.Inode <= minInode {
-			return r, fmt.Errorf("target %q: inode numbers of namespaces are all above %d", word, minInode)
+			return r, usagef("target %q: inode numbers of namespaces are all above %d", word, minInode)
 		}
 		r.Kind, r.ID = RefNamespace, id
 		return r, nil
 	case '0' <= word[0] && word[0] <= '9':
 		return r.number(word)
 	case strings.Contains(word, "/"):
-		return r, fmt.Errorf("target %q: name a file by a path that begins with / or ./", word)
+		return r, usagef("target %q: name a file by a path that begins with / or ./", word)
 	}
 	r.Kind, r.Path = RefName, word
 	return r, nil
@@ -102,7 +103,7 @@ func (r Ref) number(s string) (Ref, error) {
 	n, ok := parseDecimal(pid)
 	switch {
 	case !ok || n == 0:
-		return r, fmt.Errorf("target %q: %q is no PID: want a decimal number", r.Word, pid)
+		return r, usagef("target %q: %q is no PID: want a decimal number", r.Word, pid)
 	case n <= maxPID:
 		r.Kind, r.PID = RefProcess, int(n)
 	case n > minInode && !thread:
@@ -111,23 +112,22 @@ func (r Ref) number(s string) (Ref, error) {
 			r.ID.Type, r.AnyType = PID, false
 		}
 	default:
-		return r, fmt.Errorf("target %q: %d is neither a PID (at most %d) nor a namespace's inode number (above %d)", r.Word, n, maxPID, minInode)
+		return r, usagef("target %q: %d is neither a PID (at most %d) nor a namespace's inode number (above %d)", r.Word, n, maxPID, minInode)
 	}
 	if thread {
 		n, ok := parseDecimal(tid)
 		if !ok || n == 0 || n > maxPID {
-			return r, fmt.Errorf("target %q: %q is no thread id: want a decimal number", r.Word, tid)
+			return r, usagef("target %q: %q is no thread id: want a decimal number", r.Word, tid)
 		}
 		r.TID = int(n)
 	}
 	return r, nil
 }
 
-// Needs adds to o what a scan must read for the Ref to be found in it. That
-// does not go as far as Options.Holders, without which a namespace may be
-// missing that no process or thread is in: if Match does not find it, scan
-// again with that.
-func (r Ref) Needs(o *Options) {
+// need is o with what a scan must read for the Ref to be found in it. That does
+// not go as far as Options.Holders, without which a namespace may be missing that
+// no process or thread is in.
+func (r Ref) need(o Options) Options {
 	o.ForChildren = o.ForChildren || r.Kind == RefProcess || r.Kind == RefSelf
 	switch {
 	case r.Kind == RefCgroup:
@@ -137,4 +137,5 @@ func (r Ref) Needs(o *Options) {
 	case r.Kind == RefNamespace, r.Kind == RefFile, r.Kind == RefNetns, r.Kind == RefName:
 		o.Relations, o.Binds = true, true
 	}
+	return o
 }

@@ -27,8 +27,8 @@ type relations struct {
 
 // relate asks the kernel about every namespace that can be opened through a
 // process in it, and adds those that were found only as a parent or owner.
-func (g *grouping) relate(ctx context.Context, proc Procfs, workers int) error {
-	dir, err := unix.Open(proc.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (g *grouping) relate(ctx context.Context, m Machine, workers int) error {
+	dir, err := unix.Open(m.procDir(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

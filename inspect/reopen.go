@@ -1,7 +1,7 @@
 package inspect
 
 import (
-	"os"
+	"context"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -112,18 +112,19 @@ func (s *Snapshot) openByChild(proc int, child ID, t Type) int {
 	return up
 }
 
-// Pin makes a Target of a namespace in the snapshot, by whatever holds it. For a
-// mount or user namespace that is its leader, if it has one that is still in it:
-// who enters those needs to know a process's root, ids and rights. Options.Root
-// is the snapshot's.
-func (s *Snapshot) Pin(id ID, o Options) (*Target, error) {
+// Pin makes a Target of a namespace in a snapshot of the machine, by whatever
+// holds it. For a mount or user namespace that is its leader, if it has one that
+// is still in it: who enters those needs to know a process's root, ids and rights.
+func (m Machine) Pin(ctx context.Context, s *Snapshot, id ID) (*Target, error) {
 	n := s.Namespace(id)
 	if n == nil {
-		return nil, notFoundf("no namespace %s in the scan", id)
+		return nil, gonef("no namespace %s in the scan", id)
 	}
-	proc := o.procfs()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if n.Leader != nil && (id.Type == Mnt || id.Type == User) {
-		t, err := Ref{Word: id.String(), Kind: RefProcess}.pinProcess(proc, n.Leader.PID)
+		t, err := m.pinProcess(Ref{Word: id.String(), Kind: RefProcess}, n.Leader.PID)
 		if err == nil {
 			if file, now, err := t.OpenNamespace(id.Type); err == nil {
 				file.Close()
@@ -134,14 +135,14 @@ func (s *Snapshot) Pin(id ID, o Options) (*Target, error) {
 			t.Close()
 		}
 	}
-	dir, err := unix.Open(proc.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := m.openPath()
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: proc.Dir, Err: err}
+		return nil, err
 	}
 	defer unix.Close(dir)
 	fd, ok := s.open(dir, n)
 	if !ok {
-		return nil, notFoundf("namespace %s is gone, or no way to open it was found", id)
+		return nil, gonef("namespace %s is gone, or no way to open it was found", id)
 	}
 	return &Target{Word: id.String(), ID: id, dir: -1, pidfd: -1, ns: fd}, nil
 }

@@ -21,24 +21,24 @@ func TestPin(t *testing.T) {
 	p := startIn(t, testkit.Config{New: withUser("mnt", "uts"), Mode: testkit.FDHolder, Apart: []string{"net"}})
 	s := scan(t, Options{Relations: true, Holders: true})
 	led := ID{Mnt, p.NS("mnt")}
-	target, err := s.Pin(led, Options{})
+	target, err := (Machine{}).Pin(t.Context(), s, led)
 	if err != nil || target.PID != p.PID {
 		t.Fatalf("%+v, %v", target, err)
 	}
 	opens(t, target, led)
 	target.Close()
 	for _, bare := range []ID{{UTS, p.NS("uts")}, held(t, p, Net)} {
-		if target, err = s.Pin(bare, Options{}); err != nil || target.PID != 0 {
+		if target, err = (Machine{}).Pin(t.Context(), s, bare); err != nil || target.PID != 0 {
 			t.Fatalf("%+v, %v", target, err)
 		}
 		opens(t, target, bare)
 		target.Close()
 	}
 	p.Kill()
-	if _, err := s.Pin(led, Options{}); !errors.Is(err, ErrNotFound) {
+	if _, err := (Machine{}).Pin(t.Context(), s, led); !errors.Is(err, ErrGone) {
 		t.Errorf("a namespace that is gone: %v", err)
 	}
-	if _, err := s.Pin(ID{Net, 1}, Options{}); !errors.Is(err, ErrNotFound) {
+	if _, err := (Machine{}).Pin(t.Context(), s, ID{Net, 1}); !errors.Is(err, ErrGone) {
 		t.Errorf("a namespace that never was: %v", err)
 	}
 }
@@ -78,7 +78,7 @@ func TestPinWithoutItsLeader(t *testing.T) {
 			break
 		}
 	}
-	target, err := s.Pin(id, Options{})
+	target, err := (Machine{}).Pin(t.Context(), s, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestPinBind(t *testing.T) {
 	mnt := s.Namespace(ID{Mnt, p.NS("mnt")})
 	mnt.PIDs = append([]int{os.Getpid()}, mnt.PIDs...) // whose root has nothing mounted there
 	id := held(t, p, Net)
-	target, err := s.Pin(id, Options{})
+	target, err := (Machine{}).Pin(t.Context(), s, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestPinDescriptor(t *testing.T) {
 	s := &Snapshot{Namespaces: []Namespace{{Type: Net, Inode: inode, HeldBy: []Holder{{Kind: HeldByFD, PID: os.Getpid(), FD: &fd}}}}}
 	done := make(chan error)
 	go func() {
-		_, err := s.Pin(ID{Net, inode}, Options{})
+		_, err := (Machine{}).Pin(t.Context(), s, ID{Net, inode})
 		done <- err
 	}()
 	select {
@@ -139,7 +139,7 @@ func TestPinDescriptor(t *testing.T) {
 		}
 		err = <-done
 	}
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, ErrGone) {
 		t.Error(err)
 	}
 }
@@ -176,12 +176,12 @@ func TestOpenThroughStrangers(t *testing.T) {
 			with.Namespaces = append(slices.Clone(s.Namespaces), // an inode number that is nobody's
 				Namespace{Type: typ, Inode: 4294967290, PIDs: []int{os.Getpid(), none}, HeldBy: holders[i : i+1]})
 			slices.SortFunc(with.Namespaces, func(a, b Namespace) int { return compareIDs(a.ID(), b.ID()) })
-			if target, err := with.Pin(ID{typ, 4294967290}, Options{}); !errors.Is(err, ErrNotFound) {
+			if target, err := (Machine{}).Pin(t.Context(), &with, ID{typ, 4294967290}); !errors.Is(err, ErrGone) {
 				t.Errorf("%s by %+v: %+v, %v", typ, h, target, err)
 			}
 		}
 	}
-	if _, err := s.Pin(ID{Net, p.NS("net")}, Options{Root: t.TempDir()}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := at(t.TempDir()).Pin(t.Context(), s, ID{Net, p.NS("net")}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a /proc: %v", err)
 	}
 }

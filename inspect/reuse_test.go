@@ -14,7 +14,7 @@ func TestNextOwnerOfAPID(t *testing.T) {
 	testkit.CheckLeaks(t)
 	testkit.RequireNS(t, withUser("net")...)
 	p := startIn(t, testkit.Config{New: withUser(), Mode: testkit.FDHolder, Apart: withUser("net")})
-	proc := Options{}.procfs()
+	var proc Machine
 	look, err := newDetailsReader(proc, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestNextOwnerOfAPID(t *testing.T) {
 		if proc.has(c.process) != c.shown {
 			t.Errorf("started at %d: what was read early of it is told", c.process.StartTicks)
 		}
-		s := holderSearch{proc: proc, nsfs: nsfsDevice(), known: newGrouping(nil)}
+		s := holderSearch{machine: proc, nsfs: nsfsDevice(), known: newGrouping(nil)}
 		s.room.Store(maxHolders)
 		if finds := s.descriptors(c.process); (len(finds) > 0) != c.shown {
 			t.Errorf("started at %d: holders %+v", c.process.StartTicks, finds)

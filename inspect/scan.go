@@ -12,6 +12,11 @@
 // turns a word such as "5151" or "net:[4026531840]" into a Target, pinned so
 // that it cannot become another process.
 //
+// Those functions are about this machine. Open makes a Machine of another root,
+// whose methods do the same there; Machine.Find scans for what some words name.
+// Errors can be told apart: ErrUsage, ErrGone, the errno, and those of a context,
+// which whatever scans, loops or waits takes and gives back when it ends.
+//
 // Limits: a snapshot is not atomic, since /proc is read process by process,
 // and what the reader may not see is missing from it: see Snapshot.Complete.
 package inspect
@@ -19,25 +24,17 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"nsx/cgroupfs"
-	"nsx/internal/proc"
 )
 
-// Options says where to look and what to read. The zero value reads the
+// Options says what to read. The zero value reads the
 // namespaces of every process of this machine and nothing else: read only
 // what the view needs, for each field costs a system call or more a process.
 type Options struct {
-	// Root is the directory below which proc, etc and run lie: "" or "/" for
-	// this machine, or where a host's root is mounted, or a captured tree.
-	Root string
-	// Source replaces the procfs at Root/proc.
-	Source Source
 	// Workers is how many processes are read at a time: 0 for one a core.
 	Workers int
 
@@ -77,8 +74,6 @@ type Options struct {
 	// more than that means 128 KiB. Where many processes have more than 1 KiB,
 	// some of them are cut there: see Process.CmdlineCut.
 	MaxCmdline int
-
-	only []int // read no others
 }
 
 // Details says of which processes the costlier fields are read.
@@ -96,17 +91,6 @@ func (o Options) workers() int {
 		return o.Workers
 	}
 	return 2 * runtime.GOMAXPROCS(0)
-}
-
-func (o Options) root() string {
-	if o.Root == "" {
-		return "/"
-	}
-	return o.Root
-}
-
-func (o Options) procfs() Procfs {
-	return Procfs{Dir: filepath.Join(o.root(), "proc"), root: proc.Root(o.root())}
 }
 
 // Snapshot is what one scan found. It is not changed afterwards.
@@ -133,50 +117,46 @@ type Snapshot struct {
 
 // Scan reads all processes and groups them by namespace. It fails if there
 // are none to read, or with ctx.
-func Scan(ctx context.Context, o Options) (*Snapshot, error) {
-	s, err := look(ctx, o)
+func (m Machine) Scan(ctx context.Context, o Options) (*Snapshot, error) {
+	s, err := m.look(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.readDetails(ctx, o, nil); err != nil {
+	if err := m.readDetails(ctx, s, o, everything); err != nil {
 		return nil, err
 	}
 	s.settle()
 	return s, nil
 }
 
-// look is Scan without the details, and before the end is drawn.
-func look(ctx context.Context, o Options) (*Snapshot, error) {
+// look is Scan without the details, and before the end is drawn. It reads no other
+// processes than pids, unless that is nil.
+func (m Machine) look(ctx context.Context, o Options, pids []int) (*Snapshot, error) {
 	o.ForChildren = o.ForChildren || o.Holders
-	procfs := o.procfs()
-	source := o.Source
-	if source == nil {
-		source = procfs
-	}
-	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: procfs.hidden()}
-	s.Host, s.Kernel = hostAndKernel(procfs)
+	s := &Snapshot{ScannedAt: time.Now().UTC().Truncate(time.Millisecond), Hidden: m.hidden()}
+	s.Host, s.Kernel = m.hostAndKernel()
 	var err error
-	if s.Processes, s.Unreadable, err = source.Processes(ctx, o); err != nil {
+	if s.Processes, s.Unreadable, err = m.processes(ctx, o.request(pids)); err != nil {
 		return nil, err
 	}
 	if o.Cgroups {
-		s.checkDeleted(o)
+		m.checkDeleted(s)
 	}
 	g := newGrouping(s.Processes)
-	if o.Relations && procfs.isLive() {
-		if err := g.relate(ctx, procfs, o.workers()); err != nil {
+	if o.Relations && m.isLive() {
+		if err := g.relate(ctx, m, o.workers()); err != nil {
 			return nil, err
 		}
 	}
 	if o.Binds || o.Holders {
-		refused, err := g.findHolders(ctx, o)
+		refused, err := m.findHolders(ctx, g, o)
 		if err != nil {
 			return nil, err
 		}
 		s.Unreadable = append(s.Unreadable, refused...)
 	}
 	s.Namespaces, s.Sets = g.finish(o.Sets)
-	s.settleCounts()
+	s.settleCounts(pids == nil)
 	return s, nil
 }
 
@@ -191,7 +171,7 @@ func (s *Snapshot) settle() {
 
 // checkDeleted looks at the directories of the cgroups that seem to be removed: a
 // living one may be named like that.
-func (s *Snapshot) checkDeleted(o Options) {
+func (m Machine) checkDeleted(s *Snapshot) {
 	var fs *cgroupfs.FS
 	for i := range s.Processes {
 		for _, list := range append([][]cgroupfs.Membership{s.Processes[i].Cgroups}, threadCgroups(&s.Processes[i])...) {
@@ -200,7 +180,7 @@ func (s *Snapshot) checkDeleted(o Options) {
 			}
 			if fs == nil {
 				var err error
-				if fs, err = cgroupfs.Open(cgroupfs.Options{Root: o.root()}); err != nil {
+				if fs, err = cgroupfs.Open(cgroupfs.Options{Root: m.root.Join()}); err != nil {
 					return
 				}
 			}
@@ -219,9 +199,10 @@ func threadCgroups(p *Process) (lists [][]cgroupfs.Membership) {
 // settleCounts takes back the counts of the namespaces and sets that a process
 // whose namespaces could not be read may be in. Kernel threads are in those that
 // the machine booted with, and so is the first process, which a security module
-// may close even to root; anybody else may be anywhere.
-func (s *Snapshot) settleCounts() {
-	some, anywhere := false, s.Hidden != ""
+// may close even to root; anybody else may be anywhere, and so may those that were
+// not looked at.
+func (s *Snapshot) settleCounts(all bool) {
+	some, anywhere := false, s.Hidden != "" || !all
 	for _, u := range s.Unreadable {
 		if u.What == "namespaces" {
 			p := s.Process(u.PID)
@@ -274,10 +255,4 @@ func (s *Snapshot) UnreadableProcesses() int {
 		}
 	}
 	return n
-}
-
-func hostAndKernel(p Procfs) (host, kernel string) {
-	read := func(name string) string { return strings.TrimSpace(p.readText("sys/kernel/" + name)) }
-	// A captured tree is not this machine: what it does not say stays empty.
-	return read("hostname"), read("osrelease")
 }

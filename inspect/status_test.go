@@ -53,7 +53,7 @@ func TestStatusOfAProcess(t *testing.T) {
 			t.Errorf("%q: %+v, %v", comm, got, err)
 		}
 		p.Kill()
-		if got, err := target.Status(); !IsGone(err) {
+		if got, err := target.Status(); !errors.Is(err, ErrGone) {
 			t.Errorf("of a dead process: %+v, %v", got, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestStatusOfAProcess(t *testing.T) {
 	if got, err := thread.Status(); err != nil || got.PID != p.PID {
 		t.Errorf("of a thread: %+v, %v", got, err)
 	}
-	if got, err := (&Target{ID: ID{Net, 1}}).Status(); err == nil || errors.Is(err, ErrNotFound) {
+	if got, err := (&Target{ID: ID{Net, 1}}).Status(); err == nil || errors.Is(err, ErrGone) {
 		t.Errorf("of a namespace: %+v, %v", got, err)
 	}
 }

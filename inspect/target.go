@@ -33,39 +33,35 @@ type Target struct {
 	ns    int // of the namespace, -1 if none
 }
 
-// Resolve finds what a word names and pins it. A word that names a cgroup
-// stands for the oldest process in it. Options.Root says where to look, the
-// other options are not used. An error for which errors.Is(err, ErrNotFound)
-// holds says that there is no such thing.
-func Resolve(ctx context.Context, word string, o Options) (*Target, error) {
-	ref, err := ParseRef(word)
+// Resolve finds what a word names (see ParseRef) and pins it. A word that names a
+// cgroup stands for the oldest process in it. A word that is none is ErrUsage; one
+// that names nothing that is there, ErrGone.
+func (m Machine) Resolve(ctx context.Context, word string) (*Target, error) {
+	r, err := ParseRef(word)
 	if err != nil {
 		return nil, err
 	}
-	return ref.Resolve(ctx, o)
-}
-
-// Resolve is the package's Resolve for a Ref.
-func (r Ref) Resolve(ctx context.Context, o Options) (*Target, error) {
-	o = Options{Root: o.Root, Workers: o.Workers}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	switch r.Kind {
 	case RefProcess:
-		if err := r.checkNumber(o.procfs()); err != nil {
+		if err := m.checkNumber(r); err != nil {
 			return nil, err
 		}
-		return r.pinProcess(o.procfs(), r.PID)
+		return m.pinProcess(r, r.PID)
 	case RefSelf:
-		pid, err := o.procfs().self()
+		pid, err := m.self()
 		if err != nil {
 			return nil, err
 		}
-		return r.pinProcess(o.procfs(), pid)
+		return m.pinProcess(r, pid)
 	case RefCgroup:
-		return r.pinOldest(ctx, o)
+		return m.pinOldest(ctx, r)
 	case RefNamespace:
-		return r.pinNamespace(ctx, o)
+		return m.pinNamespace(ctx, r)
 	}
-	fd, id, err := openRefFile(r, o.root())
+	fd, id, err := m.openRefFile(r)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +71,15 @@ func (r Ref) Resolve(ctx context.Context, o Options) (*Target, error) {
 // pinProcess opens /proc/PID, which from then on means this one process, and
 // a pidfd. Between the two the process may have died and its PID been given
 // away; if the directory still answers after, it has not.
-func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
-	path := proc.join(strconv.Itoa(pid))
+func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
+	path := m.join(strconv.Itoa(pid))
 	if r.TID != 0 {
 		path = filepath.Join(path, "task", strconv.Itoa(r.TID))
 	}
 	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	gone, tid := noProcess(pid), pid
 	if r.TID != 0 {
-		gone, tid = notFoundf("process %d has no thread %d, or is gone", pid, r.TID), r.TID
+		gone, tid = gonef("process %d has no thread %d, or is gone", pid, r.TID), r.TID
 	}
 	if vanished(err) {
 		return nil, gone
@@ -92,7 +88,7 @@ func (r Ref) pinProcess(proc Procfs, pid int) (*Target, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
-	if proc.samePIDs() {
+	if m.samePIDs() {
 		t.pidfd, err = openPIDFD(pid)
 	}
 	// procfs opens the directories of threads too, though it does not list them.
@@ -158,28 +154,27 @@ func (t *Target) stat() (stat, error) {
 	return st, nil
 }
 
-func (r Ref) pinOldest(ctx context.Context, o Options) (*Target, error) {
-	o.Cgroups = true
-	s, err := Scan(ctx, o)
+func (m Machine) pinOldest(ctx context.Context, r Ref) (*Target, error) {
+	s, err := m.Scan(ctx, r.need(Options{}))
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.matchCgroup(r.Path)
+	match, err := s.matchCgroup(r.Path)
 	if err != nil {
 		return nil, err
 	}
-	own, _ := o.procfs().self()
+	own, _ := m.self()
 	var oldest *Process
-	for _, pid := range m.PIDs {
+	for _, pid := range match.PIDs {
 		p := s.Process(pid)
 		if pid != own && p.State != Zombie && (oldest == nil || p.StartTicks < oldest.StartTicks) {
 			oldest = p
 		}
 	}
 	if oldest == nil {
-		return nil, notFoundf("no living process but this one is in cgroup %s", r.Path)
+		return nil, gonef("no living process but this one is in cgroup %s", r.Path)
 	}
-	t, err := r.pinProcess(o.procfs(), oldest.PID)
+	t, err := m.pinProcess(r, oldest.PID)
 	if err == nil && t.StartTicks != oldest.StartTicks {
 		t.Close()
 		return nil, noProcess(oldest.PID)
@@ -190,24 +185,25 @@ func (r Ref) pinOldest(ctx context.Context, o Options) (*Target, error) {
 // pinNamespace opens a namespace that is named by its inode number. The cheap
 // look at all processes comes first, the search of descriptors, sockets and
 // foreign mount tables only if no process is in it.
-func (r Ref) pinNamespace(ctx context.Context, o Options) (*Target, error) {
-	dir, err := unix.Open(o.procfs().Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (m Machine) pinNamespace(ctx context.Context, r Ref) (*Target, error) {
+	dir, err := m.openPath()
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: o.procfs().Dir, Err: err}
+		return nil, err
 	}
 	defer unix.Close(dir)
 	var notThere error
+	var o Options
 	for _, o.Holders = range []bool{false, true} {
 		o.Relations, o.Binds = o.Holders, o.Holders
-		s, err := Scan(ctx, o)
+		s, err := m.Scan(ctx, o)
 		if err != nil {
 			return nil, err
 		}
-		m, err := s.Match(r, o.root())
+		match, err := m.match(s, r)
 		if notThere = err; err != nil {
 			continue
 		}
-		id := m.Namespaces[0]
+		id := match.Namespaces[0]
 		if fd, ok := s.open(dir, s.Namespace(id)); ok {
 			return &Target{Word: r.Word, ID: id, dir: -1, pidfd: -1, ns: fd}, nil
 		}
@@ -241,13 +237,13 @@ func (t *Target) Name() string {
 
 // PIDFD is a descriptor of the process (pidfd_open(2)), which stays the
 // target's, or -1 if there is none: the kernel or a sandbox has no pidfd_open,
-// or Options.Root's /proc is another PID namespace's.
+// or the machine's /proc is another PID namespace's.
 func (t *Target) PIDFD() int { return t.pidfd }
 
 // OpenNamespace opens the target's namespace of a type. The caller closes the
-// file. For a process it fails with ESRCH when that is gone, ENOENT when it is
-// a zombie or the kernel has no such type, EACCES when it may not be traced
-// (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+// file. For a process it fails with ErrGone and ESRCH when that is gone, ENOENT
+// when it is a zombie or the kernel has no such type, EACCES when it may not be
+// traced (ptrace(2), PTRACE_MODE_READ_FSCREDS).
 func (t *Target) OpenNamespace(typ Type) (*os.File, ID, error) {
 	fd, err := t.openNamespace(typ)
 	if err != nil {
@@ -272,7 +268,8 @@ func (t *Target) openNamespace(typ Type) (int, error) {
 }
 
 // Open opens another file of the process, below /proc/PID: its "root" or
-// "cwd", with O_PATH among the flags.
+// "cwd", with O_PATH among the flags. It fails with ErrGone if the process is. A
+// refusal that may be one of a moment is waited for, 8 ms at most.
 func (t *Target) Open(name string, flags int) (*os.File, error) {
 	if t.PID == 0 {
 		return nil, fmt.Errorf("%s is no process: it has no %s", t.Name(), name)
@@ -294,7 +291,16 @@ func (t *Target) open(name string, flags int) (fd int, err error) {
 			break
 		}
 	}
-	return fd, err
+	return fd, t.explain(err)
+}
+
+// explain marks an error about the process's files that means that it has gone.
+// Who has exited may still be there, as a zombie, but most of it is not.
+func (t *Target) explain(err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) && t.Exiting() {
+		return &goneError{err.Error(), err}
+	}
+	return err
 }
 
 // ReadFile reads a small file of the process, below /proc/PID, whole: one of more
@@ -311,7 +317,7 @@ func (t *Target) readFile(name string, most int) ([]byte, error) {
 	if errors.Is(err, unix.EFBIG) {
 		err = &os.PathError{Op: "read", Path: fmt.Sprintf("/proc/%d/%s", t.PID, name), Err: unix.EFBIG}
 	}
-	return text, err
+	return text, t.explain(err)
 }
 
 // Environ is the environment that the process was started with. It is EFBIG if
@@ -346,6 +352,3 @@ func (t *Target) Exiting() bool {
 	st, err := t.stat()
 	return err != nil || st.flags&pfExiting != 0 || st.state == Zombie
 }
-
-// IsGone says that err means that the process has gone.
-func IsGone(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) }

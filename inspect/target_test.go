@@ -24,7 +24,7 @@ import (
 // resolve pins a target for the test.
 func resolve(t *testing.T, word string) *Target {
 	t.Helper()
-	target, err := Resolve(t.Context(), word, Options{})
+	target, err := Resolve(t.Context(), word)
 	if err != nil {
 		t.Fatalf("%s: %v", word, err)
 	}
@@ -68,13 +68,13 @@ func TestResolveThread(t *testing.T) {
 	thread := resolve(t, strconv.Itoa(p.PID)+"/"+strconv.Itoa(p.Thread))
 	opens(t, thread, held(t, p, Net))
 	opens(t, resolve(t, strconv.Itoa(p.PID)), ID{Net, p.NS("net")})
-	if _, err := Resolve(t.Context(), strconv.Itoa(p.PID)+"/4194304", Options{}); !errors.Is(err, ErrNotFound) {
+	if _, err := Resolve(t.Context(), strconv.Itoa(p.PID)+"/4194304"); !errors.Is(err, ErrGone) {
 		t.Errorf("a thread that is not there: %v", err)
 	}
 	// Its own number is no process's, alone or before a slash, though /proc
 	// has such a directory.
 	for _, word := range []string{strconv.Itoa(p.Thread), strconv.Itoa(p.Thread) + "/" + strconv.Itoa(p.Thread)} {
-		_, err := Resolve(t.Context(), word, Options{})
+		_, err := Resolve(t.Context(), word)
 		if want := strconv.Itoa(p.PID) + "/" + strconv.Itoa(p.Thread); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("a thread by %s: %v; want an error that says %s", word, err, want)
 		}
@@ -83,7 +83,7 @@ func TestResolveThread(t *testing.T) {
 		t.Errorf("it is called %q, want %q", thread.Name(), want)
 	}
 	p.Kill()
-	if _, _, err := thread.OpenNamespace(Net); !IsGone(err) || thread.Alive() {
+	if _, _, err := thread.OpenNamespace(Net); !errors.Is(err, ErrGone) || thread.Alive() {
 		t.Errorf("a dead thread's: %v, alive %v", err, thread.Alive())
 	}
 }
@@ -215,7 +215,7 @@ func TestResolveUserNamespaceOfNobody(t *testing.T) {
 func TestResolveNamespaceOfNobody(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for _, word := range []string{"net:[4294967290]", "4294967290"} {
-		if _, err := Resolve(t.Context(), word, Options{}); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), word) {
+		if _, err := Resolve(t.Context(), word); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), word) {
 			t.Errorf("%s: %v", word, err)
 		}
 	}
@@ -270,7 +270,7 @@ func TestResolveFile(t *testing.T) {
 		p.Path("ns"):               "a directory",
 		p.Path("ns", "nothing"):    "no such file",
 	} {
-		if _, err := Resolve(t.Context(), path, Options{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := Resolve(t.Context(), path); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v; want an error that says %q", path, err, says)
 		}
 	}
@@ -296,7 +296,7 @@ func TestResolveNetns(t *testing.T) {
 				return err
 			}
 			for _, word := range []string{"netns:blue", "blue", file} {
-				target, err := Resolve(t.Context(), word, Options{Root: root})
+				target, err := at(root).Resolve(t.Context(), word)
 				if err != nil {
 					return err
 				}
@@ -323,7 +323,7 @@ func TestResolveCgroup(t *testing.T) {
 		}
 	})
 	word := "cgroup:" + group
-	if _, err := Resolve(t.Context(), word, Options{}); !errors.Is(err, ErrNotFound) {
+	if _, err := Resolve(t.Context(), word); !errors.Is(err, ErrGone) {
 		t.Errorf("an empty group: %v", err)
 	}
 	oldest := startIn(t, testkit.Config{New: []string{"uts"}})
@@ -359,7 +359,7 @@ func TestResolveInATree(t *testing.T) {
 		t.Fatal(err)
 	}
 	for word, pid := range map[string]int{"7": 7, "cgroup:/two": 8, "self": os.Getpid()} {
-		target, err := Resolve(t.Context(), word, Options{Root: root})
+		target, err := at(root).Resolve(t.Context(), word)
 		if err != nil {
 			t.Errorf("%s: %v", word, err)
 			continue
@@ -381,17 +381,17 @@ func TestResolveInATree(t *testing.T) {
 		"net:[4026532999]": "no way to open it",
 		"netns:blue":       "no network namespace \"blue\"",
 	} {
-		if target, err := Resolve(t.Context(), word, Options{Root: root}); err == nil || !strings.Contains(err.Error(), says) {
+		if target, err := at(root).Resolve(t.Context(), word); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %+v, %v; want an error that says %q", word, target, err, says)
 		}
 	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, word := range []string{"cgroup:/two", "net:[4026532999]"} {
-		if _, err := Resolve(canceled, word, Options{Root: root}); !errors.Is(err, context.Canceled) {
+		if _, err := at(root).Resolve(canceled, word); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", word, err)
 		}
-		if _, err := Resolve(t.Context(), word, Options{Root: t.TempDir()}); !errors.Is(err, os.ErrNotExist) {
+		if _, err := at(t.TempDir()).Resolve(t.Context(), word); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s without a /proc: %v", word, err)
 		}
 	}
@@ -405,13 +405,13 @@ func TestResolveWithoutPIDFD(t *testing.T) {
 	for errno, want := range map[unix.Errno]error{
 		unix.ENOSYS: nil,
 		unix.EPERM:  nil, // an old seccomp profile of containers
-		unix.ESRCH:  ErrNotFound,
+		unix.ESRCH:  ErrGone,
 		unix.EMFILE: unix.EMFILE,
-		unix.EINVAL: ErrNotFound, // as Linux 6.1 says of a process that is being reaped
+		unix.EINVAL: ErrGone, // as Linux 6.1 says of a process that is being reaped
 		unix.ENFILE: unix.ENFILE,
 	} {
 		withoutPIDFD(t, errno, func() {
-			target, err := Resolve(t.Context(), strconv.Itoa(p.PID), Options{})
+			target, err := Resolve(t.Context(), strconv.Itoa(p.PID))
 			if !errors.Is(err, want) || (err == nil) != (want == nil) {
 				t.Errorf("%s: %v, want %v", unix.ErrnoName(errno), err, want)
 			}
@@ -462,7 +462,7 @@ func TestResolveNobody(t *testing.T) {
 	p.Kill()
 	dead := strconv.Itoa(p.PID)
 	for _, word := range []string{"4194304", dead, dead + "/" + dead, "netns:nsx-test-none", "nsx-test-none", "cgroup:/nsx-test-none"} {
-		if _, err := Resolve(t.Context(), word, Options{}); !errors.Is(err, ErrNotFound) {
+		if _, err := Resolve(t.Context(), word); !errors.Is(err, ErrGone) {
 			t.Errorf("%s: %v", word, err)
 		}
 	}
@@ -481,14 +481,14 @@ func TestDeadTarget(t *testing.T) {
 	}
 	p.Kill()
 	for _, typ := range Types {
-		if _, id, err := target.OpenNamespace(typ); !IsGone(err) {
+		if _, id, err := target.OpenNamespace(typ); !errors.Is(err, ErrGone) {
 			t.Errorf("%s: %s, %v", typ, id, err)
 		}
 	}
-	if env, err := target.Environ(); !IsGone(err) {
+	if env, err := target.Environ(); !errors.Is(err, ErrGone) {
 		t.Errorf("%q, %v", env, err)
 	}
-	if dir, err := target.Open("root", unix.O_PATH); !IsGone(err) {
+	if dir, err := target.Open("root", unix.O_PATH); !errors.Is(err, ErrGone) {
 		t.Errorf("%v, %v", dir, err)
 	}
 	if target.Alive() {
@@ -583,7 +583,7 @@ func TestTargetIsNotReused(t *testing.T) {
 	}
 	root := filepath.Join("/proc", strconv.Itoa(p.PID), "root")
 	endFirst := start()
-	target, err := Resolve(t.Context(), strconv.Itoa(again), Options{Root: root})
+	target, err := at(root).Resolve(t.Context(), strconv.Itoa(again))
 	if err != nil {
 		endFirst()
 		t.Fatal(err)
@@ -595,7 +595,7 @@ func TestTargetIsNotReused(t *testing.T) {
 	opens(t, target, ID{PID, p.NS("pid")})
 	endFirst()
 	defer start()()
-	if file, id, err := target.OpenNamespace(PID); !IsGone(err) {
+	if file, id, err := target.OpenNamespace(PID); !errors.Is(err, ErrGone) {
 		t.Errorf("got %v, %s, %v of the process that has the PID now", file, id, err)
 	}
 	if target.Alive() {
@@ -611,7 +611,7 @@ const sameNumberEnv = "NSX_TEST_SAME_NUMBER"
 // different processes, so that pidfd_open must not be asked.
 func TestSameNumberInTwoPIDNamespaces(t *testing.T) {
 	if os.Getenv(sameNumberEnv) != "" {
-		if self, err := (Options{}).procfs().self(); err != nil || self != os.Getpid() || self != 400 {
+		if self, err := (Machine{}).self(); err != nil || self != os.Getpid() || self != 400 {
 			t.Fatalf("other numbers: %d and %d, %v", self, os.Getpid(), err)
 		}
 		if target := resolve(t, "self"); target.PIDFD() != -1 || target.PID != 400 {
@@ -661,7 +661,7 @@ func TestResolveUnderOtherProc(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "proc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resolve(t.Context(), "self", Options{Root: root}); !errors.Is(err, ErrNotFound) {
+	if _, err := at(root).Resolve(t.Context(), "self"); !errors.Is(err, ErrGone) {
 		t.Errorf("self in a /proc without us: %v", err)
 	}
 }

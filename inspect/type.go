@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -75,7 +74,7 @@ func ParseType(name string) (Type, error) {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown namespace type %q: use one of %s", name, strings.Join(typeNames(), ", "))
+	return 0, usagef("unknown namespace type %q: use one of %s", name, strings.Join(typeNames(), ", "))
 }
 
 // TypeOfFlag finds the type with the given CLONE_NEW* flag.
@@ -118,7 +117,7 @@ func (id ID) IsZero() bool { return id.Inode == 0 }
 func ParseID(s string) (ID, error) {
 	name, rest, ok := strings.Cut(s, ":")
 	if !ok {
-		return ID{}, fmt.Errorf("%q is no namespace: want TYPE:[INODE]", s)
+		return ID{}, usagef("%q is no namespace: want TYPE:[INODE]", s)
 	}
 	t, err := ParseType(name)
 	if err != nil {
@@ -126,12 +125,12 @@ func ParseID(s string) (ID, error) {
 	}
 	if inner, found := strings.CutPrefix(rest, "["); found {
 		if rest, found = strings.CutSuffix(inner, "]"); !found {
-			return ID{}, fmt.Errorf("%q is no namespace: the bracket is not closed", s)
+			return ID{}, usagef("%q is no namespace: the bracket is not closed", s)
 		}
 	}
 	inode, ok := parseDecimal(rest)
 	if !ok || inode == 0 {
-		return ID{}, fmt.Errorf("%q is no namespace: %q is no inode number", s, rest)
+		return ID{}, usagef("%q is no namespace: %q is no inode number", s, rest)
 	}
 	return ID{t, inode}, nil
 }

@@ -10,9 +10,9 @@ import (
 // userNames reads the passwd(5) file below root. It is read here and not by
 // os/user because the root may be another host's; a name that only a
 // directory service knows is not found, and its uid is shown instead.
-func userNames(root string) map[uint32]string {
+func userNames(root proc.Root) map[uint32]string {
 	names := map[uint32]string{}
-	text, err := proc.Root(root).ReadFile("etc/passwd", proc.MaxTable)
+	text, err := root.ReadFile("etc/passwd", proc.MaxTable)
 	if err != nil {
 		return names
 	}

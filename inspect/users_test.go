@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"nsx/internal/proc"
 )
 
 func TestUserNames(t *testing.T) {
@@ -22,12 +24,12 @@ func TestUserNames(t *testing.T) {
 		{"a bad line does not take uid 0's name", "bad:x:x:0::/:\nroot:x:0:0::/:\n", map[uint32]string{0: "root"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := userNames(passwdBelow(t, c.passwd)); !maps.Equal(got, c.want) {
+			if got := userNames(proc.Root(passwdBelow(t, c.passwd))); !maps.Equal(got, c.want) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
 	}
-	if got := userNames(t.TempDir()); got == nil || len(got) != 0 {
+	if got := userNames(proc.Root(t.TempDir())); got == nil || len(got) != 0 {
 		t.Errorf("without a passwd file: %v", got)
 	}
 }
@@ -49,7 +51,7 @@ func FuzzUserNames(f *testing.F) {
 	f.Add("root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/:/bin/sh\n")
 	f.Add("a:x:-1:0\n\n:::\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for uid, name := range userNames(passwdBelow(t, text)) {
+		for uid, name := range userNames(proc.Root(passwdBelow(t, text))) {
 			// Each name comes from a line of its own, and is all of a field.
 			if strings.ContainsAny(name, ":\n") || !strings.Contains("\n"+text, "\n"+name+":") {
 				t.Fatalf("uid %d is %q", uid, name)

@@ -100,7 +100,7 @@ func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err
 			}
 			fallthrough
 		default:
-			return bindingOf(ctx, root, ref)
+			return bindingOf(ctx, root, word)
 		}
 	}
 	group, err := groupAt(root, path)
@@ -111,12 +111,12 @@ func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err
 }
 
 // bindingOf is for a process or thread.
-func bindingOf(ctx context.Context, root string, ref inspect.Ref) (none cgroupfs.Binding, err error) {
+func bindingOf(ctx context.Context, root, word string) (none cgroupfs.Binding, err error) {
 	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
 	if err != nil {
 		return none, err
 	}
-	memberships, err := membershipsOf(ctx, root, ref)
+	memberships, err := membershipsOf(ctx, root, word)
 	if err != nil {
 		return none, err
 	}

@@ -414,6 +414,9 @@ func own(err error) error {
 	if _, ok := errors.AsType[*statusError](err); ok {
 		return err
 	}
+	if errors.Is(err, inspect.ErrUsage) {
+		return usage(err)
+	}
 	return &statusError{exitOwn, err}
 }
 

@@ -179,12 +179,11 @@ func (o *foreachOptions) jobs(ctx context.Context, s streams) ([]*job, error) {
 	}
 	var jobs []*job
 	for _, word := range o.targets {
-		ref, err := inspect.ParseRef(word)
-		if err != nil {
-			return nil, usage(err)
+		if _, err := inspect.ParseRef(word); err != nil {
+			return nil, err // before any of them runs
 		}
 		jobs = append(jobs, &job{Target: word, resolve: func() ([]enter.Request, *inspect.Target, error) {
-			t, err := ref.Resolve(ctx, inspect.Options{})
+			t, err := inspect.Resolve(ctx, word)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -197,9 +196,9 @@ func (o *foreachOptions) jobs(ctx context.Context, s streams) ([]*job, error) {
 // namespaceJobs leaves out mount and user namespaces of other users, whose
 // programs would be run, or would see ours.
 func (o *foreachOptions) namespaceJobs(ctx context.Context, s streams, typ inspect.Type) ([]*job, error) {
-	options := inspect.Options{Relations: true, Binds: true, Details: inspect.LeaderDetails}
+	var m inspect.Machine
 	others := 0
-	snapshot, err := inspect.Scan(ctx, options)
+	snapshot, err := m.Scan(ctx, inspect.Options{Relations: true, Binds: true, Details: inspect.LeaderDetails})
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +219,7 @@ func (o *foreachOptions) namespaceJobs(ctx context.Context, s streams, typ inspe
 			j.Comm = n.Names[0]
 		}
 		j.resolve = func() ([]enter.Request, *inspect.Target, error) {
-			t, err := snapshot.Pin(n.ID(), options)
+			t, err := m.Pin(ctx, snapshot, n.ID())
 			if err == nil && typ == inspect.Mnt && t.PID != 0 {
 				// What is run is the target's, and has rights only where that is.
 				return enter.AllOf(t), t, nil
@@ -318,7 +317,7 @@ func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) e
 // runOne runs one job and notes its status.
 func (o *foreachOptions) runOne(s streams, j *job) {
 	requests, target, err := j.resolve()
-	if j.gone = j.found && errors.Is(err, inspect.ErrNotFound); j.gone {
+	if j.gone = j.found && errors.Is(err, inspect.ErrGone); j.gone {
 		return
 	}
 	if err == nil {

@@ -37,7 +37,7 @@ func groupAt(root, word string) (*cgroupfs.Group, error) {
 	if err != nil || ref.Kind != inspect.RefProcess && ref.Kind != inspect.RefSelf {
 		return nil, noGroup(fs, word)
 	}
-	memberships, err := membershipsOf(context.Background(), root, ref)
+	memberships, err := membershipsOf(context.Background(), root, word)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +65,12 @@ func noGroup(fs *cgroupfs.FS, word string) error {
 }
 
 // membershipsOf reads in which groups a process or thread is.
-func membershipsOf(ctx context.Context, root string, ref inspect.Ref) ([]cgroupfs.Membership, error) {
-	t, err := ref.Resolve(ctx, inspect.Options{Root: root})
+func membershipsOf(ctx context.Context, root, word string) ([]cgroupfs.Membership, error) {
+	m, err := inspect.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	t, err := m.Resolve(ctx, word)
 	if err != nil {
 		return nil, err
 	}

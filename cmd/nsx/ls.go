@@ -82,10 +82,6 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 	if err != nil {
 		return usage(fmt.Errorf("-t: %w", err))
 	}
-	refs, err := parseTargets(o.targets)
-	if err != nil {
-		return usage(err)
-	}
 	switch {
 	case o.tree != "" && o.tree != "owner" && o.tree != "pid":
 		return usagef("--tree: unknown tree %q: there are owner and pid", o.tree)
@@ -107,11 +103,14 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 		types = []inspect.Type{inspect.PID}
 	}
 
-	options := inspect.Options{
-		Root: o.root, Relations: !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
-		Details: inspect.LeaderDetails, MaxCmdline: o.maxCmdline(),
+	machine, err := inspect.Open(o.root)
+	if err != nil {
+		return err
 	}
-	snapshot, match, err := scanFor(ctx, options, refs)
+	snapshot, match, err := machine.Find(ctx, o.targets, inspect.Options{
+		Relations: !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
+		Details: inspect.LeaderDetails, MaxCmdline: o.maxCmdline(),
+	})
 	if err != nil {
 		return err
 	}
@@ -123,10 +122,9 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 	return o.finish(s.err, snapshot, err)
 }
 
-func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match *inspect.Match, types []inspect.Type) error {
+func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match inspect.Match, types []inspect.Type) error {
 	wanted := func(n *inspect.Namespace) bool {
-		return (types == nil || slices.Contains(types, n.Type)) &&
-			(match == nil || slices.Contains(match.Namespaces, n.ID()))
+		return (types == nil || slices.Contains(types, n.Type)) && match.HasNamespace(n.ID())
 	}
 	if o.tree != "" && o.Format.Tabular() && o.Format != output.Name {
 		forest := snapshot.OwnerForest
@@ -149,9 +147,9 @@ func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match 
 	})
 }
 
-func (o *lsOptions) showSets(s streams, snapshot *inspect.Snapshot, match *inspect.Match) error {
+func (o *lsOptions) showSets(s streams, snapshot *inspect.Snapshot, match inspect.Match) error {
 	rows := slices.DeleteFunc(snapshot.Sets, func(set inspect.Set) bool {
-		return match != nil && !slices.ContainsFunc(set.PIDs, func(pid int) bool { return hasPID(match.PIDs, pid) })
+		return !match.HasSet(&set)
 	})
 	return show(s.out, &o.viewFlags, setView, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Set) any {
 		return struct {

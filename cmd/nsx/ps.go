@@ -53,10 +53,6 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	if err := o.resolve(s.out); err != nil {
 		return err
 	}
-	refs, err := parseTargets(o.targets)
-	if err != nil {
-		return usage(err)
-	}
 	view := psView
 	if o.threads {
 		view = withThreads(view)
@@ -64,15 +60,20 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	if err := view.Check(o.Options); err != nil {
 		return usage(err)
 	}
-	options := inspect.Options{Root: o.root, Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline()}
-	snapshot, match, err := scanFor(ctx, options, refs)
+	machine, err := inspect.Open(o.root)
+	if err != nil {
+		return err
+	}
+	snapshot, match, err := machine.Find(ctx, o.targets, inspect.Options{
+		Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline(),
+	})
 	if err != nil {
 		return err
 	}
 	rows := make([]psRow, 0, len(snapshot.Processes))
 	for i := range snapshot.Processes {
 		p := &snapshot.Processes[i]
-		if match != nil && !hasPID(match.PIDs, p.PID) {
+		if !match.HasPID(p.PID) {
 			continue
 		}
 		rows = append(rows, psRow{p, nil, p.NS, snapshot.Apart(p.NS)})

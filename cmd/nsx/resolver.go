@@ -23,11 +23,7 @@ func (r resolver) resolve(ctx context.Context, word string) (*inspect.Target, er
 	if t, known := r[word]; known {
 		return t, nil
 	}
-	ref, err := inspect.ParseRef(word)
-	if err != nil {
-		return nil, usage(err)
-	}
-	t, err := ref.Resolve(ctx, inspect.Options{})
+	t, err := inspect.Resolve(ctx, word)
 	if err == nil {
 		r[word] = t
 	}

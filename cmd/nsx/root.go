@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"nsx/inspect"
 	"nsx/output"
 )
 
@@ -70,6 +71,8 @@ func run(args []string, s streams) int {
 		if with.err == nil {
 			return status
 		}
+	} else if errors.Is(err, inspect.ErrUsage) {
+		status = exitUsage
 	}
 	// One line: names in it may come from outside, and so may newlines.
 	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)+hint(cmd, err)))

@@ -92,7 +92,7 @@ func vanishing(v *visit) func() {
 		}
 		v.scan()
 		<-killed
-		if err := v.enter(p.PID, uts); err == nil || !errors.Is(err, inspect.ErrNotFound) && !inspect.IsGone(err) && !anotherIs(p.PID) {
+		if err := v.enter(p.PID, uts); err == nil || !errors.Is(err, inspect.ErrGone) && !errors.Is(err, unix.ESRCH) && !anotherIs(p.PID) {
 			v.Fatalf("process %d is gone, but entering it: %v", p.PID, err)
 		}
 	}
@@ -119,7 +119,7 @@ func (v *visit) whyGone(doing string, err error) string {
 	if strings.Contains(err.Error(), hasEnded) {
 		return "killed before"
 	}
-	if inspect.IsGone(err) {
+	if errors.Is(err, inspect.ErrGone) {
 		return "gone"
 	}
 	return v.errnoOf(doing, err, unix.ESRCH, unix.ENOENT, unix.ENOMEM)

@@ -75,7 +75,7 @@ func (v *visit) canRead(p *inspect.Process) bool {
 	if _, err := testkit.ReadNS(fmt.Sprintf("/proc/%d/ns/uts", p.PID)); err != nil {
 		return false
 	}
-	now, err := inspect.Resolve(v.Context(), strconv.Itoa(p.PID), inspect.Options{})
+	now, err := inspect.Resolve(v.Context(), strconv.Itoa(p.PID))
 	if err != nil {
 		return false
 	}
@@ -93,7 +93,7 @@ func inside(uts uint64) []string {
 // of a command that was ended; nil means that the command was where it should be.
 func (v *visit) enter(pid int, uts uint64) error {
 	v.Entries++
-	target, err := inspect.Resolve(v.Context(), strconv.Itoa(pid), inspect.Options{})
+	target, err := inspect.Resolve(v.Context(), strconv.Itoa(pid))
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (v *visit) errnoOf(doing string, err error, allowed ...unix.Errno) string {
 			return unix.ErrnoName(errno)
 		}
 	}
-	if errors.Is(err, inspect.ErrNotFound) {
+	if errors.Is(err, inspect.ErrGone) {
 		return "not found"
 	}
 	v.Fatalf("%s: %v (%#v)", doing, err, err)

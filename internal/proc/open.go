@@ -52,7 +52,7 @@ func (r Root) Join(elem ...string) string {
 func (r Root) Open(name string, flags int) (int, error) {
 	if r.Own() {
 		fd, err := unix.Open("/"+strings.TrimPrefix(name, "/"), flags|unix.O_CLOEXEC, 0)
-		return fd, pathError(name, err)
+		return fd, pathError(r.Join(name), err)
 	}
 	top, err := unix.Open(string(r), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
