@@ -23,56 +23,59 @@ func TestOutOfDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, do := range map[string]func() error{
-		"exists": func() error {
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"exists", func() error {
 			there, err := g.Exists()
 			if err == nil && !there {
 				t.Error("it does not exist")
 			}
 			return err
-		},
-		"limits": func() error { _, err := g.Plan(Limits{PIDs: &pids}, PlanOptions{}); return err },
-		"create": func() error {
+		}},
+		{"limits", func() error { _, err := g.Plan(Limits{PIDs: &pids}, PlanOptions{}); return err }},
+		{"create", func() error {
 			plan, err := absent.PlanCreate(creation)
 			if err == nil && len(plan.Steps) != len(whole.Steps) {
 				t.Errorf("%v, want %v", plan.Steps, whole.Steps)
 			}
 			return err
-		},
-		"attach": func() error {
+		}},
+		{"attach", func() error {
 			if err := g.Attach(t.Context(), p.PID); err != nil {
 				return err
 			}
 			return undoAttach(t, fs, p.PID)
-		},
-		"members": func() error { _, err := g.Members(); return err },
-		"freeze":  func() error { return g.Freeze(context.Background()) },
-		"thaw":    func() error { return g.Thaw(context.Background()) },
-		"kill":    func() error { return below.Kill(context.Background()) },
-		"enter": func() error {
+		}},
+		{"members", func() error { _, err := g.Members(); return err }},
+		{"freeze", func() error { return g.Freeze(context.Background()) }},
+		{"thaw", func() error { return g.Thaw(context.Background()) }},
+		{"kill", func() error { return below.Kill(context.Background()) }},
+		{"enter", func() error {
 			e, err := g.Open()
 			if err == nil {
 				e.Close()
 			}
 			return err
-		},
-		"remove": func() error { return below.Remove(context.Background(), true) },
+		}},
+		{"remove", func() error { return below.Remove(context.Background(), true) }},
 	} {
 		refusals := 0
 		for more := 0; ; more++ {
-			err := withDescriptors(t, more, do)
+			err := withDescriptors(t, more, step.do)
 			if err == nil {
 				break
 			}
 			if refusals++; !errors.Is(err, unix.EMFILE) {
-				t.Errorf("%s with %d descriptors more: %v", name, more, err)
+				t.Errorf("%s with %d descriptors more: %v", step.name, more, err)
 			}
 			if more > 20 {
-				t.Fatalf("%s needs more than that", name)
+				t.Fatalf("%s needs more than that", step.name)
 			}
 		}
 		if refusals == 0 {
-			t.Errorf("%s was never refused", name)
+			t.Errorf("%s was never refused", step.name)
 		}
 	}
 	if exists(t, below) {
