@@ -66,7 +66,9 @@ func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, ow
 			return nil
 		}
 		why := "the ids must not overlap, and those outside must exist in our own user namespace"
-		if id, missing := missingFrom(above, m); missing && errors.Is(err, unix.EPERM) {
+		if len(m) > maxMapLines || len(mapText(m)) >= os.Getpagesize() {
+			why = fmt.Sprintf("a map has at most %d ranges, and all of it is shorter than %d bytes; this one has %d, and %d bytes", maxMapLines, os.Getpagesize(), len(m), len(mapText(m)))
+		} else if id, missing := missingFrom(above, m); missing && errors.Is(err, unix.EPERM) {
 			why = fmt.Sprintf("id %d does not exist in our own user namespace, which maps %s", id, above)
 		} else if errors.Is(err, unix.EPERM) {
 			why = "they must be ids of our own, the group's only with setgroups(2) denied, or it takes " + map[int]string{unix.CAP_SETGID: "CAP_SETGID", unix.CAP_SETUID: "CAP_SETUID"}[capability]
@@ -83,6 +85,10 @@ func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, ow
 	}
 	return nil
 }
+
+// maxMapLines is UID_GID_MAP_MAX_EXTENTS (include/linux/user_namespace.h), since
+// Linux 4.15; map_write() takes less than a page.
+const maxMapLines = 340
 
 // mapText is a map as it is written to its file.
 func mapText(m inspect.IDMap) string {

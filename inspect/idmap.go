@@ -99,8 +99,19 @@ func (m IDMap) String() string {
 
 // Around is a range without the one id that single maps already, inside and outside:
 // the ids that are left are mapped in their order, as unshare(1) does it.
-func (r IDRange) Around(single IDRange) (m IDMap) {
-	inside, outside := without(r.Inside, r.Count, single.Inside), without(r.Outside, r.Count, single.Outside)
+func (r IDRange) Around(single IDRange) IDMap {
+	return inOrder(without(r.Inside, r.Count, single.Inside), without(r.Outside, r.Count, single.Outside))
+}
+
+// Beside is Around where it matters only which ids outside are mapped: those inside
+// make room for single's, so that none outside is left over for its sake.
+func (r IDRange) Beside(single IDRange) IDMap {
+	room := min(r.Count, noID-1-r.Inside) + 1
+	return inOrder(without(r.Inside, room, single.Inside), without(r.Outside, r.Count, single.Outside))
+}
+
+// inOrder maps ids in their order until one side has no more.
+func inOrder(inside, outside []idSpan) (m IDMap) {
 	for len(inside) > 0 && len(outside) > 0 {
 		n := min(inside[0].count, outside[0].count)
 		if n > 0 {

@@ -138,3 +138,28 @@ func TestAround(t *testing.T) {
 		})
 	}
 }
+
+// What unshare(1) maps by --map-auto, which since util-linux 2.40 (but for 2.41 and
+// 2.42) loses no id to the one that is mapped by itself.
+func TestBeside(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		r, single IDRange
+		want      string
+	}{
+		{"root first", IDRange{Inside: 0, Outside: 100, Count: 5}, IDRange{Inside: 0, Outside: 7, Count: 1}, "1-5 from 100"},
+		{"a single one", IDRange{Inside: 0, Outside: 100, Count: 1}, IDRange{Inside: 0, Outside: 7, Count: 1}, "1 from 100"},
+		{"in the middle", IDRange{Inside: 0, Outside: 100, Count: 5}, IDRange{Inside: 2, Outside: 7, Count: 1}, "0-1 from 100, 3-5 from 102"},
+		{"just behind", IDRange{Inside: 0, Outside: 100, Count: 5}, IDRange{Inside: 5, Outside: 7, Count: 1}, "0-4 from 100"},
+		{"apart", IDRange{Inside: 0, Outside: 100, Count: 5}, IDRange{Inside: 1000, Outside: 1000, Count: 1}, "0-4 from 100"},
+		{"our own granted to us", IDRange{Inside: 0, Outside: 100, Count: 5}, IDRange{Inside: 0, Outside: 102, Count: 1}, "1-2 from 100, 3-4 from 103"},
+		{"every id", IDRange{Inside: 0, Outside: 0, Count: 1<<32 - 1}, IDRange{Inside: 0, Outside: 7, Count: 1}, "1-7 from 0, 8-4294967294 from 8"},
+		{"up to the last", IDRange{Inside: 0, Outside: 0, Count: 1<<32 - 1}, IDRange{Inside: 1<<32 - 2, Outside: 1<<32 - 2, Count: 1}, "0-4294967293 from 0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.r.Beside(c.single).String(); got != c.want {
+				t.Errorf("%v beside %v: %s, want %s", c.r, c.single, got, c.want)
+			}
+		})
+	}
+}

@@ -66,7 +66,8 @@ file in /run/netns, ip netns knows it. If CMD does not start, that is undone.
 In a new user namespace CMD is root if the id maps have a root: -r maps root to
 you, -c you to yourself; --map-users and --map-groups map others, around that one:
 IN:OUT:COUNT, or auto for the ids that /etc/subuid and /etc/subgid grant you, from
-0 up, subids for the same unchanged, all for those of this user namespace. Without
+0 up, subids for the same unchanged, all for those of this user namespace. A range
+given by number loses its last id where that one lies in it; auto does not. Without
 a root inside, --keep-caps gives CMD the capabilities nevertheless.
 
 --load-interp registers an interpreter for the programs in the new user namespace,

@@ -18,23 +18,40 @@ import (
 
 // mapOptions are run's flags about who is who in a new user namespace.
 type mapOptions struct {
-	root, current, auto, subIDs bool
-	user, group                 string
-	users, groups               []string
-	owner                       string
+	user, group   string   // what our own ids are inside: a number, a name, ownID
+	users, groups []string // ranges
+	owner         string
 }
 
+// ownID is the word for an id that stays the same inside; nobody is called that.
+const ownID = ":own"
+
 func (o *mapOptions) add(flags *pflag.FlagSet, making *enter.New) {
-	flags.BoolVarP(&o.root, "map-root-user", "r", false, "be root inside; implies -U")
-	flags.BoolVarP(&o.current, "map-current-user", "c", false, "be yourself inside; implies -U")
+	// The last of these counts, as in unshare(1).
+	addSwitch(flags, "map-root-user", "r", "be root inside; implies -U", func() { o.user, o.group = "0", "0" })
+	addSwitch(flags, "map-current-user", "c", "be yourself inside; implies -U", func() { o.user, o.group = ownID, ownID })
 	flags.StringVar(&o.user, "map-user", "", "be `USER` inside; implies -U")
 	flags.StringVar(&o.group, "map-group", "", "be `GROUP` inside; implies -U")
 	flags.StringArrayVar(&o.users, "map-users", nil, "map users `IN:OUT:COUNT`, auto, subids, all; implies -U")
 	flags.StringArrayVar(&o.groups, "map-groups", nil, "map groups `IN:OUT:COUNT`, auto, subids, all; implies -U")
-	flags.BoolVar(&o.auto, "map-auto", false, "map the ids granted to you, from 0 up; implies -U")
-	flags.BoolVar(&o.subIDs, "map-subids", false, "map the ids granted to you to themselves; implies -U")
+	both := func(word string) func() {
+		return func() { o.users, o.groups = append(o.users, word), append(o.groups, word) }
+	}
+	addSwitch(flags, "map-auto", "", "map the ids granted to you, from 0 up; implies -U", both("auto"))
+	addSwitch(flags, "map-subids", "", "map the ids granted to you to themselves; implies -U", both("subids"))
 	flags.StringVar(&making.Setgroups, "setgroups", "", "`allow` or deny setgroups(2) inside")
 	flags.StringVar(&o.owner, "owner", "", "make `USER:GROUP` its owner; implies -U")
+}
+
+// addSwitch adds a switch that does something where it stands among the others.
+func addSwitch(flags *pflag.FlagSet, name, letter, help string, do func()) {
+	flags.BoolFuncP(name, letter, help, func(word string) error {
+		on, err := strconv.ParseBool(word)
+		if on {
+			do()
+		}
+		return err
+	})
 }
 
 func (o *mapOptions) complete(cmd *cobra.Command) {
@@ -47,9 +64,6 @@ func (o *mapOptions) complete(cmd *cobra.Command) {
 // settle makes the id maps around the caller. It says whether a user namespace is
 // asked for.
 func (o *mapOptions) settle(making *enter.New, caller enter.Caller) (implied bool, err error) {
-	if o.root && o.current {
-		return false, errors.New("-r and -c exclude each other: you are either root inside or yourself")
-	}
 	if o.owner != "" {
 		name, group, both := strings.Cut(o.owner, ":")
 		if !both {
@@ -65,18 +79,12 @@ func (o *mapOptions) settle(making *enter.New, caller enter.Caller) (implied boo
 		}
 		making.Owner = &enter.Owner{UID: uid, GID: gid}
 	}
-	if o.auto {
-		o.users, o.groups = append(o.users, "auto"), append(o.groups, "auto")
-	}
-	if o.subIDs {
-		o.users, o.groups = append(o.users, "subids"), append(o.groups, "subids")
-	}
 	users := idKind{"--map-user", "--map-users", caller.UID, userID, "/etc/subuid", caller.UIDs, caller.Joined}
-	if making.UIDs, err = users.idMap(o, o.user, o.users); err != nil {
+	if making.UIDs, err = users.idMap(o.user, o.users); err != nil {
 		return false, err
 	}
 	groups := idKind{"--map-group", "--map-groups", caller.GID, groupID, "/etc/subgid", caller.GIDs, caller.Joined}
-	making.GIDs, err = groups.idMap(o, o.group, o.groups)
+	making.GIDs, err = groups.idMap(o.group, o.groups)
 	return len(making.UIDs)+len(making.GIDs) > 0 || making.Owner != nil || making.Setgroups != "", err
 }
 
@@ -122,19 +130,19 @@ type idKind struct {
 	joined    bool          // that is not ours
 }
 
-// idMap maps our own id as one word says, or -r or -c, and the ranges that the
-// words mean around that.
-func (k idKind) idMap(o *mapOptions, one string, words []string) (m inspect.IDMap, err error) {
+// idMap maps our own id as one word says, and the ranges that the words mean
+// around that.
+func (k idKind) idMap(one string, words []string) (m inspect.IDMap, err error) {
 	single := inspect.IDRange{Outside: k.own, Count: 1}
-	switch {
-	case one != "":
+	switch one {
+	case "":
+		single.Count = 0
+	case ownID:
+		single.Inside = single.Outside
+	default:
 		if single.Inside, err = parseName(k.one, one, k.byName); err != nil {
 			return nil, err
 		}
-	case o.current:
-		single.Inside = single.Outside
-	case !o.root:
-		single.Count = 0
 	}
 	if single.Count > 0 {
 		m = inspect.IDMap{single}
@@ -145,18 +153,22 @@ func (k idKind) idMap(o *mapOptions, one string, words []string) (m inspect.IDMa
 			return nil, fmt.Errorf("%s: %w", k.many, err)
 		}
 		for _, r := range ranges {
-			if single.Count > 0 {
-				m = append(m, r.Around(single)...)
-			} else {
+			switch {
+			case single.Count == 0:
 				m = append(m, r)
+			case word == "auto":
+				m = append(m, r.Beside(single)...)
+			default:
+				m = append(m, r.Around(single)...)
 			}
 		}
 	}
 	return m, nil
 }
 
-// parse reads INSIDE:OUTSIDE:COUNT, or auto and subids: the ids granted to the
-// user, from 0 up or as they are; or all that there are.
+// parse reads INSIDE:OUTSIDE:COUNT, or OUTSIDE,INSIDE,COUNT as unshare(1) had it
+// before util-linux 2.39 and still takes it; or auto and subids: the ids granted to
+// the user, from 0 up or as they are; or all that there are.
 func (k idKind) parse(word string) (inspect.IDMap, error) {
 	switch word {
 	case "auto", "subids":
@@ -181,6 +193,11 @@ func (k idKind) parse(word string) (inspect.IDMap, error) {
 	}
 	var n [3]uint32
 	fields := strings.Split(word, ":")
+	if strings.Contains(word, ",") {
+		if fields = strings.Split(word, ","); len(fields) == len(n) {
+			fields[0], fields[1] = fields[1], fields[0]
+		}
+	}
 	for i, field := range fields {
 		v, err := strconv.ParseUint(field, 10, 32)
 		if err != nil || len(fields) != len(n) {
