@@ -15,6 +15,19 @@ TESTFLAGS ?=
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
+NFPM_VERSION := v2.45.2
+NFPM         := bin/tools/nfpm-$(NFPM_VERSION)
+
+# Where make install puts things; zsh of Debian looks for those of packages in
+# /usr/share/zsh/vendor-completions.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINARY  ?= bin/nsx
+SHARE   := $(DESTDIR)$(PREFIX)/share
+BASHDIR ?= $(SHARE)/bash-completion/completions
+ZSHDIR  ?= $(SHARE)/zsh/site-functions
+FISHDIR ?= $(SHARE)/fish/vendor_completions.d
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -155,6 +168,53 @@ completions: build ## Write the shells' completion scripts to build/completions
 	bin/nsx completion bash > build/completions/bash/nsx
 	bin/nsx completion zsh > build/completions/zsh/_nsx
 	bin/nsx completion fish > build/completions/fish/nsx.fish
+
+# What is not there yet: sudo often has no Go, so who has it builds first.
+bin/nsx:
+	$(MAKE) build
+build/man/nsx.1:
+	$(MAKE) man
+build/completions/bash/nsx:
+	$(MAKE) completions
+
+.PHONY: install
+install: $(BINARY) build/man/nsx.1 build/completions/bash/nsx ## Install what was built below PREFIX (/usr/local)
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/nsx
+	install -d $(SHARE)/man/man1 $(SHARE)/doc/nsx/docs
+	install -m 644 build/man/*.1 $(SHARE)/man/man1
+	install -m 644 LICENSE README.md CHANGELOG.md $(SHARE)/doc/nsx
+	install -m 644 docs/*.md $(SHARE)/doc/nsx/docs
+	install -D -m 644 build/completions/bash/nsx $(BASHDIR)/nsx
+	install -D -m 644 build/completions/zsh/_nsx $(ZSHDIR)/_nsx
+	install -D -m 644 build/completions/fish/nsx.fish $(FISHDIR)/nsx.fish
+
+.PHONY: uninstall
+uninstall: build/man/nsx.1 ## Remove what make install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/nsx $(BASHDIR)/nsx $(ZSHDIR)/_nsx $(FISHDIR)/nsx.fish
+	rm -f $(addprefix $(SHARE)/man/man1/,$(notdir $(wildcard build/man/*.1)))
+	rm -rf $(SHARE)/doc/nsx
+
+$(NFPM):
+	mkdir -p $(@D)
+	GOBIN=$(CURDIR)/$(@D) GOFLAGS= $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv $(@D)/nfpm $@
+
+# No clock goes in but the commit's, so that the same source and the same Go make
+# the same files; .ci/release holds that, and installs them. MAINTAINER is whom the
+# packages name.
+RELEASE_EPOCH = $${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}
+
+.PHONY: release
+release: $(NFPM) man completions ## Make archives, packages, an image and sums in build/release
+	rm -rf build/release build/stage
+	for arch in amd64 arm64; do \
+		GOOS=linux GOARCH=$$arch $(BUILD) -o build/stage/nsx-$$arch ./cmd/nsx; \
+		$(MAKE) -s install BINARY=build/stage/nsx-$$arch DESTDIR=build/stage/$$arch PREFIX=/usr; \
+		rm build/stage/nsx-$$arch; \
+	done
+	$(GO) run ./internal/release -version $(VERSION) -epoch $(RELEASE_EPOCH) -nfpm $(NFPM) \
+		$(if $(MAINTAINER),-maintainer '$(MAINTAINER)') -stage build/stage -out build/release
+	cat build/release/SHA256SUMS
 
 .PHONY: clean
 clean: ## Remove what was built, but for the tools
