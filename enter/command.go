@@ -83,16 +83,16 @@ type ExecError struct {
 }
 
 func (e *ExecError) Error() string {
-	where, next := "on this host", ""
+	where := "on this host"
 	if e.InTarget {
-		where, next = "in the target's file system", "; --tools=host runs this host's"
+		where = "in the target's file system"
 	}
 	why := ""
 	switch {
 	case e.found:
 		why = "the interpreter or loader that it names is missing " + where
 	case e.NotFound():
-		return fmt.Sprintf("running %s: there is no such command %s: %s%s", e.Name, where, linux.ErrnoText(e.Err), next)
+		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(e.Err))
 	case errors.Is(e.Err, unix.ENOEXEC):
 		why = "it is no program for this machine, or a script without a #! line and there is no /bin/sh"
 	case errors.Is(e.Err, unix.EACCES):
@@ -150,14 +150,11 @@ func (c *Cmd) start(try bool) error {
 	if _, keep := kept.files[inspect.Mnt]; keep {
 		outrun("/proc/self/ns/mnt")
 	}
-	c.plan.steps(prog, kept)
+	c.steps(prog, kept)
 	c.lastSteps(prog, attr.Env, try)
 	process, err := launch(c.context(), prog, attr)
 	if err != nil {
 		kept.rollBack()
-		if refused := c.plan.groupRefusal(err); refused != nil {
-			return refused
-		}
 		return c.explain(err)
 	}
 	if try {
@@ -206,7 +203,8 @@ func (c *Cmd) files(null *os.File) []*os.File {
 
 // steps brings the helper to where a command of ours will run, and changes who it
 // is. For the target's own code see guestSteps.
-func (p *Plan) steps(prog *launcher.Program, b *binds) {
+func (c *Cmd) steps(prog *launcher.Program, b *binds) {
+	p := c.plan
 	n := p.options.New
 	if n == nil && !p.plain() {
 		prog.NotDumpable()
@@ -222,7 +220,7 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 	// A new mount namespace takes root and working directory along.
 	n.otherSteps(prog, b, p.root != nil)
 	if p.options.MountProc || p.options.MountSys {
-		prog.Unshare("unshare(CLONE_NEWNS)", unix.CLONE_NEWNS)
+		prog.Unshare("unshare(CLONE_NEWNS)", unix.CLONE_NEWNS).Explain(because(explainUnshare(inspect.Mnt)))
 		prog.Mount("making our mounts private", "none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	}
 	p.insideSteps(prog)
@@ -234,11 +232,12 @@ func (p *Plan) steps(prog *launcher.Program, b *binds) {
 		p.giveUp(prog)
 	}
 	if p.forks() {
-		prog.Fork()
+		c.fork(prog)
 	}
 	n.childSteps(prog, b, p.root != nil)
 	if p.options.MountProc {
-		prog.Mount(mountProc, "proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+		prog.Mount("mounting /proc", "proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
+			Explain(onErrno(unix.ENOENT, "there is no directory /proc below the root directory", nil))
 	}
 	if late {
 		p.giveUp(prog)
@@ -279,8 +278,7 @@ func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
 // child in any; nil if that is not why it failed.
 func (p *Plan) groupRefusal(err error) error {
 	in := p.entrance()
-	step, isStep := errors.AsType[*launcher.StepError](err)
-	if in == nil || isStep && step.Step != "fork" {
+	if in == nil {
 		return nil
 	}
 	if refused, ok := errors.AsType[*cgroupfs.Error](in.Explain(err)); ok {
@@ -321,16 +319,15 @@ func (p *Plan) insideSteps(prog *launcher.Program) {
 		prog.Chdir(p.options.DirInside)
 	}
 	if p.root != nil || p.Has(inspect.Mnt) {
-		prog.CheckDir(checkDir)
+		p.checkDir(prog)
 	}
 }
 
-// mountProc is the name of the step that mounts Options.MountProc's.
-const mountProc = "mounting /proc"
-
-// checkDir is the name of the step that looks whether the working directory is
-// below the root.
-const checkDir = "looking at the working directory"
+// checkDir looks whether the working directory is below the root.
+func (p *Plan) checkDir(prog *launcher.Program) {
+	prog.CheckDir("looking at the working directory").
+		Explain(because(func(unix.Errno) (string, error) { return p.explainDir(), nil }))
+}
 
 // giveUp takes away the rights and then the ids that the command must not have.
 func (p *Plan) giveUp(prog *launcher.Program) {
@@ -360,20 +357,34 @@ func (c *Cmd) lastSteps(prog *launcher.Program, env []string, try bool) {
 		prog.Exit(0)
 		return
 	}
-	prog.Exec(c.Name, searchPath(env))
+	c.exec(prog, env)
 }
 
-// explainTrace says why a command cannot be put under the target's filters. It is
-// never said where there are none.
-func explainTrace(e *launcher.TraceError) error {
-	why := "ptrace(2) is restricted (kernel.yama.ptrace_scope), or it takes CAP_SYS_ADMIN in the initial user namespace"
-	if self, err := inspect.Resolve(context.Background(), "self"); err == nil {
-		defer self.Close()
-		if s, err := self.Status(); err == nil && s.Tracer != 0 {
-			why = fmt.Sprintf("this program is traced itself, by process %d", s.Tracer)
+// exec becomes the command.
+func (c *Cmd) exec(prog *launcher.Program, env []string) {
+	prog.Exec(c.Name, searchPath(env)).Explain(func(step *launcher.StepError) error {
+		if step.Faked() {
+			return refused(ErrFiltered, "starting "+c.Name, unix.EPERM, "the target's seccomp filter forbids execve(2), and says that it has been carried out")
 		}
-	}
-	return explained("putting the command under the target's seccomp filters", e.Errno, why+": --no-seccomp goes without")
+		return &ExecError{c.Name, c.plan.root != nil, step.Errno, step.NoLoader}
+	})
+}
+
+// fork makes the command's own process.
+func (c *Cmd) fork(prog *launcher.Program) {
+	what := "starting " + c.Name
+	prog.Fork().Explain(func(step *launcher.StepError) error {
+		if refused := c.plan.groupRefusal(step); refused != nil {
+			return refused
+		}
+		switch step.Errno {
+		case unix.ENOMEM:
+			return &Error{What: what, Err: step.Errno, Reason: ErrEnded, Why: "the PID namespace has lost its init, so nothing can be started in it any more; this is not about memory"}
+		case unix.EAGAIN:
+			return &Error{What: what, Err: step.Errno, Reason: ErrLimit, Why: processLimits}
+		}
+		return nil
+	})
 }
 
 // endSignal is what the command gets when we end.
@@ -387,69 +398,69 @@ func (p *Plan) endSignal() unix.Signal {
 // processLimits is what EAGAIN of a new process means.
 const processLimits = "a limit on processes is reached: pids.max of a cgroup, RLIMIT_NPROC, or kernel.pid_max"
 
-// explain makes the error of a step one that says why.
+// explain says why the command did not start, for what no step has said itself.
 func (c *Cmd) explain(err error) error {
-	step, ok := errors.AsType[*launcher.StepError](err)
-	if trace, untraced := errors.AsType[*launcher.TraceError](err); untraced {
-		if !c.plan.filtered() {
-			return trace // it is tried another way
+	if step, ok := errors.AsType[*launcher.StepError](err); ok {
+		e := explained(step.Step, step.Errno, "")
+		if c.plan.filtered() {
+			e.Why, e.Reason = "it may be a seccomp filter of the target", ErrFiltered
 		}
+		return e
+	}
+	if trace, ok := errors.AsType[*launcher.TraceError](err); ok && c.plan.filtered() {
 		return explainTrace(trace)
 	}
-	if !ok && c.plan.Untrusted() && errors.Is(err, unix.EACCES) {
-		return explained("starting the helper", unix.EACCES, "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite nsx: --privileged goes without")
+	if helper, ok := errors.AsType[*launcher.HelperError](err); ok {
+		return c.explainHelper(helper)
 	}
-	died, isDead := errors.AsType[*launcher.DiedError](err)
-	if isDead && c.plan.filtered() && died.Status.Signaled() && died.Status.Signal() == unix.SIGSYS {
-		return fmt.Errorf("starting %s: %w: a seccomp filter of the target did it: --no-seccomp goes without", c.Name, err)
+	if died, ok := errors.AsType[*launcher.DiedError](err); ok {
+		return c.explainDeath(died)
 	}
-	if isDead && c.plan.Has(inspect.PID) {
-		return fmt.Errorf("starting %s: %w: its PID namespace has ended, it seems, and everything in there with it", c.Name, err)
+	return err
+}
+
+// explainHelper says why there is no helper.
+func (c *Cmd) explainHelper(err *launcher.HelperError) error {
+	const what = "starting the helper"
+	switch refused := c.plan.groupRefusal(err.Err); {
+	case refused != nil:
+		return refused
+	case c.plan.Untrusted() && errors.Is(err, unix.EACCES):
+		return &Error{What: what, Err: unix.EACCES, Reason: ErrUnsafe, Why: "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite this program"}
+	case errors.Is(err, unix.EAGAIN):
+		return &Error{What: what, Err: unix.EAGAIN, Reason: ErrLimit, Why: processLimits}
 	}
-	if !ok && errors.Is(err, unix.EAGAIN) {
-		return explained("starting the helper", unix.EAGAIN, processLimits)
+	return err
+}
+
+// explainDeath says what killed the helper.
+func (c *Cmd) explainDeath(err *launcher.DiedError) error {
+	if refused := c.plan.groupRefusal(err); refused != nil {
+		return refused
 	}
-	if !ok {
-		return err
-	}
-	p := c.plan
-	if err := p.rights.explain(step); err != nil {
-		return err
-	}
+	e := &Error{What: "starting " + c.Name, Err: err}
 	switch {
-	case isJoin(step.Step):
-		return p.explainJoin(step.Step, step.Errno)
-	case step.Faked():
-		return &Error{fmt.Sprintf("starting %s: the target's seccomp filter forbids execve(2), and says that it has been carried out: --no-seccomp goes without", c.Name), unix.EPERM}
-	case step.Step == checkRoot:
-		return explained("going to "+p.rootOf, step.Errno, "it is not in the mount namespace that is joined, or is removed")
-	case step.Step == "exec "+c.Name, step.Step == "load "+c.Name:
-		return &ExecError{c.Name, p.root != nil, step.Errno, step.Step == "load "+c.Name}
-	case step.Step == "fork" && step.Errno == unix.ENOMEM:
-		return explained("starting "+c.Name, step.Errno, "the PID namespace has lost its init, so nothing can be started in it any more; this is not about memory")
-	case step.Step == "fork" && step.Errno == unix.EAGAIN:
-		return explained("starting "+c.Name, step.Errno, processLimits)
+	case c.plan.filtered() && err.Status.Signaled() && err.Status.Signal() == unix.SIGSYS:
+		e.Why, e.Reason = "a seccomp filter of the target did it", ErrFiltered
+	case c.plan.Has(inspect.PID):
+		e.Why, e.Reason = "its PID namespace has ended, it seems, and everything in there with it", ErrEnded
+	default:
+		return err
 	}
-	why := p.ids.explain(step.Step, step.Errno)
-	if why == "" {
-		why = p.between.explain(step.Step, step.Errno)
+	return e
+}
+
+// explainTrace says why a command cannot be put under the target's filters. It is
+// never said where there are none.
+func explainTrace(e *launcher.TraceError) error {
+	why := "ptrace(2) is restricted (kernel.yama.ptrace_scope), or it takes CAP_SYS_ADMIN in the initial user namespace"
+	if self, err := inspect.Resolve(context.Background(), "self"); err == nil {
+		defer self.Close()
+		if s, err := self.Status(); err == nil && s.Tracer != 0 {
+			why = fmt.Sprintf("this program is traced itself, by process %d", s.Tracer)
+		}
 	}
-	if step.Step == mountProc && step.Errno == unix.ENOENT {
-		why = "there is no directory /proc below the root directory"
-	}
-	if step.Step == mountSys && step.Errno == unix.EPERM {
-		why = "it takes CAP_SYS_ADMIN in the user namespace that owns the network namespace, and no mounts that cover parts of the /sys here (mount_too_revealing in fs/namespace.c)"
-	}
-	if step.Step == checkDir {
-		why = p.explainDir()
-	}
-	if why == "" {
-		why = p.options.New.explain(step.Step, step.Errno)
-	}
-	if why == "" && p.filtered() {
-		why = "it may be a seccomp filter of the target: --no-seccomp goes without"
-	}
-	return explained(step.Step, step.Errno, why)
+	return &Error{What: "putting the command under the target's seccomp filters", Err: e.Errno, Why: why, Reason: ErrUntraceable}
 }
 
 // explainDir says why the working directory cannot be seen from the root.

@@ -9,28 +9,83 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
+	"nsx/internal/launcher"
 	"nsx/internal/linux"
 )
 
 // Error is a refusal with its explanation: what was tried, the kernel's answer,
-// the evidence and what to do. errors.Is finds the errno in it.
+// the evidence and what to do. errors.Is finds the errno in it, and the reason.
 type Error struct {
-	text string
-	err  error
+	// What was tried: "joining net:[4026532201] of process 5151".
+	What string
+	// Err is the kernel's answer or, where this package refuses by itself, the
+	// errno that comes nearest.
+	Err error
+	// Why is the evidence, and what to do; "" if that is not known.
+	Why string
+	// Reason is the kind of refusal, one of this package's Err…; nil: none of them.
+	Reason error
+
+	ours bool // it is this package that refuses
 }
 
-func (e *Error) Error() string { return e.text }
+func (e *Error) Error() string {
+	text := e.What
+	if !e.ours {
+		text += ": " + linux.ErrnoText(e.Err)
+	}
+	if e.Why != "" {
+		text += ": " + e.Why
+	}
+	return text
+}
 
-// Unwrap is the error of the system call.
-func (e *Error) Unwrap() error { return e.err }
+// Unwrap is the errno and the reason.
+func (e *Error) Unwrap() []error {
+	if e.Reason == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Reason}
+}
 
 // explained is an Error of "what: errno: why".
 func explained(what string, err error, why string) *Error {
-	text := what + ": " + linux.ErrnoText(err)
-	if why != "" {
-		text += ": " + why
+	return &Error{What: what, Err: err, Why: why}
+}
+
+// refused is an Error of ours, without a system call: "what: why".
+func refused(reason error, what string, errno unix.Errno, why string) *Error {
+	return &Error{What: what, Err: errno, Why: why, Reason: reason, ours: true}
+}
+
+// usageError is an ErrUsage.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+func (e *usageError) Unwrap() error { return ErrUsage }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// because is an explanation for a step of the launcher's: why says why it was
+// refused, "" if it cannot tell, and the reason.
+func because(why func(unix.Errno) (string, error)) func(*launcher.StepError) error {
+	return func(step *launcher.StepError) error {
+		text, reason := why(step.Errno)
+		if text == "" {
+			return nil
+		}
+		return &Error{What: step.Step, Err: step.Errno, Why: text, Reason: reason}
 	}
-	return &Error{text, err}
+}
+
+// onErrno is an explanation for a step that can be told for one errno.
+func onErrno(errno unix.Errno, why string, reason error) func(*launcher.StepError) error {
+	return because(func(is unix.Errno) (string, error) {
+		if is != errno {
+			return "", nil
+		}
+		return why, reason
+	})
 }
 
 // ThreadError says that a Go function cannot join a namespace, because the
@@ -59,16 +114,16 @@ func (e *ThreadError) Unwrap() error {
 
 // explain says why setns(2) was refused.
 func (j Join) explain(err error) error {
-	why := ""
+	e := explained(fmt.Sprintf("joining %s of %s", j.ID, j.From), err, "")
 	switch {
 	case errors.Is(err, unix.EPERM):
-		why = j.explainEPERM()
+		e.Why, e.Reason = j.explainEPERM(), ErrPermission
 	case errors.Is(err, unix.EINVAL) && j.ID.Type == inspect.PID:
-		why = "one can only join PID namespaces below one's own (setns(2)), and this one is not"
+		e.Why = "one can only join PID namespaces below one's own (setns(2)), and this one is not"
 	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOSPC):
-		why = "see the limits in /proc/sys/user"
+		e.Why, e.Reason = "see the limits in /proc/sys/user", ErrLimit
 	}
-	return explained(fmt.Sprintf("joining %s of %s", j.ID, j.From), err, why)
+	return e
 }
 
 func (j Join) explainEPERM() string {
@@ -137,4 +192,27 @@ func (p *Plan) mayJoin(j Join) bool {
 	}
 	uid := uint32(unix.Geteuid())
 	return uid == 0 || o.uid != nil && *o.uid == uid && p.Has(inspect.User)
+}
+
+// explainOpen says why something of a target could not be opened.
+func explainOpen(what string, t *inspect.Target, err error) error {
+	e := explained("opening "+what+" of "+t.Name(), err, "")
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT) && !t.Alive():
+		e.Why = "it has exited"
+	case errors.Is(err, unix.ENOENT):
+		e.Why = "it is a zombie, which has exited and keeps only its user and PID namespace"
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		next := "run as root or as the process's user"
+		switch {
+		case unix.Geteuid() != 0:
+		case holds(unix.CAP_SYS_PTRACE):
+			next = "we have that capability, so it is a security module, or a user namespace above ours"
+		default:
+			next = "we are root without that capability, as in a container that was started without it"
+		}
+		e.Why = "it takes the right to trace the process (CAP_SYS_PTRACE in its user namespace, and no security module against it): " + next
+		e.Reason = ErrPermission
+	}
+	return e
 }

@@ -52,7 +52,7 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 	}
 	for i, f := range attr.Files {
 		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, &Error{fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()), unix.EISDIR}
+			return nil, refused(nil, "starting "+c.Name, unix.EISDIR, fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()))
 		}
 	}
 	proof, err := c.newProof(attr.Files)
@@ -73,7 +73,7 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 	}
 	p.guestSteps(prog)
 	if !p.options.NoFork {
-		prog.Fork()
+		c.fork(prog)
 	}
 	prog.Setsid() // else /dev/tty is our terminal, whatever its files are
 	if c.terminal != nil {
@@ -86,23 +86,14 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 	if try {
 		prog.Exit(0)
 	} else {
-		prog.Exec(c.Name, searchPath(attr.Env))
+		c.exec(prog, attr.Env)
 	}
 	process, err := launcher.Start(c.context(), prog, attr)
 	if err != nil {
-		if refused := p.groupRefusal(err); refused != nil {
-			return nil, refused
-		}
 		return nil, c.explain(err)
 	}
 	return process, nil
 }
-
-// Names of steps.
-const (
-	proving   = "looking at the command from outside"
-	checkRoot = "looking at the root directory"
-)
 
 // guestSteps is what the helper does before the command's process is born.
 func (p *Plan) guestSteps(prog *launcher.Program) {
@@ -112,7 +103,7 @@ func (p *Plan) guestSteps(prog *launcher.Program) {
 	prog.NotDumpable()
 	r.before(prog)
 	// Here, for a user namespace may deny it: root's groups would stay.
-	groups := prog.Setgroups(nil)
+	groups := dropGroups(prog)
 	if !p.dropsGroups() {
 		groups.Ignore()
 	}
@@ -121,7 +112,9 @@ func (p *Plan) guestSteps(prog *launcher.Program) {
 		prog.Fchdir("going to "+p.rootOf, prog.File(p.root))
 		// Before chroot(2), after which the working directory is below the root in
 		// any case.
-		prog.CheckDir(checkRoot)
+		prog.CheckDir("looking at the root directory").Explain(func(step *launcher.StepError) error {
+			return explained("going to "+p.rootOf, step.Errno, "it is not in the mount namespace that is joined, or is removed")
+		})
 		p.rootSteps(prog)
 	}
 	if p.dir != nil {
@@ -138,7 +131,7 @@ func (p *Plan) guestSteps(prog *launcher.Program) {
 			prog.Chdir(dir)
 		}
 	}
-	prog.CheckDir(checkDir)
+	p.checkDir(prog)
 	// setns(2) with a user namespace has filled these sets.
 	prog.BoundingSet(r.bounding)
 	prog.AmbientSet(0)
@@ -149,17 +142,13 @@ func (p *Plan) guestSteps(prog *launcher.Program) {
 		prog.Seccomp(filter) // with CAP_SYS_ADMIN, which goes now
 	}
 	if p.ids.dropGroups && !p.dropsGroups() {
-		prog.Setgroups(nil).Ignore() // an ordinary user may, in a user namespace that allows it
+		dropGroups(prog).Ignore() // an ordinary user may, in a user namespace that allows it
 	}
-	if p.ids.gid != nil {
-		prog.Setgid(*p.ids.gid)
-	}
+	p.ids.setgid(prog)
 	if p.kept != 0 {
 		prog.KeepCapabilities()
 	}
-	if p.ids.uid != nil {
-		prog.Setuid(*p.ids.uid)
-	}
+	p.ids.setuid(prog)
 	// No less than execve(2) will give, if it can be: a process that gains
 	// permitted capabilities by that loses PR_SET_PDEATHSIG (commit_creds in
 	// kernel/cred.c).
@@ -224,7 +213,7 @@ func (p *Plan) refuseUnsafe() error {
 	default:
 		return nil
 	}
-	return &Error{"the command is the target's own code: " + why + ": --privileged does it all the same", unix.EPERM}
+	return refused(ErrUnsafe, "the command is the target's own code", unix.EPERM, why)
 }
 
 // searchPath is where a command is looked for.

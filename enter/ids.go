@@ -1,10 +1,8 @@
 package enter
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +29,7 @@ func (p *Plan) chooseIDs(of, user *inspect.Target) error {
 	p.ids = ids{uid: o.UID, gid: o.GID, dropGroups: o.UID != nil || o.GID != nil || o.FollowUID || o.FollowGID}
 	if o.KeepCredentials {
 		if p.ids.dropGroups {
-			return errors.New("keeping the credentials and setting a user or group exclude each other")
+			return usagef("keeping the credentials and setting a user or group exclude each other")
 		}
 		return nil
 	}
@@ -49,7 +47,7 @@ func (p *Plan) chooseIDs(of, user *inspect.Target) error {
 	}
 	follow := o.FollowUID || o.FollowGID
 	if follow && of == nil {
-		return errors.New("no process is named whose user or group it is")
+		return usagef("no process is named whose user or group it is")
 	}
 	if !p.Has(inspect.User) {
 		if o.FollowUID {
@@ -152,44 +150,47 @@ func (i ids) any() bool { return i.dropGroups || i.gid != nil || i.uid != nil }
 // steps changes the ids. The group comes first, while we may still.
 func (i ids) steps(p *launcher.Program) {
 	if i.dropGroups {
-		step := p.Setgroups(nil)
+		step := dropGroups(p)
 		if i.mayDeny {
 			step.Ignore()
 		}
 	}
+	i.setgid(p)
+	i.setuid(p)
+}
+
+// dropGroups leaves the supplementary groups behind.
+func dropGroups(p *launcher.Program) launcher.Step {
+	return p.Setgroups(nil).Explain(onErrno(unix.EPERM,
+		"the user namespace denies setgroups(2), or it takes CAP_SETGID there: the groups can only be kept", ErrNoIDs))
+}
+
+func (i ids) setgid(p *launcher.Program) {
 	if i.gid != nil {
-		p.Setgid(*i.gid)
+		p.Setgid(*i.gid).Explain(because(func(errno unix.Errno) (string, error) { return unmapped("group", *i.gid, i.gids, errno) }))
 	}
+}
+
+func (i ids) setuid(p *launcher.Program) {
 	if i.uid != nil {
-		p.Setuid(*i.uid)
+		p.Setuid(*i.uid).Explain(because(func(errno unix.Errno) (string, error) { return unmapped("user", *i.uid, i.uids, errno) }))
 	}
 }
 
-// explain says why a change of ids was refused, "" if it cannot tell.
-func (i ids) explain(step string, err error) string {
+// unmapped says why a user or group cannot be changed to. The map is that of the
+// user namespace, nil if it is not known.
+func unmapped(kind string, id uint32, m inspect.IDMap, errno unix.Errno) (string, error) {
 	switch {
-	case errors.Is(err, unix.EINVAL) && i.uid != nil && step == fmt.Sprintf("setresuid %d", *i.uid):
-		return unmapped("user", *i.uid, i.uids, "-S UID")
-	case errors.Is(err, unix.EINVAL) && i.gid != nil && step == fmt.Sprintf("setresgid %d", *i.gid):
-		return unmapped("group", *i.gid, i.gids, "-G GID")
-	case errors.Is(err, unix.EPERM) && step == "setgroups":
-		return "the user namespace denies setgroups(2), or it takes CAP_SETGID there: use --preserve-credentials to keep the groups"
-	case errors.Is(err, unix.EPERM) && strings.HasPrefix(step, "setres"):
-		return "it takes CAP_SETUID and CAP_SETGID in the user namespace: join that too, or run as root"
-	default:
-		return ""
+	case errno == unix.EPERM:
+		return "it takes CAP_SETUID and CAP_SETGID in the user namespace: join that too, or run as root", ErrPermission
+	case errno != unix.EINVAL:
+		return "", nil
+	case m != nil && len(m) == 0:
+		return fmt.Sprintf("the user namespace maps no %s at all: keep yours", kind), ErrNoIDs
+	case m != nil:
+		return fmt.Sprintf("%s %d is not mapped in the user namespace, which maps %s", kind, id, m), ErrNotMapped
 	}
-}
-
-func unmapped(kind string, id uint32, m inspect.IDMap, flag string) string {
-	known := ""
-	if m != nil && len(m) == 0 {
-		return fmt.Sprintf("the user namespace maps no %s at all: keep yours, with --preserve-credentials", kind)
-	}
-	if m != nil {
-		known = fmt.Sprintf(", which maps %s", m)
-	}
-	return fmt.Sprintf("%s %d is not mapped in the user namespace%s: choose one that is with %s, or --preserve-credentials", kind, id, known, flag)
+	return fmt.Sprintf("%s %d is not mapped in the user namespace", kind, id), ErrNotMapped
 }
 
 // chooseCaps chooses the capabilities that KeepCaps keeps. In a user namespace

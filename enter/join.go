@@ -1,9 +1,7 @@
 package enter
 
 import (
-	"errors"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -12,10 +10,11 @@ import (
 	"nsx/internal/linux"
 )
 
-// joinAll is the name of the step that joins several namespaces at once.
-const joinAll = "join"
-
-func (j Join) step() string { return joinAll + " " + j.ID.String() }
+// setns adds the step that joins it.
+func (j Join) setns(prog *launcher.Program) launcher.Step {
+	return prog.Setns("join "+j.ID.String(), prog.File(j.file), j.ID.Type.CloneFlag()).
+		Explain(func(step *launcher.StepError) error { return j.explain(step.Errno) })
+}
 
 // oneProcess is the pidfd and the CLONE_NEW* mask, if all namespaces are of one
 // process: then a single setns(2) does it (Linux 5.8). The kernel checks each
@@ -47,12 +46,12 @@ func (p *Plan) joinSteps(prog *launcher.Program) {
 		// root, it has to be what was looked at. An ordinary user may need the
 		// kernel to check all against his rights from before, and the look from
 		// outside tells where the command is.
-		prog.Setns(joinAll, prog.File(pidfd), mask)
+		prog.Setns("join", prog.File(pidfd), mask).Explain(p.explainJoin)
 		return
 	}
 	if !p.Has(inspect.User) {
 		for _, j := range p.Joins {
-			prog.Setns(j.step(), prog.File(j.file), j.ID.Type.CloneFlag())
+			j.setns(prog)
 		}
 		return
 	}
@@ -60,12 +59,12 @@ func (p *Plan) joinSteps(prog *launcher.Program) {
 	for i, j := range p.Joins {
 		results[i] = prog.Slot(1)
 		if j.ID.Type != inspect.User {
-			prog.Setns(j.step(), prog.File(j.file), j.ID.Type.CloneFlag()).Ignore().Into(results[i])
+			j.setns(prog).Ignore().Into(results[i])
 		}
 	}
 	for _, j := range p.Joins {
 		if j.ID.Type == inspect.User {
-			prog.Setns(j.step(), prog.File(j.file), unix.CLONE_NEWUSER)
+			j.setns(prog)
 		}
 	}
 	for i, j := range p.Joins {
@@ -74,33 +73,25 @@ func (p *Plan) joinSteps(prog *launcher.Program) {
 		}
 		joined := prog.Label()
 		prog.JumpIf(results[i].Value(), ^uint64(0), 0, joined)
-		prog.Setns(j.step(), prog.File(j.file), j.ID.Type.CloneFlag())
+		j.setns(prog)
 		prog.Place(joined)
 	}
 }
 
-// explainJoin says why a step of joinSteps was refused.
-func (p *Plan) explainJoin(step string, err error) error {
+// explainJoin says why several namespaces could not be joined at once. The one to
+// blame is one that we have no right to; if there is none that can be seen, the
+// first stands for all.
+func (p *Plan) explainJoin(step *launcher.StepError) error {
+	blame, err := p.Joins[0], step.Errno
 	for _, j := range p.Joins {
-		if step == j.step() {
-			return j.explain(err)
-		}
-	}
-	// One of several. The one to blame is one that we have no right to; if
-	// there is none that can be seen, the first stands for all.
-	blame := p.Joins[0]
-	for _, j := range p.Joins {
-		if errors.Is(err, unix.EPERM) && !p.mayJoin(j) ||
-			errors.Is(err, unix.EINVAL) && (j.ID.Type == inspect.PID || j.ID.Type == inspect.User) {
+		if err == unix.EPERM && !p.mayJoin(j) ||
+			err == unix.EINVAL && (j.ID.Type == inspect.PID || j.ID.Type == inspect.User) {
 			blame = j
 			break
 		}
 	}
-	if errors.Is(err, unix.ESRCH) {
-		return &Error{"joining the namespaces of " + blame.From + ": no such process (ESRCH): it has exited", err}
+	if err == unix.ESRCH {
+		return explained("joining the namespaces of "+blame.From, err, "it has exited")
 	}
 	return blame.explain(err)
 }
-
-// isJoin says whether a step is one of joinSteps.
-func isJoin(step string) bool { return step == joinAll || strings.HasPrefix(step, joinAll+" ") }

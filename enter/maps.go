@@ -30,7 +30,7 @@ func (n *New) writeMaps(pid int) error {
 		if err != nil && (n.Setgroups != "" || !errors.Is(err, os.ErrNotExist)) { // Linux 3.19
 			why := ""
 			if setgroups == "allow" && errors.Is(err, unix.EPERM) {
-				why = "a user namespace above denies it for good"
+				why = setgroupsDenied
 			}
 			return explained("writing setgroups "+setgroups, err, why)
 		}
@@ -45,6 +45,9 @@ func (n *New) writeMaps(pid int) error {
 	}
 	return nil
 }
+
+// setgroupsDenied is why setgroups(2) may not be allowed.
+const setgroupsDenied = "a user namespace above denies it for good"
 
 // single says that a map maps nothing but our own id.
 func single(m inspect.IDMap, own int) bool {
@@ -77,7 +80,7 @@ func writeMap(pid int, file string, m inspect.IDMap, tool string, capability, ow
 	}
 	path, err := exec.LookPath(tool)
 	if err != nil {
-		return fmt.Errorf("mapping more than one's own id takes root or %s(1), which is not installed: install the package uidmap, or map your own id only (-r)", tool)
+		return refused(ErrNoNewuidmap, "mapping more than one's own id", unix.ENOENT, "it takes root or "+tool+"(1), which is not installed: install the package uidmap, or map your own id only")
 	}
 	out, err := exec.Command(path, args...).CombinedOutput()
 	if err != nil {

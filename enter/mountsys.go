@@ -48,9 +48,6 @@ func (p *Plan) findCovers() error {
 	return nil
 }
 
-// mountSys is the name of the step that mounts Options.MountSys's.
-const mountSys = "mounting /sys"
-
 // sysSteps mounts a /sys, which shows the network namespace of whom mounts it, and
 // carries over the cgroups, which would be out of sight below the old one. It
 // covers the files of /etc.
@@ -62,7 +59,8 @@ func (p *Plan) sysSteps(prog *launcher.Program) {
 	dir := prog.String("/sys/fs/cgroup")
 	prog.Call("open_tree /sys/fs/cgroup", unix.SYS_OPEN_TREE, here, dir,
 		launcher.Int(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).Ignore().Into(cgroups)
-	prog.Mount(mountSys, "sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	prog.Mount("mounting /sys", "sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
+		Explain(onErrno(unix.EPERM, "it takes CAP_SYS_ADMIN in the user namespace that owns the network namespace, and no mounts that cover parts of the /sys here (mount_too_revealing in fs/namespace.c)", ErrPermission))
 	prog.Call("move_mount /sys/fs/cgroup", unix.SYS_MOVE_MOUNT, cgroups.Value(), prog.String(""), here, dir,
 		launcher.Int(unix.MOVE_MOUNT_F_EMPTY_PATH)).Ignore()
 	for _, c := range p.covers {

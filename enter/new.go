@@ -1,7 +1,6 @@
 package enter
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,13 +61,13 @@ func (n *New) check() error {
 		return nil
 	}
 	if _, known := propagations[n.Propagation]; !known {
-		return fmt.Errorf("unknown propagation %q: there are private, slave, shared and unchanged", n.Propagation)
+		return usagef("unknown propagation %q: there are private, slave, shared and unchanged", n.Propagation)
 	}
 	if !slices.Contains([]string{"", "allow", "deny"}, n.Setgroups) {
-		return fmt.Errorf("setgroups %q: there are allow and deny", n.Setgroups)
+		return usagef("setgroups %q: there are allow and deny", n.Setgroups)
 	}
 	if len(n.Interpreters) > 0 && n.MountBinfmt == "" {
-		return errors.New("interpreters are registered where binfmt_misc is mounted: say where")
+		return usagef("interpreters are registered where binfmt_misc is mounted: say where")
 	}
 	for _, need := range []struct {
 		what string
@@ -85,12 +84,12 @@ func (n *New) check() error {
 		{"a propagation", n.Propagation != "", inspect.Mnt},
 	} {
 		if need.has && !n.has(need.typ) {
-			return fmt.Errorf("%s takes a new %s namespace", need.what, need.typ)
+			return usagef("%s takes a new %s namespace", need.what, need.typ)
 		}
 	}
 	for t := range n.Bind {
 		if !n.has(t) {
-			return fmt.Errorf("%s can be kept by a file only if it is new", t)
+			return usagef("%s can be kept by a file only if it is new", t)
 		}
 	}
 	return nil
@@ -98,15 +97,9 @@ func (n *New) check() error {
 
 func (n *New) has(t inspect.Type) bool { return n != nil && slices.Contains(n.Types, t) }
 
-// flags is the CLONE_NEW* mask without those of the given types.
-func (n *New) flags(but ...inspect.Type) int {
-	mask := 0
-	for _, t := range n.Types {
-		if !slices.Contains(but, t) {
-			mask |= t.CloneFlag()
-		}
-	}
-	return mask
+// besides are the types but for those.
+func (n *New) besides(but ...inspect.Type) []inspect.Type {
+	return slices.DeleteFunc(slices.Clone(n.Types), func(t inspect.Type) bool { return slices.Contains(but, t) })
 }
 
 // userSteps makes the user namespace, which then gives the right to make the
@@ -121,11 +114,12 @@ func (n *New) userSteps(prog *launcher.Program, joined *os.File) {
 		// create_user_ns() in kernel/user_namespace.c: the owner is the effective
 		// user. All ids are his, for without maps they cannot be changed any more.
 		gid, uid := launcher.Int(o.GID), launcher.Int(o.UID)
-		prog.Call(becomeOwner, unix.SYS_SETGROUPS, launcher.Int(0), launcher.Int(0)).Ignore() // if it may not, it is us
-		prog.Call(becomeOwner, unix.SYS_SETRESGID, gid, gid, gid)
-		prog.Call(becomeOwner, unix.SYS_SETRESUID, uid, uid, uid)
+		const name = "becoming the owner of the user namespace"
+		prog.Call(name, unix.SYS_SETGROUPS, launcher.Int(0), launcher.Int(0)).Ignore() // if it may not, it is us
+		prog.Call(name, unix.SYS_SETRESGID, gid, gid, gid).Explain(because(explainOwner))
+		prog.Call(name, unix.SYS_SETRESUID, uid, uid, uid).Explain(because(explainOwner))
 	}
-	prog.Unshare("unshare(CLONE_NEWUSER)", unix.CLONE_NEWUSER)
+	prog.Unshare("unshare(CLONE_NEWUSER)", unix.CLONE_NEWUSER).Explain(because(explainNewUser))
 	if len(n.UIDs)+len(n.GIDs) > 0 || n.Setgroups != "" {
 		write := n.writeMaps
 		if joined != nil {
@@ -135,11 +129,16 @@ func (n *New) userSteps(prog *launcher.Program, joined *os.File) {
 	}
 }
 
-// becomeOwner is the name of the steps that change to New.Owner.
-const becomeOwner = "becoming the owner of the user namespace"
-
-// timeOffsets is where a time namespace's offsets are written.
-const timeOffsets = "/proc/self/timens_offsets"
+// explainOwner says why the process could not become New.Owner.
+func explainOwner(errno unix.Errno) (string, error) {
+	switch errno {
+	case unix.EPERM:
+		return "it takes CAP_SETUID and CAP_SETGID: run as root", ErrPermission
+	case unix.EINVAL:
+		return "the owner's ids have to exist in our own user namespace", nil
+	}
+	return "", nil
+}
 
 // timeSteps makes the time namespace, whose offsets can be set as long as no
 // process is in it: the helper itself is not, only its child will be.
@@ -147,7 +146,7 @@ func (n *New) timeSteps(prog *launcher.Program) {
 	if !n.has(inspect.Time) {
 		return
 	}
-	prog.Unshare("unshare(CLONE_NEWTIME)", unix.CLONE_NEWTIME)
+	prog.Unshare("unshare(CLONE_NEWTIME)", unix.CLONE_NEWTIME).Explain(because(explainUnshare(inspect.Time)))
 	text := ""
 	if n.Monotonic != nil {
 		text += fmt.Sprintf("monotonic %d 0\n", *n.Monotonic)
@@ -156,8 +155,18 @@ func (n *New) timeSteps(prog *launcher.Program) {
 		text += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
 	}
 	if text != "" {
-		prog.WriteFile(timeOffsets, text)
+		open, write := prog.WriteFile("/proc/self/timens_offsets", text)
+		open.Explain(because(explainOffsets))
+		write.Explain(because(explainOffsets))
 	}
+}
+
+// explainOffsets says why the offsets of a time namespace could not be set.
+func explainOffsets(errno unix.Errno) (string, error) {
+	if errno == unix.ERANGE {
+		return "the clock would show less than nothing, or centuries", nil
+	}
+	return "the offsets of a time namespace can be set only before a process is in it, and with CAP_SYS_TIME in its user namespace", ErrPermission
 }
 
 // otherSteps makes the other namespaces. newRoot says that the root is still to be
@@ -166,11 +175,17 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	if n == nil {
 		return
 	}
-	if mask := n.flags(inspect.User, inspect.Time); mask != 0 {
-		prog.Unshare("unshare", mask)
+	others := n.besides(inspect.User, inspect.Time)
+	mask := 0
+	for _, t := range others {
+		mask |= t.CloneFlag()
+	}
+	if mask != 0 {
+		prog.Unshare("unshare", mask).Explain(because(explainUnshare(others...)))
 	}
 	if how := propagations[n.Propagation]; n.has(inspect.Mnt) && how != 0 {
-		prog.Mount(setPropagation, "none", "/", "", unix.MS_REC|how, "")
+		prog.Mount("setting the propagation of mounts", "none", "/", "", unix.MS_REC|how, "").
+			Explain(onErrno(unix.EINVAL, "the root directory here is no mount point, as in a chroot, so that it has no propagation: leave it unchanged", ErrPropagation))
 	}
 	if newRoot && len(n.Interpreters) > 0 {
 		// An interpreter with the flag F is opened now, as a file of ours.
@@ -181,21 +196,41 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	}
 }
 
-// setPropagation is the name of the step that New.Propagation is about.
-const setPropagation = "setting the propagation of mounts"
-
 // BinfmtDir is where binfmt_misc is looked for.
 const BinfmtDir = "/proc/sys/fs/binfmt_misc"
 
 func (n *New) binfmtSteps(prog *launcher.Program, dir string, interpreters []string) {
-	prog.Mount(mountBinfmt, "binfmt_misc", dir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	prog.Mount("mounting binfmt_misc", "binfmt_misc", dir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
+		Explain(because(explainBinfmt))
 	for _, line := range interpreters {
-		prog.WriteFile(filepath.Join(dir, "register"), line)
+		_, write := prog.WriteFile(filepath.Join(dir, "register"), line)
+		write.Explain(because(explainInterpreter))
 	}
 }
 
-// mountBinfmt is the name of the step that mounts binfmt_misc.
-const mountBinfmt = "mounting binfmt_misc"
+// explainBinfmt says why binfmt_misc could not be mounted.
+func explainBinfmt(errno unix.Errno) (string, error) {
+	switch errno {
+	case unix.EPERM:
+		return "it takes CAP_SYS_ADMIN, and before Linux 6.7 that of the initial user namespace", ErrPermission
+	case unix.ENODEV:
+		return "the kernel has no binfmt_misc, or its module is not loaded: modprobe binfmt_misc", nil
+	}
+	return "", nil
+}
+
+// explainInterpreter says why binfmt_misc did not take a line.
+func explainInterpreter(errno unix.Errno) (string, error) {
+	switch errno {
+	case unix.EINVAL:
+		return "it has to be :name:type:offset:magic:mask:interpreter:flags, with the type M or E (binfmt-misc.rst)", nil
+	case unix.EEXIST:
+		return "there is an interpreter of that name", nil
+	case unix.ENOENT:
+		return "with the flag F the interpreter has to be there", nil
+	}
+	return "", nil
+}
 
 // childSteps is what only the child in the new PID namespace can do. newRoot says
 // that the root was changed.
@@ -205,7 +240,8 @@ func (n *New) childSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	}
 	if n.MountProc != "" {
 		// What is below stays out of reach of a mount that hides part of it.
-		prog.Mount("mounting "+n.MountProc, "proc", n.MountProc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+		prog.Mount("mounting "+n.MountProc, "proc", n.MountProc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
+			Explain(onErrno(unix.EPERM, "parts of the /proc here are covered by mounts, so that the kernel does not allow another one (mount_too_revealing in fs/namespace.c): make a PID namespace too, or run as root", ErrPermission))
 	}
 	if n.MountBinfmt != "" {
 		interpreters := n.Interpreters
@@ -219,55 +255,33 @@ func (n *New) childSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	}
 }
 
-// explain says why a step was refused, "" if it cannot tell.
-func (n *New) explain(step string, err error) string {
-	if n == nil {
-		return ""
+// explainNewUser says why a user namespace could not be made.
+func explainNewUser(errno unix.Errno) (string, error) {
+	if errno != unix.EPERM {
+		return explainUnshare(inspect.User)(errno)
 	}
-	switch {
-	case step == "unshare(CLONE_NEWUSER)" && errors.Is(err, unix.EPERM):
-		if who := unmappedOwner(); who != "" {
-			return "our own " + who + " is not mapped in this user namespace, and so cannot own another"
+	if who := unmappedOwner(); who != "" {
+		return "our own " + who + " is not mapped in this user namespace, and so cannot own another", ErrPermission
+	}
+	return "this process is in a chroot, or user namespaces are restricted: see /proc/sys/kernel/unprivileged_userns_clone and apparmor_restrict_unprivileged_userns", ErrPermission
+}
+
+// explainUnshare says why namespaces of the types could not be made.
+func explainUnshare(types ...inspect.Type) func(unix.Errno) (string, error) {
+	return func(errno unix.Errno) (string, error) {
+		switch errno {
+		case unix.EPERM:
+			return "it takes CAP_SYS_ADMIN: run as root, or make a user namespace too", ErrUnshare
+		case unix.ENOSPC, unix.EUSERS:
+			return limitReached(types), ErrLimit
 		}
-		return "this process is in a chroot, or user namespaces are restricted: see /proc/sys/kernel/unprivileged_userns_clone and apparmor_restrict_unprivileged_userns"
-	case errors.Is(err, unix.EPERM) && (step == "unshare" || step == "unshare(CLONE_NEWTIME)"):
-		return "it takes CAP_SYS_ADMIN: run as root, or make a user namespace too (-U -r)"
-	case strings.HasPrefix(step, "unshare") && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EUSERS)):
-		return n.limitReached(step)
-	case step == setPropagation && errors.Is(err, unix.EINVAL):
-		return "the root directory here is no mount point, as in a chroot, so that it has no propagation: leave it unchanged (--propagation unchanged)"
-	case errors.Is(err, unix.EPERM) && step == "mounting "+n.MountProc:
-		return "parts of the /proc here are covered by mounts, so that the kernel does not allow another one (mount_too_revealing in fs/namespace.c): make a PID namespace too, or run as root"
-	case step == mountBinfmt && errors.Is(err, unix.EPERM):
-		return "it takes CAP_SYS_ADMIN, and before Linux 6.7 that of the initial user namespace"
-	case step == mountBinfmt && errors.Is(err, unix.ENODEV):
-		return "the kernel has no binfmt_misc, or its module is not loaded: modprobe binfmt_misc"
-	case strings.HasSuffix(step, "/register"):
-		return explainInterpreter(err)
-	case step == becomeOwner && errors.Is(err, unix.EPERM):
-		return "it takes CAP_SETUID and CAP_SETGID: run as root"
-	case step == becomeOwner && errors.Is(err, unix.EINVAL):
-		return "the owner's ids have to exist in our own user namespace"
-	case strings.HasSuffix(step, timeOffsets) && errors.Is(err, unix.ERANGE):
-		return "the clock would show less than nothing, or centuries"
-	case strings.HasSuffix(step, timeOffsets):
-		return "the offsets of a time namespace can be set only before a process is in it, and with CAP_SYS_TIME in its user namespace"
-	default:
-		return ""
+		return "", nil
 	}
 }
 
-// limitReached says which limits a refused step has met: those of the types that
-// it was to make, in user namespaces from ours up (inc_ucount in kernel/ucount.c).
-// We see ours.
-func (n *New) limitReached(step string) string {
-	types := slices.DeleteFunc(slices.Clone(n.Types), func(t inspect.Type) bool { return t == inspect.User || t == inspect.Time })
-	switch step {
-	case "unshare(CLONE_NEWUSER)":
-		types = []inspect.Type{inspect.User}
-	case "unshare(CLONE_NEWTIME)":
-		types = []inspect.Type{inspect.Time}
-	}
+// limitReached says which limits new namespaces of the types have met, in user
+// namespaces from ours up (inc_ucount in kernel/ucount.c). We see ours.
+func limitReached(types []inspect.Type) string {
 	var limits []string
 	for _, t := range types {
 		path := fmt.Sprintf("/proc/sys/user/max_%s_namespaces", t)
@@ -286,18 +300,4 @@ func (n *New) limitReached(step string) string {
 		why += "; and no user or PID namespace is more than 32 deep"
 	}
 	return why
-}
-
-// explainInterpreter says why binfmt_misc did not take a line.
-func explainInterpreter(err error) string {
-	switch {
-	case errors.Is(err, unix.EINVAL):
-		return "it has to be :name:type:offset:magic:mask:interpreter:flags, with the type M or E (binfmt-misc.rst)"
-	case errors.Is(err, unix.EEXIST):
-		return "there is an interpreter of that name"
-	case errors.Is(err, unix.ENOENT):
-		return "with the flag F the interpreter has to be there"
-	default:
-		return ""
-	}
 }

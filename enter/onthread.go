@@ -19,7 +19,7 @@ func (c *Cmd) startOnThread(try bool) error {
 	p := c.plan
 	switch {
 	case p.rights != nil:
-		return fmt.Errorf("running %s with the target's rights: %w on this architecture: --privileged runs it with ours", c.Name, errors.ErrUnsupported)
+		return refused(ErrUnsafe, fmt.Sprintf("running %s with the target's rights", c.Name), unix.ENOSYS, errors.ErrUnsupported.Error()+" on this architecture")
 	case p.ids.uid != nil, p.ids.gid != nil, p.kept != 0, p.options.MountProc, p.options.MountSys, p.options.NoFork, p.options.DirInside != "", p.entrance() != nil, c.terminal != nil:
 		return fmt.Errorf("running %s with other ids, a directory inside, a new /proc or /sys, a session or in a cgroup: %w on this architecture", c.Name, errors.ErrUnsupported)
 	}

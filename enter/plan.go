@@ -207,11 +207,11 @@ func NewPlan(requests []Request, o Options) (*Plan, error) {
 			return p, nil
 		}
 		p.Close()
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, ErrMoved) {
 			return nil, err
 		}
 		if try == tries {
-			return nil, &Error{"entering the target: it was in other namespaces each time that it was looked at again: EAGAIN: stop it first, or try again", unix.EAGAIN}
+			return nil, &Error{What: "entering the target", Err: unix.EAGAIN, Why: "it was in other namespaces each time that it was looked at again: stop it first, or try again", Reason: ErrMoved}
 		}
 		time.Sleep(time.Duration(try) * time.Millisecond)
 	}
@@ -274,7 +274,7 @@ func (p *Plan) build(requests []Request) error {
 	if p.Untrusted() && user != nil && user != mnt {
 		file, id, err := user.OpenNamespace(inspect.User)
 		if err != nil || id != p.Joins[p.index(inspect.User)].ID {
-			return errMoved // and the id maps are those of another one
+			return ErrMoved // and the id maps are those of another one
 		}
 		file.Close()
 	}
@@ -287,7 +287,7 @@ func (p *Plan) build(requests []Request) error {
 	}
 	if p.options.Cgroup && !p.Untrusted() {
 		if of == nil {
-			return errors.New("joining cgroups: no process is named whose they are")
+			return usagef("joining cgroups: no process is named whose they are")
 		}
 		return p.openGroups(of)
 	}
@@ -375,11 +375,11 @@ func (p *Plan) addParent() error {
 	}
 	fd, err := linux.NSUserns(int(of.file.Fd()))
 	if err != nil {
-		why := ""
+		e := explained("opening "+what, err, "")
 		if errors.Is(err, unix.EPERM) {
-			why = "our own user namespace is not above it, or there is none above"
+			e.Why, e.Reason = "our own user namespace is not above it, or there is none above", ErrPermission
 		}
-		return explained("opening "+what, err, why)
+		return e
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -422,7 +422,7 @@ func (p *Plan) openDirs(of, mnt *inspect.Target) (err error) {
 		p.root, err = openDir(o.Root)
 		p.rootOf = o.Root
 	case o.TargetRoot && of == nil, o.TargetDir && of == nil:
-		return errors.New("no process is named whose root or working directory it is")
+		return usagef("no process is named whose root or working directory it is")
 	case o.TargetRoot:
 		p.root, err = openOf(of, "root", how)
 		p.rootOf = "the root of " + of.Name()
@@ -492,27 +492,4 @@ func (p *Plan) Close() error {
 func (j Join) close() {
 	j.file.Close()
 	j.pidfd.Close() // nil is no harm
-}
-
-// explainOpen says why something of a target could not be opened.
-func explainOpen(what string, t *inspect.Target, err error) error {
-	text := fmt.Sprintf("opening %s of %s: %s", what, t.Name(), linux.ErrnoText(err))
-	switch {
-	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT) && !t.Alive():
-		return &Error{text + ": it has exited", err}
-	case errors.Is(err, unix.ENOENT):
-		return &Error{text + ": it is a zombie, which has exited and keeps only its user and PID namespace", err}
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		next := "run as root or as the process's user"
-		switch {
-		case unix.Geteuid() != 0:
-		case holds(unix.CAP_SYS_PTRACE):
-			next = "we have that capability, so it is a security module, or a user namespace above ours"
-		default:
-			next = "we are root without that capability, as in a container that was started without it"
-		}
-		return &Error{text + ": it takes the right to trace the process (CAP_SYS_PTRACE in its user namespace, and no security module against it): " + next, err}
-	default:
-		return &Error{text, err}
-	}
 }

@@ -14,6 +14,9 @@ import (
 	"nsx/inspect"
 )
 
+// proving is what is done to the command before it runs.
+const proving = "looking at the command from outside"
+
 // proof is what the process of a command that is the target's own code has to be
 // before it runs, compared with what /proc says of it. Nothing that the process
 // itself says counts: a seccomp filter can make system calls return 0 that have
@@ -78,8 +81,8 @@ func (x *proof) check(pid, tracer int) error {
 		}
 	}
 	if len(x.wrong) > 0 {
-		return &Error{fmt.Sprintf("%s: it is not what was planned and was killed before its first instruction: %s: a seccomp filter of the target may have faked system calls",
-			proving, strings.Join(x.wrong, "; ")), unix.EPERM}
+		return refused(nil, proving, unix.EPERM,
+			fmt.Sprintf("it is not what was planned and was killed before its first instruction: %s: a seccomp filter of the target may have faked system calls", strings.Join(x.wrong, "; ")))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
 			return fmt.Errorf("looking for a process in %s, whose rights the command is to have: %w", join.ID, err)
 		}
 		if mnt == nil {
-			return &Error{fmt.Sprintf("entering %s of %s: no process is in it, whose rights its programs could be given: --privileged gives them ours", join.ID, join.From), unix.ESRCH}
+			return refused(ErrUnsafe, fmt.Sprintf("entering %s of %s", join.ID, join.From), unix.ESRCH, "no process is in it, whose rights its programs could be given")
 		}
 		defer mnt.Close()
 	}
@@ -68,10 +68,10 @@ func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
 		p.sortJoins()
 	}
 	if p.options.NoFork && p.Has(inspect.PID) {
-		return &Error{"the command is the target's own code: without a fork it would be in our PID namespace, where it sees and signals processes that are not the target's: --privileged does it all the same", unix.EPERM}
+		return refused(ErrUnsafe, "the command is the target's own code", unix.EPERM, "without a fork it would be in our PID namespace, where it sees and signals processes that are not the target's")
 	}
 	if mnt.PIDFD() < 0 {
-		return &Error{"entering " + mnt.Name() + ": the /proc here is another PID namespace's than ours, so that the command cannot be looked at from outside before it runs: mount a /proc of ours, or --privileged goes without", unix.ESRCH}
+		return refused(ErrUnsafe, "entering "+mnt.Name(), unix.ESRCH, "the /proc here is another PID namespace's than ours, so that the command cannot be looked at from outside before it runs: mount a /proc of ours")
 	}
 	if err := p.takeRights(mnt); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (p *Plan) takeRights(t *inspect.Target) error {
 		return err
 	}
 	if r.label, err = labelOf(t); err != nil {
-		return explained("reading the security label of "+t.Name()+", which the command is to have", err, "--privileged goes without")
+		return &Error{What: "reading the security label of " + t.Name() + ", which the command is to have", Err: err, Reason: ErrLabel}
 	}
 	// Before the filters, which a container that v1 has frozen does not stop for.
 	if err := p.takeGroups(t); err != nil {
@@ -218,7 +218,7 @@ func explainFilters(t *inspect.Target, err error) error {
 	case errors.Is(err, unix.ESRCH):
 		return explained("reading the seccomp filters of "+t.Name(), err, "it has exited")
 	}
-	return explained("reading the seccomp filters of "+t.Name()+", under which the command has to run", err, why+": --no-seccomp goes without")
+	return &Error{What: "reading the seccomp filters of " + t.Name() + ", under which the command has to run", Err: err, Why: why, Reason: ErrUntraceable}
 }
 
 // resident is a process in the namespace, nil if there is none.
@@ -236,9 +236,6 @@ func resident(id inspect.ID) (*inspect.Target, error) {
 	}
 	return t, err
 }
-
-// errMoved says that a target left a namespace while it was looked at.
-var errMoved = errors.New("the target has moved to another namespace meanwhile")
 
 // checkHome looks whether the target is still in the namespaces that were opened,
 // and refuses to run code of another user namespace in ours: a process has
@@ -261,7 +258,7 @@ func (p *Plan) checkHome(t *inspect.Target) error {
 	}
 	now.Close()
 	if id != join.ID {
-		return errMoved
+		return ErrMoved
 	}
 	// unshare(2) switches the mount namespace before the credentials, with an RCU
 	// grace period in between (ksys_unshare in kernel/fork.c). So the mount
@@ -294,10 +291,10 @@ func (p *Plan) homeOf(t *inspect.Target) (inspect.ID, *os.File, error) {
 	case i >= 0 && p.Joins[i].ID == home, i < 0 && os.SameFile(own, theirs):
 		return home, file, nil
 	case p.asked(inspect.User, t):
-		err = errMoved
+		err = ErrMoved
 	default:
-		err = &Error{fmt.Sprintf("running programs of %s without %s: they have rights only in that user namespace, and would have ours: join it too (-U, or --user with the same target), or give them our rights with --privileged",
-			t.Name(), home), unix.EPERM}
+		err = refused(ErrUserNamespace, fmt.Sprintf("running programs of %s without %s", t.Name(), home), unix.EPERM,
+			"they have rights only in that user namespace, and would have ours: join it too")
 	}
 	file.Close()
 	return home, nil, err
@@ -328,7 +325,7 @@ func ownedFromAbove(owner, home inspect.ID, file *os.File) error {
 			at = st.Ino
 		}
 	}
-	return errMoved
+	return ErrMoved
 }
 
 // labelOf reads the label that AppArmor or SELinux gave the process; nil if
@@ -366,29 +363,31 @@ func parseLabel(path, text string) *label {
 
 // before is the steps before a namespace is joined, while /proc is ours.
 func (r *rights) before(p *launcher.Program) {
-	if r.label != nil {
-		p.WriteFile(r.label.path, r.label.text)
+	if r.label == nil {
+		return
 	}
+	open, write := p.WriteFile(r.label.path, r.label.text)
+	open.Explain(func(step *launcher.StepError) error {
+		return r.withoutLabel(step, "this program has to write its label there before it joins anything")
+	})
+	write.Explain(func(step *launcher.StepError) error { return r.withoutLabel(step, r.label.explain(step.Errno)) })
 }
 
-// explain makes the error of a step of before one that says why; nil if it is
-// none of those.
-func (r *rights) explain(step *launcher.StepError) error {
-	if r == nil || r.label == nil || !strings.HasSuffix(step.Step, r.label.path) {
-		return nil
-	}
-	why := "the policy does not let nsx start it so"
-	name, apparmor := strings.CutPrefix(r.label.text, "exec ")
+// withoutLabel is the error of a step of before.
+func (r *rights) withoutLabel(step *launcher.StepError, why string) error {
+	return &Error{What: fmt.Sprintf("taking on the label of %s (%s)", r.of, step.Step), Err: step.Errno, Why: why, Reason: ErrLabel}
+}
+
+// explain says why a label may not be taken on.
+func (l *label) explain(errno unix.Errno) string {
+	name, apparmor := strings.CutPrefix(l.text, "exec ")
 	switch {
-	case strings.HasPrefix(step.Step, "open "):
-		why = "nsx has to write its label there before it joins anything"
-	case apparmor && step.Errno == unix.ENOENT:
-		why = "AppArmor has no such profile, or none that nsx can see from its policy namespace"
-	case apparmor && step.Errno == unix.EACCES:
+	case apparmor && errno == unix.ENOENT:
+		return "AppArmor has no such profile, or none that this program can see from its policy namespace"
+	case apparmor && errno == unix.EACCES:
 		if own, err := os.ReadFile("/proc/self/attr/apparmor/current"); err == nil {
-			why = fmt.Sprintf("nsx itself is confined by %q, which needs the rule: change_profile -> %q", strings.TrimRight(string(own), "\x00\n"), name)
+			return fmt.Sprintf("this program itself is confined by %q, which needs the rule: change_profile -> %q", strings.TrimRight(string(own), "\x00\n"), name)
 		}
 	}
-	return explained(fmt.Sprintf("taking on the label of %s (%s)", r.of, step.Step), step.Errno,
-		why+"; with --privileged the command keeps nsx's label")
+	return "the policy does not let this program start it so"
 }

@@ -58,7 +58,7 @@ func (p *Plan) takeEnvironment(t *inspect.Target, s inspect.Status) error {
 		return explained("reading the environment of "+t.Name(), unix.ESRCH, "it has exited")
 	}
 	if got.err != nil {
-		return explained("reading the environment of "+t.Name()+", which the command is to have", got.err, "--own-env gives it ours")
+		return &Error{What: "reading the environment of " + t.Name() + ", which the command is to have", Err: got.err, Reason: ErrEnvironment}
 	}
 	p.environ = slices.DeleteFunc(got.environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
 	if hasTerm {
@@ -128,7 +128,7 @@ func (p *Plan) takeGroups(t *inspect.Target) error {
 	case p.options.OwnCgroup:
 		return err
 	}
-	return &Error{err.Error() + "; --own-cgroup leaves the command in our own cgroups", err}
+	return &Error{What: "joining the cgroups of " + t.Name(), Err: err, Why: err.Error(), Reason: ErrCgroups, ours: true}
 }
 
 // checkDevices refuses to leave root of our user namespace outside of a group of v2
@@ -148,7 +148,8 @@ func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error
 	}
 	programs, err := g.DevicePrograms()
 	if err == nil && len(programs) > 0 {
-		err = &Error{fmt.Sprintf("leaving the command in our own cgroups: a program of cgroup v2 (%s) says which devices %s may open, and would not hold it: --privileged does it all the same", programs[0], theirs[i].Path), unix.EPERM}
+		err = refused(ErrUnsafe, "leaving the command in our own cgroups", unix.EPERM,
+			fmt.Sprintf("a program of cgroup v2 (%s) says which devices %s may open, and would not hold it", programs[0], theirs[i].Path))
 	}
 	return err
 }
@@ -199,7 +200,7 @@ func unmounted(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error {
 		same := slices.ContainsFunc(own, func(o cgroupfs.Membership) bool { return o.Hierarchy == m.Hierarchy && o.Path == m.Path })
 		seen := slices.ContainsFunc(fs.Hierarchies(), func(h cgroupfs.Hierarchy) bool { return h.Holds(m) })
 		if !same && !seen {
-			return &Error{fmt.Sprintf("joining the cgroup %s of the hierarchy %d (%s): it is not mounted here", m.Path, m.Hierarchy, strings.Join(m.Controllers, ",")), unix.ENOENT}
+			return refused(nil, fmt.Sprintf("joining the cgroup %s of the hierarchy %d (%s)", m.Path, m.Hierarchy, strings.Join(m.Controllers, ",")), unix.ENOENT, "it is not mounted here")
 		}
 	}
 	return nil

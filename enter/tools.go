@@ -21,7 +21,7 @@ const RootEnv = "NSX_ROOT"
 // through /proc, where the target has the PID of the namespace that is joined.
 func (p *Plan) showRoot(of *inspect.Target) error {
 	if of == nil || of.PID == 0 {
-		return errors.New("the host's tools take a process as the target, whose root directory they find in $" + RootEnv)
+		return usagef("the host's tools take a process as the target, whose root directory they find in $%s", RootEnv)
 	}
 	pid := of.PID
 	if p.Has(inspect.PID) {
@@ -76,7 +76,8 @@ func (p *Plan) checkTracers() error {
 			return fmt.Errorf("looking whether process %d may trace the command: %w", pid, err)
 		}
 		if may {
-			return &Error{fmt.Sprintf("running a program of this host in %s: process %d in there may trace it (CAP_SYS_PTRACE in our user namespace), and would have our rights: leave the PID namespace out, or --privileged does it all the same", p.Joins[i].ID, pid), unix.EPERM}
+			return refused(ErrUnsafe, "running a program of this host in "+p.Joins[i].ID.String(), unix.EPERM,
+				fmt.Sprintf("process %d in there may trace it (CAP_SYS_PTRACE in our user namespace), and would have our rights: leave the PID namespace out", pid))
 		}
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -93,28 +92,22 @@ func (n *New) writeMapsWithin(userns *os.File, pid int) error {
 	prog.Setns("joining the user namespace to write the id maps", prog.File(userns), unix.CLONE_NEWUSER)
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	if n.Setgroups != "" {
-		prog.WriteFile(dir+"setgroups", n.Setgroups)
+		_, write := prog.WriteFile(dir+"setgroups", n.Setgroups)
+		write.Explain(onErrno(unix.EPERM, setgroupsDenied, nil))
 	}
 	for _, m := range []struct {
 		file string
 		ids  inspect.IDMap
 	}{{"gid_map", n.GIDs}, {"uid_map", n.UIDs}} {
 		if len(m.ids) > 0 {
-			prog.WriteFile(dir+m.file, mapText(m.ids))
+			_, write := prog.WriteFile(dir+m.file, mapText(m.ids))
+			write.Explain(because(func(unix.Errno) (string, error) {
+				return "the ids must not overlap, and those outside must exist in the user namespace that was joined", nil
+			}))
 		}
 	}
 	prog.Exit(0)
 	process, err := launcher.Start(context.Background(), prog, launcher.Attr{Argv: []string{"nsx"}, Way: launcher.Memfd})
-	if step, ok := errors.AsType[*launcher.StepError](err); ok {
-		why := ""
-		switch {
-		case strings.HasSuffix(step.Step, "_map"):
-			why = "the ids must not overlap, and those outside must exist in the user namespace that was joined"
-		case strings.HasSuffix(step.Step, "setgroups") && step.Errno == unix.EPERM:
-			why = "a user namespace above denies it for good"
-		}
-		return explained(step.Step, step.Errno, why)
-	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"nsx/enter"
@@ -28,6 +29,7 @@ type foreachOptions struct {
 	options   enter.Options
 	targets   []string
 	command   []string
+	flags     *pflag.FlagSet
 	signals   *enter.Signals // what all commands share; nil where output is captured
 	left      atomic.Int64   // of what may be kept of output: see keeper
 }
@@ -69,7 +71,7 @@ Exit status: the highest of CMD's statuses, as enter has them; 2 wrong usage.`,
 			if dash < 1 || dash == len(args) {
 				return usagef("want a type or targets, then -- and the command")
 			}
-			o.targets, o.command = args[:dash], args[dash:]
+			o.targets, o.command, o.flags = args[:dash], args[dash:], cmd.Flags()
 			return runForeach(cmd.Context(), s, &o)
 		},
 	}
@@ -332,8 +334,12 @@ func (o *foreachOptions) runOne(s streams, j *job) {
 	if with, ok := errors.AsType[*statusError](err); ok {
 		j.Status = with.status
 	}
-	if j.Error = err.Error(); j.Error != "" && !o.captures() {
-		fmt.Fprintf(s.err, "nsx: foreach: %s: %s\n", output.Escape(j.Target), output.Escape(withErrno(err)))
+	if j.Error = err.Error(); j.Error == "" {
+		return
+	}
+	out := wayOut(o.flags, err)
+	if j.Error += out; !o.captures() {
+		fmt.Fprintf(s.err, "nsx: foreach: %s: %s\n", output.Escape(j.Target), output.Escape(withErrno(err)+out))
 	}
 }
 

@@ -75,7 +75,7 @@ func run(args []string, s streams) int {
 		status = exitUsage
 	}
 	// One line: names in it may come from outside, and so may newlines.
-	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)+hint(cmd, err)))
+	fmt.Fprintf(s.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), output.Escape(withErrno(err)+hint(cmd, err)+wayOut(cmd.Flags(), err)))
 	if status == exitUsage {
 		fmt.Fprintf(s.err, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	}

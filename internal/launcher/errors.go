@@ -13,6 +13,28 @@ import (
 type StepError struct {
 	Step  string // the step's name, such as "setns(user)"
 	Errno syscall.Errno
+	// NoLoader says that the step is an execve(2) of a program that is there, and
+	// whose interpreter or loader is not.
+	NoLoader bool
+
+	explain func(*StepError) error
+}
+
+// failure is the error of an instruction.
+func (in *insn) failure(errno uint64) *StepError {
+	return &StepError{Step: in.name, Errno: syscall.Errno(errno), NoLoader: in.noLoader, explain: in.explain}
+}
+
+// explained is what the step's explanation makes of an error, if there is one.
+func explained(err error) error {
+	step, ok := errors.AsType[*StepError](err)
+	if !ok || step.explain == nil {
+		return err
+	}
+	if why := step.explain(step); why != nil {
+		return why
+	}
+	return err
 }
 
 // Faked says that the step is an execve(2) that returned although it did not
@@ -27,6 +49,14 @@ func (e *StepError) Error() string {
 }
 
 func (e *StepError) Unwrap() error { return e.Errno }
+
+// HelperError says that there is no helper: it could not be made, or not executed.
+// errors.Is finds the errno of that.
+type HelperError struct{ Err error }
+
+func (e *HelperError) Error() string { return "start helper: " + e.Err.Error() }
+
+func (e *HelperError) Unwrap() error { return e.Err }
 
 // DiedError is a helper that ended before the program was executed, and did not
 // say why: somebody killed it, or a seccomp filter did.

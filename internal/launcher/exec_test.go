@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,7 +81,10 @@ func TestSearchInPath(t *testing.T) {
 				failsAt(t, &p, a, "exec "+c.name, want)
 				continue
 			case broken:
-				failsAt(t, &p, a, "load "+string(want), unix.ENOENT)
+				failsAt(t, &p, a, "exec "+string(want), unix.ENOENT)
+				if step, ok := errors.AsType[*StepError](refused(t, &p, a)); !ok || !step.NoLoader {
+					t.Errorf("%s: %+v is not said to lack its loader", c.name, step)
+				}
 				continue
 			}
 			if text, _ := output(t, &p, a); text != c.want {

@@ -36,8 +36,10 @@ type insn struct {
 	op     op
 	onFail onFail
 
-	record record
-	parent func(pid int) error
+	record   record
+	parent   func(pid int) error
+	explain  func(*StepError) error
+	noLoader bool // what fails is an execve of a program without its loader
 }
 
 // op is what an instruction does.
@@ -85,6 +87,13 @@ type Step struct {
 	i int
 }
 
+// Steps are instructions just added that are one step, or several, to who wrote
+// them into the program.
+type Steps struct {
+	p        *Program
+	from, to int
+}
+
 func (p *Program) add(in insn) Step {
 	if in.dst == (Arg{}) {
 		in.dst = Arg{base: baseHead, n: headTrash}
@@ -119,6 +128,25 @@ func (s Step) Into(slot Slot) Step {
 	return s
 }
 
+// Explain says what a failure of the step means: [Start] returns the error of f,
+// if that is not nil, in place of the [*StepError]. It is called when the helper is
+// gone, and may look at the state of the machine.
+func (s Step) Explain(f func(*StepError) error) Step {
+	Steps{s.p, s.i, s.i + 1}.Explain(f)
+	return s
+}
+
+// Explain says of each of the steps what its failure means: see [Step.Explain].
+func (s Steps) Explain(f func(*StepError) error) Steps {
+	for i := s.from; i < s.to; i++ {
+		s.p.insns[i].explain = f
+	}
+	return s
+}
+
+// since are the steps that were added after there were n.
+func (p *Program) since(n int) Steps { return Steps{p, n, len(p.insns)} }
+
 // Label makes a label; it has to be placed before the program is started.
 func (p *Program) Label() Label {
 	p.labels = append(p.labels, -1)
@@ -152,10 +180,11 @@ func (p *Program) copy(address, value Arg) {
 }
 
 // FailWith ends the helper and reports the given error.
-func (p *Program) FailWith(name string, errno unix.Errno) {
+func (p *Program) FailWith(name string, errno unix.Errno) Step {
 	here := p.setRecord(Int(uint64(errno)))
 	p.Jump(failLabel)
 	p.insns[here].name = name
+	return Step{p, here}
 }
 
 // setRecord puts a record of this place in the program into the header. It

@@ -253,7 +253,7 @@ func (r *run) listen() (failure error) {
 		case recordLast:
 			r.last = true
 		case recordError:
-			failed(&StepError{Step: rec.of.name, Errno: unix.Errno(rec.value)})
+			failed(rec.of.failure(rec.value))
 		case recordParent:
 			failed(rec.of.parent(rec.sender))
 			r.answer()

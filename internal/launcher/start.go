@@ -64,7 +64,8 @@ const (
 // the last one of the program: the child of [Program.Fork] or else the helper
 // itself. Either is our own child, for Wait.
 //
-// A failed step is a [*StepError], a helper that was killed a [*DiedError]. For a
+// A failed step is what [Step.Explain] says of it, or a [*StepError]; a helper that
+// could not be made a [*HelperError], one that was killed a [*DiedError]. For a
 // program that ends by [Program.Exit] with 0 under [Program.Trace] the process is
 // nil: it is over.
 // After an error, also that of a cancelled context, nothing is left running.
@@ -88,9 +89,10 @@ func Start(ctx context.Context, p *Program, a Attr) (*os.Process, error) {
 	}
 	defer r.close()
 	if err := r.start(); err != nil {
-		return nil, fmt.Errorf("start helper: %w", err)
+		return nil, &HelperError{err}
 	}
-	return r.accompany(ctx)
+	process, err := r.accompany(ctx)
+	return process, explained(err)
 }
 
 // check finds mistakes before anything is started.

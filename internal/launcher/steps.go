@@ -41,23 +41,24 @@ func (p *Program) ask(in insn) {
 // and time namespaces if the helper has chosen such. The child is not the
 // helper's but that of the process that called Start (CLONE_PARENT). A program
 // can fork once.
-func (p *Program) Fork() {
+func (p *Program) Fork() Step {
 	if p.forked {
 		panic("launcher: a program can fork once")
 	}
 	p.forked = true
 	pid, child := p.Slot(0), p.Label()
-	p.Call("fork", unix.SYS_CLONE, Int(unix.CLONE_PARENT|int(unix.SIGCHLD))).Into(pid)
+	fork := p.Call("fork", unix.SYS_CLONE, Int(unix.CLONE_PARENT|int(unix.SIGCHLD))).Into(pid)
 	p.JumpIf(pid.Value(), ^uint64(0), 0, child)
 	if p.trace != nil {
 		p.fault() // ptrace(2) has told, and the helper is being killed
 		p.Place(child)
-		return
+		return fork
 	}
 	p.sendRecord(insn{record: recordForked}, pid.Value())
 	p.exitGroup(0)
 	p.Place(child)
 	p.sendRecord(insn{record: recordChild}, Int(0))
+	return fork
 }
 
 // Exit ends the process without executing anything. A program that just ends
@@ -159,27 +160,31 @@ func (p *Program) ChrootHere(name string) Step {
 
 // CheckDir fails with ENOENT if the working directory is not below the root:
 // getcwd(2) then says "(unreachable)…".
-func (p *Program) CheckDir(name string) {
+func (p *Program) CheckDir(name string) Steps {
 	const size = 4096 // PATH_MAX
+	begin := len(p.insns)
 	path, inside := p.Bytes(make([]byte, size)), p.Label()
 	p.Call(name, unix.SYS_GETCWD, path, Int(size))
 	p.JumpIf(Word(path, 0).Value(), math.MaxUint8, '/', inside)
 	p.FailWith(name, unix.ENOENT)
 	p.Place(inside)
+	return p.since(begin)
 }
 
 // WriteFile writes data to an existing file in one write, as the files of
 // /proc want it.
-func (p *Program) WriteFile(path, data string) {
+func (p *Program) WriteFile(path, data string) (open Step, write Steps) {
 	fd, n, done := p.Slot(0), p.Slot(0), p.Label()
 	dir := int64(unix.AT_FDCWD)
-	p.Call("open "+path, unix.SYS_OPENAT, Int(dir), p.String(path), Int(unix.O_WRONLY|unix.O_CLOEXEC)).Into(fd)
+	open = p.Call("open "+path, unix.SYS_OPENAT, Int(dir), p.String(path), Int(unix.O_WRONLY|unix.O_CLOEXEC)).Into(fd)
 	name := fmt.Sprintf("write %q to %s", data, path)
+	begin := len(p.insns)
 	p.Call(name, unix.SYS_WRITE, fd.Value(), p.Bytes([]byte(data)), Int(len(data))).Into(n)
 	p.JumpIf(n.Value(), ^uint64(0), uint64(len(data)), done)
 	p.FailWith(name, unix.EIO)
 	p.Place(done)
 	p.Close(fd.Value())
+	return open, p.since(begin)
 }
 
 // Mount is mount(2). An empty string is no string at all.

@@ -17,8 +17,9 @@ const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 //
 // The error's step is "exec NAME"; its errno is ENOENT if there is none, EACCES
 // if there is one that may not be executed. If there is one whose interpreter or
-// loader is missing, which is ENOENT to the kernel too, the step is "load NAME".
-func (p *Program) Exec(file, path string) {
+// loader is missing, which is ENOENT to the kernel too, it has NoLoader.
+func (p *Program) Exec(file, path string) Steps {
+	begin := len(p.insns)
 	p.last()
 	candidates := []string{file}
 	if !strings.Contains(file, "/") && file != "" {
@@ -38,9 +39,11 @@ func (p *Program) Exec(file, path string) {
 	p.FailWith("exec "+file, unix.EACCES)
 	p.Place(notDenied)
 	p.JumpIf(broken.Value(), 1, 0, notFound)
-	p.FailWith("load "+file, unix.ENOENT)
+	noLoader := p.FailWith("exec "+file, unix.ENOENT)
+	p.insns[noLoader.i].noLoader = true
 	p.Place(notFound)
 	p.FailWith("exec "+file, unix.ENOENT)
+	return p.since(begin)
 }
 
 // tryExec goes on with the next step if it was not the right candidate.

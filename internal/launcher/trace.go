@@ -195,7 +195,7 @@ func (r *run) reported(pid int) error {
 	if of == nil || of.name == "" {
 		return fmt.Errorf("launcher: garbled report %x %x", value, where)
 	}
-	return &StepError{Step: of.name, Errno: unix.Errno(value)}
+	return of.failure(value)
 }
 
 // ended is what it means that the traced process has ended.
