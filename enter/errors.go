@@ -53,6 +53,11 @@ func explained(what string, err error, why string) *Error {
 	return &Error{What: what, Err: err, Why: why}
 }
 
+// exited is an ErrGone of the target's.
+func exited(what string, err error) *Error {
+	return &Error{What: what, Err: err, Why: "it has exited", Reason: ErrGone}
+}
+
 // refused is an Error of ours, without a system call: "what: why".
 func refused(reason error, what string, errno unix.Errno, why string) *Error {
 	return &Error{What: what, Err: errno, Why: why, Reason: reason, ours: true}
@@ -199,9 +204,9 @@ func explainOpen(what string, t *inspect.Target, err error) error {
 	e := explained("opening "+what+" of "+t.Name(), err, "")
 	switch {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT) && !t.Alive():
-		e.Why = "it has exited"
+		return exited(e.What, err)
 	case errors.Is(err, unix.ENOENT):
-		e.Why = "it is a zombie, which has exited and keeps only its user and PID namespace"
+		e.Why, e.Reason = "it is a zombie, which has exited and keeps only its user and PID namespace", ErrGone
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		next := "run as root or as the process's user"
 		switch {

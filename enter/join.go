@@ -91,7 +91,7 @@ func (p *Plan) explainJoin(step *launcher.StepError) error {
 		}
 	}
 	if err == unix.ESRCH {
-		return explained("joining the namespaces of "+blame.From, err, "it has exited")
+		return exited("joining the namespaces of "+blame.From, err)
 	}
 	return blame.explain(err)
 }

@@ -117,23 +117,24 @@ func TestPlanErrors(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		// make brings a target into its state.
-		make  func(t *testing.T) *inspect.Target
-		errno unix.Errno
-		says  string
+		make   func(t *testing.T) *inspect.Target
+		errno  unix.Errno
+		reason error
+		says   string
 	}{
 		{"dead", func(t *testing.T) *inspect.Target {
 			p := testkit.Start(t, testkit.Config{})
 			target := resolve(t, strconv.Itoa(p.PID))
 			p.Kill()
 			return target
-		}, 0, "it has exited"},
+		}, 0, ErrGone, "it has exited"},
 		{"zombie", func(t *testing.T) *inspect.Target {
 			return resolve(t, strconv.Itoa(testkit.Start(t, testkit.Config{Mode: testkit.Zombie}).PID))
-		}, unix.ENOENT, "it is a zombie"},
+		}, unix.ENOENT, ErrGone, "it is a zombie"},
 		{"no right", func(t *testing.T) *inspect.Target {
 			testkit.RequireUser(t)
 			return resolve(t, "1")
-		}, unix.EACCES, "the right to trace"},
+		}, unix.EACCES, ErrPermission, "the right to trace"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			testkit.CheckLeaks(t)
@@ -147,8 +148,8 @@ func TestPlanErrors(t *testing.T) {
 				t.Errorf("%q does not say %q", err, c.says)
 			}
 			// ESRCH or ENOENT for what is dead.
-			if !errors.Is(err, c.errno) && (c.errno != 0 || !errors.Is(err, inspect.ErrGone)) {
-				t.Errorf("%v is not %v", err, c.errno)
+			if !errors.Is(err, c.reason) || c.errno != 0 && !errors.Is(err, c.errno) {
+				t.Errorf("%v is not %v and %v", err, c.reason, c.errno)
 			}
 			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Errorf("%T is no *Error", err)

@@ -216,7 +216,7 @@ func explainFilters(t *inspect.Target, err error) error {
 	case errors.Is(err, unix.EMEDIUMTYPE):
 		why = "they are not of classic BPF"
 	case errors.Is(err, unix.ESRCH):
-		return explained("reading the seccomp filters of "+t.Name(), err, "it has exited")
+		return exited("reading the seccomp filters of "+t.Name(), err)
 	}
 	return &Error{What: "reading the seccomp filters of " + t.Name() + ", under which the command has to run", Err: err, Why: why, Reason: ErrUntraceable}
 }

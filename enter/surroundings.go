@@ -55,7 +55,7 @@ func (p *Plan) takeEnvironment(t *inspect.Target, s inspect.Status) error {
 		got.err = unix.ETIMEDOUT
 	}
 	if got.err != nil && t.Exiting() {
-		return explained("reading the environment of "+t.Name(), unix.ESRCH, "it has exited")
+		return exited("reading the environment of "+t.Name(), unix.ESRCH)
 	}
 	if got.err != nil {
 		return &Error{What: "reading the environment of " + t.Name() + ", which the command is to have", Err: got.err, Reason: ErrEnvironment}
