@@ -145,7 +145,7 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 		return nil, e
 	}
 	p, err := g.fs.process(pid)
-	if noProcess(err) {
+	if proc.Gone(err) {
 		e.Err, e.Cause = unix.ESRCH, "there is no such process"
 		return nil, e
 	}
@@ -155,7 +155,7 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 	e.Op = fmt.Sprintf("attach %s to %s", p, g.path)
 	tgid, err := g.fs.threadGroup(pid)
 	switch {
-	case noProcess(err):
+	case proc.Gone(err):
 		e.Err, e.Cause = unix.ESRCH, "the process is gone"
 		return nil, e
 	case err != nil:
@@ -164,7 +164,7 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 		e.Cause = fmt.Sprintf("it is a thread of %s", g.fs.name(tgid))
 		e.Next = fmt.Sprintf("attach %d, or the thread alone with --threads", tgid)
 		return nil, e
-	case p.kernel && !g.force:
+	case p.KernelThread() && !g.force:
 		e.Err, e.Cause = unix.EPERM, "it is a kernel thread, whose work is for the whole machine"
 		e.Next = "force it (--force)"
 		return nil, e
@@ -175,7 +175,7 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 			return nil, asError(e.Op, err)
 		}
 	}
-	if len(live) == 0 || threads && p.dead() {
+	if len(live) == 0 || threads && p.Dead() {
 		e.Err, e.Cause = unix.ESRCH, "it has exited (a zombie), and the kernel would move nothing"
 		e.Next = "its parent has to wait for it"
 		return nil, e
@@ -208,7 +208,7 @@ func (g *Group) attachIn(h *Hierarchy, pid int, live []int, threads bool, moves 
 // mayPass says whether an EINVAL may be of the moment.
 func (g *Group) mayPass(pid int) bool {
 	p, err := g.fs.process(pid)
-	return err == nil && !p.kernel && len(g.fs.realtime(pid)) == 0
+	return err == nil && !p.KernelThread() && len(g.fs.realtime(pid)) == 0
 }
 
 // checkMoved reads back where the threads are: the kernel reports success even
@@ -220,7 +220,7 @@ func (fs *FS) checkMoved(h *Hierarchy, group string, pid int, live []int) error 
 			continue
 		}
 		p, err := fs.process(tid)
-		if noProcess(err) || err == nil && p.dead() {
+		if proc.Gone(err) || err == nil && p.Dead() {
 			continue // ended just now
 		}
 		if err == nil && !ok {

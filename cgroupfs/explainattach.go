@@ -53,7 +53,7 @@ func (fs *FS) explainEinval(e *Error, h *Hierarchy, group string, pid int) {
 	p, err := fs.process(pid)
 	runtime := oneLine(h, group, "cpu.rt_runtime_us")
 	switch {
-	case err == nil && p.kernel:
+	case err == nil && p.KernelThread():
 		e.Cause = "it is a kernel thread, and the kernel does not let this one be moved"
 	case runtime == "0" && len(fs.realtime(pid)) > 0:
 		e.Cause = fmt.Sprintf("threads %v have a realtime policy, and the group's cpu.rt_runtime_us is 0", fs.realtime(pid))

@@ -253,12 +253,12 @@ func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) e
 	pids, _ := g.fs.inTree([]*Hierarchy{h}, g.path)
 	var words []string
 	for _, pid := range pids {
-		if p, err := g.fs.process(pid); err == nil && !p.dead() && len(words) < 5 {
+		if p, err := g.fs.process(pid); err == nil && !p.Dead() && len(words) < 5 {
 			wchan := ""
-			if p.state == 'D' {
+			if p.State == 'D' {
 				wchan = ", waiting in the kernel"
 			}
-			words = append(words, fmt.Sprintf("%s in state %c%s", p, p.state, wchan))
+			words = append(words, fmt.Sprintf("%s in state %c%s", p, p.State, wchan))
 		}
 	}
 	e.Cause = fmt.Sprintf("not all processes stop in time, so the group was thawed again; inside are %s", strings.Join(words, "; "))

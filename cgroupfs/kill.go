@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // killTimeout is how long Kill waits without a deadline.
@@ -129,11 +131,8 @@ func (g *Group) signal(h *Hierarchy, thaw bool) error {
 
 // kill kills a process of the group that descend is at, s, or of one below group.
 func (fs *FS) kill(h *Hierarchy, pid int, group string, s *spot) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	// Gone is ESRCH. Linux 6.1 says EINVAL while the number is still a process
-	// group's or session's, and while the process is reaped. ENOENT is what newer
-	// kernels say of a thread's number, as this may be by now.
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+	fd, err := proc.OpenPIDFD(pid)
+	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // Members is who is in a group itself, not in those below it.
@@ -98,7 +100,7 @@ func (fs *FS) membersBy(h *Hierarchy, read func(file string) (string, error)) (p
 			continue
 		}
 		pid, err := fs.threadGroup(tid)
-		if !noProcess(err) && err != nil {
+		if !proc.Gone(err) && err != nil {
 			return nil, nil, 0, err
 		}
 		if err == nil && !known[pid] {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/identity"
+	"nsx/internal/proc"
 )
 
 // Owner is who a group belongs to. Somebody else's is changed only by force:
@@ -139,7 +140,7 @@ func (fs *FS) delegated(group string) bool {
 func (g *Group) holdsCaller() bool {
 	list, err := g.fs.Memberships(0)
 	if err != nil {
-		return !noProcess(err) // a captured tree has no caller
+		return !proc.Gone(err) // a captured tree has no caller
 	}
 	for _, m := range list {
 		if !m.Deleted && isBelow(m.Path, g.path) {

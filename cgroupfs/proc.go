@@ -1,29 +1,21 @@
 package cgroupfs
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"nsx/internal/proc"
 )
 
 // process is what has to be known of a process, or thread, before it is moved
 // or killed.
 type process struct {
-	pid     int
-	comm    string
-	state   byte // 'Z' and 'X' are dead
-	flags   uint64
-	kernel  bool // a kernel thread
-	started uint64
+	proc.Stat
+	pid int
 }
-
-// pfKthread is PF_KTHREAD of include/linux/sched.h.
-const pfKthread = 0x00200000
 
 func (fs *FS) process(pid int) (process, error) {
 	number, err := fs.numberOf(pid)
@@ -34,41 +26,17 @@ func (fs *FS) process(pid int) (process, error) {
 	if err != nil {
 		return process{}, err
 	}
-	return parseStat(pid, string(text))
+	st, err := proc.ParseStat(text)
+	if err != nil {
+		return process{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+	}
+	return process{st, pid}, nil
 }
-
-// parseStat reads proc_pid_stat(5): "PID (COMM) STATE PPID …".
-func parseStat(pid int, text string) (process, error) {
-	open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
-	bad := fmt.Errorf("/proc/%d/stat: malformed", pid)
-	if open < 0 || end < open {
-		return process{}, bad
-	}
-	fields := strings.Fields(text[end+1:])
-	if len(fields) < 20 {
-		return process{}, bad
-	}
-	p := process{pid: pid, comm: text[open+1 : end], state: fields[0][0]}
-	flags, err1 := strconv.ParseUint(fields[6], 10, 64)
-	started, err2 := strconv.ParseUint(fields[19], 10, 64)
-	if err1 != nil || err2 != nil {
-		return process{}, bad
-	}
-	p.flags, p.kernel, p.started = flags, flags&pfKthread != 0, started
-	return p, nil
-}
-
-func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
 
 // String is "5151 (sleep)", the name made safe to show.
 func (p process) String() string {
-	name := strconv.Quote(p.comm)
+	name := strconv.Quote(string(p.Comm))
 	return fmt.Sprintf("%d (%s)", p.pid, name[1:len(name)-1])
-}
-
-// noProcess tells the errors of a process that is gone from those of reading.
-func noProcess(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
 }
 
 // threads lists the live threads of a process, none if it is gone, or if /proc
@@ -78,7 +46,7 @@ func (fs *FS) threads(pid int) ([]int, error) {
 		return nil, nil
 	}
 	entries, err := os.ReadDir(fs.procPath(strconv.Itoa(pid), "task"))
-	if noProcess(err) {
+	if proc.Gone(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -91,9 +59,9 @@ func (fs *FS) threads(pid int) ([]int, error) {
 			continue
 		}
 		p, err := fs.process(tid)
-		if err == nil && !p.dead() {
+		if err == nil && !p.Dead() {
 			list = append(list, tid)
-		} else if err != nil && !noProcess(err) {
+		} else if err != nil && !proc.Gone(err) {
 			return nil, err
 		}
 	}
@@ -111,12 +79,11 @@ func (fs *FS) threadGroup(tid int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "Tgid:"); ok {
-			return strconv.Atoi(strings.TrimSpace(rest))
-		}
+	tgid, found := proc.StatusField(string(text), "Tgid")
+	if !found {
+		return 0, fmt.Errorf("/proc/%d/status has no Tgid", tid)
 	}
-	return 0, fmt.Errorf("/proc/%d/status has no Tgid", tid)
+	return strconv.Atoi(tgid)
 }
 
 // name is a process for a message, as far as it can be read.

@@ -256,7 +256,7 @@ func (e *Entrance) start(cmd *exec.Cmd) error {
 	}
 	const pfForkNoExec = 0x40 // PF_FORKNOEXEC of include/linux/sched.h
 	p, err := e.fs.process(cmd.Process.Pid)
-	if e.v2 == nil || err != nil || p.flags&pfForkNoExec == 0 {
+	if e.v2 == nil || err != nil || p.Flags&pfForkNoExec == 0 {
 		return nil
 	}
 	err = cmd.Wait()

@@ -12,6 +12,7 @@ import (
 
 	"nsx/cgroupfs"
 	"nsx/inspect"
+	"nsx/internal/proc"
 )
 
 // proving is what is done to the command before it runs.
@@ -179,16 +180,12 @@ func (x *proof) session(t *inspect.Target) error {
 	if err != nil {
 		return err
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 5 {
-		return fmt.Errorf("stat: %q is too short", text)
-	}
-	x.want(fields[3] == strconv.Itoa(t.PID), "its session is %s, not its own", fields[3])
-	terminal, err := strconv.ParseInt(fields[4], 10, 64)
+	st, err := proc.ParseStat(text)
 	if err != nil {
 		return err
 	}
-	x.want(uint64(uint32(terminal)) == x.terminal, "its terminal is %#x, not %#x", uint32(terminal), x.terminal)
+	x.want(st.Session == t.PID, "its session is %d, not its own", st.Session)
+	x.want(uint64(st.Terminal) == x.terminal, "its terminal is %#x, not %#x", st.Terminal, x.terminal)
 	return nil
 }
 

@@ -67,17 +67,6 @@ func syntheticProcesses(n int) []Process {
 	return processes
 }
 
-func BenchmarkParseStat(b *testing.B) {
-	text := []byte("5151 (Web Content) S 1 5151 5151 0 -1 4194560 10500 0 3 0 21 8 0 0 20 0 4 0 123456 9043968 1280 " +
-		"18446744073709551615 94 95 140 0 0 0 671173123 4096 1260 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 6 7 0\n")
-	b.ReportAllocs()
-	for b.Loop() {
-		if s, err := parseStat(text); err != nil || s.startTicks != 123456 {
-			b.Fatal(s, err)
-		}
-	}
-}
-
 func BenchmarkParseLink(b *testing.B) {
 	text := []byte("cgroup:[4026531835]")
 	b.ReportAllocs()

@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"time"
 
-	prometheus "github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/linux"
+	"nsx/internal/proc"
 )
 
 // readDetails reads what Options.Details asks for, as far as match wants it, and
@@ -51,7 +51,7 @@ func (m Machine) readDetails(ctx context.Context, s *Snapshot, o Options, match 
 	}
 	all := make([]details, len(chosen))
 	early := make([]atomic.Pointer[details], len(chosen))
-	stuck := guarded(ctx, len(chosen), o.workers(), timeout, threadAsleep, func(i int) func() {
+	stuck := proc.Guarded(ctx, len(chosen), o.workers(), timeout, proc.ThreadAsleep, func(i int) func() {
 		d := look.read(chosen[i], &early[i])
 		return func() { all[i] = d }
 	})
@@ -121,7 +121,7 @@ func (d *details) refuse(what string, err error) {
 type detailsReader struct {
 	dir     *os.File
 	at      syscall.RawConn // of dir; Control fails once it is closed
-	fs      prometheus.FS   // of a live /proc
+	depth   proc.Depth      // of a live /proc
 	readers sync.Pool
 	most    int          // of a command line
 	left    atomic.Int64 // for long command lines, of all together
@@ -150,9 +150,9 @@ func newDetailsReader(m Machine, most int) (*detailsReader, error) {
 	}
 	l := &detailsReader{dir: dir, at: at, most: most}
 	l.left.Store(allCmdlines)
-	l.readers.New = func() any { return &procfsReader{captured: !live} }
+	l.readers.New = func() any { return &proc.Reader{Captured: !live} }
 	if live {
-		l.fs, err = prometheus.NewFS(m.procDir())
+		l.depth, err = proc.OpenDepth(m.procDir())
 	}
 	return l, err
 }
@@ -160,11 +160,11 @@ func newDetailsReader(m Machine, most int) (*detailsReader, error) {
 // close is not for those who were left behind: their reads end when they may.
 func (l *detailsReader) close() { l.dir.Close() }
 
-// openDir opens the directory of a process. A reader that was left behind may still
+// open opens the directory of a process. A reader that was left behind may still
 // ask when the directory of all is closed, and its number another file's by then.
-func (l *detailsReader) openDir(r *procfsReader, pid int) (at int, err error) {
+func (l *detailsReader) open(r *proc.Reader, pid int) (at int, err error) {
 	closed := l.at.Control(func(dir uintptr) {
-		at, err = r.openDir(int(dir), linux.CString(strconv.Itoa(pid)), unix.O_PATH)
+		at, err = r.OpenDir(int(dir), linux.CString(strconv.Itoa(pid)), unix.O_PATH)
 	})
 	return at, cmp.Or(closed, err)
 }
@@ -174,9 +174,9 @@ func (l *detailsReader) openDir(r *procfsReader, pid int) (at int, err error) {
 // what the scan has, without details. What comes before the command line, which
 // may be waited for in vain, is published early.
 func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details {
-	r := l.readers.Get().(*procfsReader)
+	r := l.readers.Get().(*proc.Reader)
 	defer l.readers.Put(r) // not before: a stuck one may still write to its buffer
-	at, err := l.openDir(r, p.PID)
+	at, err := l.open(r, p.PID)
 	if err != nil {
 		return details{}
 	}
@@ -184,25 +184,17 @@ func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details
 	var d details
 	if p.UID != nil { // the source has it
 		d.uid, d.nsPIDs = p.UID, p.NSPIDs
-	} else if r.captured {
-		// Not procfs's own parser, which trusts the kernel: five uids are too many
-		// for it, and a list of CPUs may be as long as it says.
-		text, err := r.readFile(false, at, statusPath)
+	} else if r.Captured {
+		text, err := r.ReadFile(at, statusPath)
 		if err == nil {
-			d.uid, d.nsPIDs = parseWho(string(text))
-		} else if !vanished(err) {
+			d.uid, d.nsPIDs = proc.ParseWho(string(text))
+		} else if !proc.Gone(err) {
 			d.refuse("status", err)
 		}
-	} else if proc, err := l.fs.Proc(p.PID); err == nil {
-		if status, err := proc.NewStatus(); err == nil {
-			uid := uint32(status.UIDs[1])
-			d.uid = &uid
-			for _, pid := range status.NSpids {
-				d.nsPIDs = append(d.nsPIDs, int(pid))
-			}
-		} else if !vanished(err) {
-			d.refuse("status", err)
-		}
+	} else if uid, pids, err := l.depth.Who(p.PID); err == nil {
+		d.uid, d.nsPIDs = &uid, pids
+	} else if !proc.Gone(err) {
+		d.refuse("status", err)
 	}
 	if p.KernelThread || p.State == Zombie {
 		d.cmdline = []string{}
@@ -212,11 +204,11 @@ func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details
 	if d.cmdline == nil {
 		if text, cut, err := l.cmdline(r, at); err == nil {
 			d.cmdline, d.cut = parseCmdline(text), cut
-		} else if !vanished(err) {
+		} else if !proc.Gone(err) {
 			d.refuse("cmdline", err)
 		}
 	}
-	if st, err := r.stat(taskDir{at, filesFromTask}); err != nil || st.startTicks != p.StartTicks {
+	if st, err := r.Stat(at, filesFromTask.stat); err != nil || st.StartTicks != p.StartTicks {
 		return details{}
 	}
 	return d
@@ -224,8 +216,8 @@ func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details
 
 // cmdline reads the text of a command line as far as its bounds allow, and says
 // whether there is more.
-func (l *detailsReader) cmdline(r *procfsReader, at int) (text []byte, cut bool, err error) {
-	text, cut, err = r.read(false, at, cmdlinePath, l.most)
+func (l *detailsReader) cmdline(r *proc.Reader, at int) (text []byte, cut bool, err error) {
+	text, cut, err = r.ReadSlow(at, cmdlinePath, l.most)
 	if err != nil {
 		return nil, false, err
 	}

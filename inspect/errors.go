@@ -43,10 +43,6 @@ func (e usageError) Is(target error) bool { return target == ErrUsage }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// vanished says that err means "no such process (any more)": ENOENT from a
-// path, ESRCH from what was opened before.
-func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
-
 // errorName is what an Unreadable says: the errno's name, which can be
 // searched for, where there is one.
 func errorName(err error) string {

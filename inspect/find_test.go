@@ -129,7 +129,8 @@ func TestFindReadsWhatMatches(t *testing.T) {
 // nothing who ask for another, and is not among what they were not told.
 func TestFindBesideTheStuck(t *testing.T) {
 	testkit.CheckLeaks(t)
-	stranger := testkit.Start(t, testkit.Config{Mode: testkit.Stuck})
+	stranger := testkit.RequireStuck(t, testkit.Config{})
+	defer stranger.Kill() // before the leak check: the reader left behind then ends
 	own := testkit.Start(t, testkit.Config{})
 	const timeout = 2 * time.Second
 	options := Options{ProcessesOnly: true, Cgroups: true, Details: AllDetails, CmdlineTimeout: timeout}

@@ -255,7 +255,7 @@ func TestHeldByChildren(t *testing.T) {
 // TestUnknownCounts: a process that could not be read may be in any namespace,
 // and none is empty for sure.
 func TestUnknownCounts(t *testing.T) {
-	boots := testkit.FakeProcess{PID: 2, Flags: pfKthread}
+	boots := testkit.FakeProcess{PID: 2, Flags: 0x00200000}
 	for _, c := range []struct {
 		name     string
 		more     []testkit.FakeProcess
@@ -263,7 +263,7 @@ func TestUnknownCounts(t *testing.T) {
 	}{
 		{"all are read", []testkit.FakeProcess{{PID: 1}}, 2, 1},
 		{"the first is not", []testkit.FakeProcess{{PID: 1, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, 1},
-		{"a kernel thread is not", []testkit.FakeProcess{{PID: 1}, {PID: 3, PPID: 2, Flags: pfKthread, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, 1},
+		{"a kernel thread is not", []testkit.FakeProcess{{PID: 1}, {PID: 3, PPID: 2, Flags: 0x00200000, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, 1},
 		{"another is not", []testkit.FakeProcess{{PID: 1}, {PID: 9, Extra: map[string]string{"ns/net -> junk": ""}}}, UnknownCount, UnknownCount},
 	} {
 		s := scanTree(t, Options{Sets: true}, append(c.more, boots, testkit.FakeProcess{PID: 7, NS: map[string]uint64{"net": 77}})...)

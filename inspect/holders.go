@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/linux"
+	"nsx/internal/proc"
 )
 
 // found is a namespace with what was seen to hold it.
@@ -245,7 +246,7 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 				continue // a pidfd would be somebody else's
 			}
 			if pidfd < 0 {
-				if pidfd, err = unix.PidfdOpen(p.PID, 0); err != nil {
+				if pidfd, err = proc.OpenPIDFD(p.PID); err != nil {
 					continue
 				}
 			}
@@ -281,10 +282,10 @@ func (s *holderSearch) descriptors(p *Process) (finds []found) {
 
 // has says whether p is still there, and no other process has its PID.
 func (m Machine) has(process *Process) bool {
-	var r procfsReader
+	var r proc.Reader
 	path := linux.CString(m.join(strconv.Itoa(process.PID), "stat"))
-	st, err := r.stat(taskDir{unix.AT_FDCWD, &taskFiles{stat: path}})
-	return err == nil && st.startTicks == process.StartTicks
+	st, err := r.Stat(unix.AT_FDCWD, path)
+	return err == nil && st.StartTicks == process.StartTicks
 }
 
 // socketNamespace finds a network namespace that a socket of p belongs to and

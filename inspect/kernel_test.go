@@ -325,7 +325,7 @@ func TestStuckProcess(t *testing.T) {
 	defer p.Kill() // before the leak check: the reader left behind then ends
 	start := time.Now()
 	s := scan(t, Options{Details: AllDetails, Relations: true, Cgroups: true})
-	if took := time.Since(start); took > patience*500*time.Millisecond {
+	if took := time.Since(start); took > proc.Patience*500*time.Millisecond {
 		t.Errorf("it was taken for one that waits for a processor: %v", took)
 	}
 	// All else is known of it.

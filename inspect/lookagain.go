@@ -53,7 +53,7 @@ func isPassing(dir taskDir, err error) bool {
 // lookAgain reads once more the processes that have refused us when we came
 // past, and puts what it finds in the place of what we had.
 func (r *procfsReader) lookAgain(ctx context.Context, pids []int, found []Process, refused []Unreadable) ([]Process, []Unreadable) {
-	if !r.quick { // in a captured tree nothing changes
+	if !r.Quick { // in a captured tree nothing changes
 		return found, refused
 	}
 	for _, wait := range looks {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsx/internal/linux"
+	"nsx/internal/proc"
 	"nsx/internal/testkit"
 )
 
@@ -25,7 +25,7 @@ func TestLookAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	r := procfsReader{proc: int(dir.Fd()), want: Request{Fields: FieldNS | FieldThreads}, quick: linux.Quick(true), out: &procfsChunk{}}
+	r := procfsReader{proc: int(dir.Fd()), want: Request{Fields: FieldNS | FieldThreads}, Reader: proc.Reader{Quick: true}, out: &procfsChunk{}}
 	r.process(p.PID)
 	first := []*procfsChunk{r.out}
 	found, refused := r.out.processes, r.out.unreadable

@@ -98,8 +98,8 @@ func (m Machine) readText(name string) string {
 		return ""
 	}
 	defer dir.Close()
-	r := procfsReader{captured: !live}
-	text, _, err := r.read(false, int(dir.Fd()), linux.CString(name), proc.MaxFile)
+	r := proc.Reader{Captured: !live}
+	text, err := r.ReadFile(int(dir.Fd()), linux.CString(name))
 	if err != nil {
 		return ""
 	}
@@ -120,7 +120,7 @@ func (m Machine) self() (int, error) {
 	if err != nil {
 		return 0, gonef("this process is not in the PID namespace of %s", m.procDir())
 	}
-	pid, ok := parseDecimal(link)
+	pid, ok := proc.Decimal(link)
 	if !ok {
 		return 0, fmt.Errorf("%s: %q is no PID", m.join("self"), link)
 	}

@@ -1,116 +1,12 @@
 package inspect
 
 import (
-	"bytes"
-	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
-
-// statText is a line of /proc/PID/stat.
-func statText(comm, state string, ppid, flags, threads, start any) string {
-	return fmt.Sprintf("7 (%s) %s %v 7 7 0 -1 %v 1 2 3 4 5 6 7 8 20 0 %v 0 %v 9043968 1280 18446744073709551615\n",
-		comm, state, ppid, flags, threads, start)
-}
-
-func TestParseStat(t *testing.T) {
-	for _, c := range []struct {
-		name, text string
-		want       stat
-	}{
-		{
-			"usual", statText("bash", "S", 1, 4194560, 1, 123456),
-			stat{[]byte("bash"), 'S', 1, 4194560, 1, 123456},
-		},
-		{
-			"kernel thread", statText("kworker/0:0-eve", "I", 2, 69238880, 1, 10),
-			stat{[]byte("kworker/0:0-eve"), 'I', 2, 69238880, 1, 10},
-		},
-		{
-			"brackets, blanks and newlines in the name", statText(") S 1 (\n(", "R", 5, 0, 2, 3),
-			stat{[]byte(") S 1 (\n("), 'R', 5, 0, 2, 3},
-		},
-		{
-			"any bytes in the name", statText("\x1b[31m\xff\x00", "Z", 5, 0, 1, 3),
-			stat{[]byte("\x1b[31m\xff\x00"), 'Z', 5, 0, 1, 3},
-		},
-		{"no name", statText("", "D", 0, 0, 1, 0), stat{[]byte(""), 'D', 0, 0, 1, 0}},
-		{
-			"largest numbers", statText("x", "S", math.MaxInt32, uint64(math.MaxUint64), math.MaxInt32, uint64(math.MaxUint64)),
-			stat{[]byte("x"), 'S', math.MaxInt32, math.MaxUint64, math.MaxInt32, math.MaxUint64},
-		},
-		{
-			"it may end after the 22nd field", "7 (x) S 1 0 0 0 0 9 0 0 0 0 0 0 0 0 0 0 4 0 55",
-			stat{[]byte("x"), 'S', 1, 9, 4, 55},
-		},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := parseStat([]byte(c.text))
-			if err != nil || !equalStats(got, c.want) {
-				t.Errorf("%+v, %v; want %+v", got, err, c.want)
-			}
-		})
-	}
-}
-
-func equalStats(a, b stat) bool {
-	return bytes.Equal(a.comm, b.comm) && a.state == b.state && a.ppid == b.ppid && a.flags == b.flags &&
-		a.numThreads == b.numThreads && a.startTicks == b.startTicks
-}
-
-func TestParseStatRefuses(t *testing.T) {
-	for _, text := range []string{
-		"", "\n", "7", "7 bash S 1", "7 (bash", "7 bash)", "7 )bash( S 1", "7 (bash)", "7 (bash) ", "7 (bash)\n",
-		"7 (bash) S 1 0 0 0 0 9 0 0 0 0 0 0 0 0 0 0 4 0",       // 21 fields
-		"7 (bash) S 1 0 0 0 0 9 0 0 0 0 0 0 0 0 0 0 4 0\n55\n", // a newline ends it
-		statText("bash", "S", -1, 0, 1, 0),
-		statText("bash", "S", "x", 0, 1, 0),
-		statText("bash", "S", math.MaxInt32+1, 0, 1, 0),
-		statText("bash", "S", 1, "-", 1, 0),
-		statText("bash", "S", 1, 0, "1.5", 0),
-		statText("bash", "S", 1, 0, 1, "18446744073709551616"),
-		strings.Repeat("A", 1<<16),
-	} {
-		got, err := parseStat([]byte(text))
-		if err == nil {
-			t.Errorf("%q: %+v, want an error", text, got)
-		} else if len(err.Error()) > 400 {
-			t.Errorf("%q: the error repeats it all", text)
-		}
-	}
-}
-
-func TestParseStatOfSelf(t *testing.T) {
-	text, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := parseStat(text)
-	if err != nil || s.ppid != os.Getppid() || s.startTicks == 0 || s.numThreads < 1 || s.state != 'R' && s.state != 'S' {
-		t.Errorf("%+v, %v from %s", s, err, text)
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte(statText("bash", "S", 1, 4194560, 1, 123456)), []byte("a) b"))
-	f.Add([]byte("7 (x) S"), []byte(""))
-	f.Add([]byte(") ("), []byte("\n"))
-	f.Fuzz(func(t *testing.T, text, comm []byte) {
-		s, err := parseStat(text)
-		if err == nil && (s.ppid < 0 || s.numThreads < 0 || s.state == ' ' || s.state == '\n' || !bytes.Contains(text, s.comm)) {
-			t.Fatalf("%q: %+v", text, s)
-		}
-		// Whatever a process calls itself, the rest is found.
-		s, err = parseStat([]byte(statText(string(comm), "T", 11, 22, 33, 44)))
-		if want := (stat{comm, 'T', 11, 22, 33, 44}); err != nil || !equalStats(s, want) {
-			t.Fatalf("named %q: %+v, %v", comm, s, err)
-		}
-	})
-}
 
 func TestParseLink(t *testing.T) {
 	for _, c := range []struct {
@@ -195,11 +91,8 @@ func FuzzParseCmdline(f *testing.F) {
 }
 
 // The text of a scan is parsed for every process: it must not allocate.
-func TestParsersDoNotAllocate(t *testing.T) {
-	text, link := []byte(statText("bash", "S", 1, 4194560, 1, 123456)), []byte("cgroup:["+strconv.Itoa(4026531835)+"]")
-	if n := testing.AllocsPerRun(100, func() { _, _ = parseStat(text) }); n != 0 {
-		t.Errorf("parseStat allocates %v times", n)
-	}
+func TestParseLinkDoesNotAllocate(t *testing.T) {
+	link := []byte("cgroup:[" + strconv.Itoa(4026531835) + "]")
 	if n := testing.AllocsPerRun(100, func() { parseLink(link, Cgroup) }); n != 0 {
 		t.Errorf("parseLink allocates %v times", n)
 	}

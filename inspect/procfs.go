@@ -133,7 +133,7 @@ func newReaders(dir int, live bool, pids []int, want Request) func() *procfsRead
 		missing = missingTypes(dir, pids)
 	}
 	return func() *procfsReader {
-		return &procfsReader{proc: dir, want: want, missing: missing, quick: linux.Quick(live), captured: !live}
+		return &procfsReader{Reader: proc.Reader{Captured: !live, Quick: linux.Quick(live)}, proc: dir, want: want, missing: missing}
 	}
 }
 
@@ -250,7 +250,7 @@ func numericNames(dir *os.File) ([]int, error) {
 func numbersOf(names []string) []int {
 	numbers := make([]int, 0, len(names))
 	for _, name := range names {
-		if n, ok := parseDecimal(name); ok && n > 0 && n < 1<<31 {
+		if n, ok := proc.Decimal(name); ok && n > 0 && n < 1<<31 {
 			numbers = append(numbers, int(n))
 		}
 	}
@@ -259,94 +259,26 @@ func numbersOf(names []string) []int {
 
 // procfsReader is one worker: its buffers serve every process it reads.
 type procfsReader struct {
-	proc     int // descriptor of /proc
-	want     Request
-	missing  [NumTypes]bool
-	quick    linux.Quick // and so from ns/
-	captured bool        // it is a copy, and perhaps hostile
-	out      *procfsChunk
-	buf      [4096]byte
-	name     [32]byte
-	cgroups  map[string][]cgroupfs.Membership // by the file's text, which many processes share
+	proc.Reader     // Quick where processes are read from ns/
+	proc        int // descriptor of /proc
+	want        Request
+	missing     [NumTypes]bool
+	out         *procfsChunk
+	name        [32]byte
+	cgroups     map[string][]cgroupfs.Membership // by the file's text, which many processes share
 }
 
-// readFile reads a small file of procfs whole.
-func (r *procfsReader) readFile(quick linux.Quick, dir int, path *byte) ([]byte, error) {
-	text, cut, err := r.read(quick, dir, path, proc.MaxFile)
-	if cut {
-		err = unix.EFBIG
-	}
-	return text, err
-}
-
-// read reads a file of procfs, at most so many bytes, into the worker's buffer,
-// and says whether there are more: the kernel makes a small file's text in one
-// go, and a read that fills less than the buffer has got all of it.
-func (r *procfsReader) read(quick linux.Quick, dir int, path *byte, most int) (text []byte, cut bool, err error) {
-	fd, err := r.open(quick, dir, path)
-	if err != nil {
-		return nil, false, err
-	}
-	defer quick.Close(fd)
-	buf := r.buf[:]
-	for n := 0; ; {
-		got, err := quick.Read(fd, buf[n:])
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		n += got
-		switch {
-		case n > most:
-			return buf[:most], true, nil
-		case got == 0 || n < len(buf):
-			return buf[:n], false, nil
-		}
-		buf = append(buf, make([]byte, len(buf))...)
-	}
-}
-
-func (r *procfsReader) open(quick linux.Quick, dir int, path *byte) (int, error) {
-	if r.captured {
-		return proc.OpenRegular(dir, unix.BytePtrToString(path), unix.O_RDONLY)
-	}
-	return quick.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK)
-}
-
-// openDir opens a directory, with O_PATH among the flags to look no further.
-func (r *procfsReader) openDir(dir int, path *byte, flags int) (int, error) {
-	flags |= unix.O_DIRECTORY | unix.O_CLOEXEC
-	if r.captured {
-		return proc.OpenBeneath(dir, unix.BytePtrToString(path), flags)
-	}
-	return r.quick.Openat(dir, path, flags)
-}
-
-func (r *procfsReader) stat(dir taskDir) (stat, error) {
-	text, err := r.readFile(r.quick, dir.fd, dir.stat)
-	if err != nil {
-		return stat{}, err
-	}
-	return parseStat(text)
-}
+func (r *procfsReader) stat(dir taskDir) (proc.Stat, error) { return r.Stat(dir.fd, dir.stat) }
 
 // link reads one namespace link.
 func (r *procfsReader) link(dir int, path *byte, t Type) (uint64, error) {
-	readlink := r.quick.Readlinkat
-	if r.captured {
-		readlink = func(dir int, path *byte, buf []byte) (int, error) {
-			return proc.Readlink(dir, unix.BytePtrToString(path), buf)
-		}
-	}
-	n, err := readlink(dir, path, r.buf[:64])
+	text, err := r.Readlink(dir, path)
 	if err != nil {
 		return 0, err
 	}
-	inode, ok := parseLink(r.buf[:n], t)
+	inode, ok := parseLink(text, t)
 	if !ok {
-		return 0, fmt.Errorf("%s: %q is no namespace link", linkNames[t], r.buf[:n])
+		return 0, fmt.Errorf("%s: %q is no namespace link", linkNames[t], text)
 	}
 	return inode, nil
 }
@@ -363,11 +295,11 @@ type taskDir struct {
 
 func (r *procfsReader) openTask(dir, number int) (taskDir, error) {
 	name, files := strconv.AppendInt(r.name[:0], int64(number), 10), filesFromTask
-	if r.quick {
+	if r.Quick {
 		name, files = append(name, "/ns"...), filesFromNS
 	}
 	name = append(name, 0)
-	fd, err := r.openDir(dir, &name[0], unix.O_PATH)
+	fd, err := r.OpenDir(dir, &name[0], unix.O_PATH)
 	return taskDir{fd, files}, err
 }
 
@@ -375,15 +307,15 @@ func (r *procfsReader) openTask(dir, number int) (taskDir, error) {
 func (r *procfsReader) process(pid int) {
 	dir, err := r.openTask(r.proc, pid)
 	if err != nil {
-		if !vanished(err) {
+		if !proc.Gone(err) {
 			r.refuse(pid, "namespaces", err)
 		}
 		return
 	}
-	defer r.quick.Close(dir.fd)
+	defer r.Quick.Close(dir.fd)
 
 	st, err := r.stat(dir)
-	if vanished(err) {
+	if proc.Gone(err) {
 		return
 	}
 	if err != nil {
@@ -391,8 +323,8 @@ func (r *procfsReader) process(pid int) {
 		return
 	}
 	p := Process{
-		PID: pid, PPID: st.ppid, StartTicks: st.startTicks, Comm: string(st.comm), State: st.state,
-		KernelThread: st.flags&pfKthread != 0, NumThreads: st.numThreads,
+		PID: pid, PPID: st.PPID, StartTicks: st.StartTicks, Comm: string(st.Comm), State: State(st.State),
+		KernelThread: st.KernelThread(), NumThreads: st.NumThreads,
 	}
 	if r.fill(dir, &p) {
 		r.out.processes = append(r.out.processes, p)
@@ -404,13 +336,13 @@ func (r *procfsReader) process(pid int) {
 func (r *procfsReader) complete(p *Process) bool {
 	dir, err := r.openTask(r.proc, p.PID)
 	if err == nil {
-		defer r.quick.Close(dir.fd)
-		var st stat
-		if st, err = r.stat(dir); err == nil && st.startTicks != p.StartTicks {
+		defer r.Quick.Close(dir.fd)
+		var st proc.Stat
+		if st, err = r.stat(dir); err == nil && st.StartTicks != p.StartTicks {
 			return false
 		}
 	}
-	if vanished(err) {
+	if proc.Gone(err) {
 		return false
 	}
 	if err != nil {
@@ -427,7 +359,7 @@ func (r *procfsReader) fill(dir taskDir, p *Process) bool {
 	if r.want.Fields.Has(FieldNS) {
 		err = r.namespaces(dir, p)
 	}
-	if vanished(err) {
+	if proc.Gone(err) {
 		return false
 	}
 	if err != nil {
@@ -443,7 +375,7 @@ func (r *procfsReader) fill(dir taskDir, p *Process) bool {
 	// A leader that has exited leaves its threads' namespaces to be found
 	// under task/ only.
 	if err == nil && r.want.Fields.Has(FieldThreads) && p.NumThreads > 1 {
-		if err := r.threads(dir, p); err != nil && !vanished(err) {
+		if err := r.threads(dir, p); err != nil && !proc.Gone(err) {
 			r.refuse(p.PID, "threads", err)
 			if isPassing(dir, err) { // a moment ago it did not refuse
 				r.out.passing = append(r.out.passing, p.PID)
@@ -452,7 +384,7 @@ func (r *procfsReader) fill(dir taskDir, p *Process) bool {
 	}
 	if r.want.Fields.Has(FieldCgroups) {
 		p.Cgroups, err = r.memberships(dir)
-		if err != nil && !vanished(err) {
+		if err != nil && !proc.Gone(err) {
 			r.refuse(p.PID, "cgroup", err)
 		}
 	}
@@ -479,7 +411,7 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 			if err != nil {
 				return unix.ESRCH
 			}
-			p.State, p.NumThreads = st.state, st.numThreads
+			p.State, p.NumThreads = State(st.State), st.NumThreads
 		case errors.Is(err, unix.ENOENT):
 			// Missing in a captured tree, or a leader in the act of exiting.
 		case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
@@ -489,7 +421,7 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 			if gone != nil {
 				return unix.ESRCH
 			}
-			p.State = st.state
+			p.State = State(st.State)
 			return err
 		default:
 			return err
@@ -506,7 +438,7 @@ func (r *procfsReader) namespaces(dir taskDir, p *Process) error {
 		switch {
 		case err != nil:
 			return unix.ESRCH
-		case st.state == Zombie:
+		case st.State == byte(Zombie):
 			p.State = Zombie
 			return nil
 		}
@@ -532,7 +464,7 @@ func (r *procfsReader) forChildren(dir taskDir, p *Process) {
 // threads reads the threads of p that matter: those whose namespaces differ
 // from the leader's, or all.
 func (r *procfsReader) threads(dir taskDir, p *Process) error {
-	fd, err := r.openDir(dir.fd, dir.task, unix.O_RDONLY)
+	fd, err := r.OpenDir(dir.fd, dir.task, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -547,7 +479,7 @@ func (r *procfsReader) threads(dir taskDir, p *Process) error {
 			continue
 		}
 		thread, err := r.thread(fd, tid, p)
-		if err != nil && !vanished(err) {
+		if err != nil && !proc.Gone(err) {
 			return err
 		}
 		if err == nil && (r.want.AllThreads || thread.NS != p.NS) {
@@ -562,7 +494,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 	if err != nil {
 		return Thread{}, err
 	}
-	defer r.quick.Close(dir.fd)
+	defer r.Quick.Close(dir.fd)
 	thread := Thread{TID: tid, NS: p.NS}
 	for _, t := range Types {
 		// Threads of one process cannot differ in these (copy_process and
@@ -585,7 +517,7 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 	if err != nil {
 		return Thread{}, err
 	}
-	thread.Comm, thread.State = string(st.comm), st.state
+	thread.Comm, thread.State = string(st.Comm), State(st.State)
 	if r.want.Fields.Has(FieldCgroups) {
 		thread.Cgroups, err = r.memberships(dir)
 	}
@@ -594,7 +526,10 @@ func (r *procfsReader) thread(task, tid int, p *Process) (Thread, error) {
 
 // memberships reads the cgroups of a process or thread.
 func (r *procfsReader) memberships(dir taskDir) ([]cgroupfs.Membership, error) {
-	text, err := r.readFile(false, dir.fd, dir.cgroup)
+	text, cut, err := r.ReadSlow(dir.fd, dir.cgroup, proc.MaxFile)
+	if cut {
+		err = unix.EFBIG
+	}
 	if err != nil {
 		return nil, err
 	}

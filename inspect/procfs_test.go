@@ -35,7 +35,7 @@ func TestScanOfATree(t *testing.T) {
 	testkit.CheckLeaks(t)
 	s := scanTree(t, Options{Details: AllDetails, Cgroups: true, ForChildren: true},
 		testkit.FakeProcess{PID: 1, Comm: "init", Cmdline: []string{"/sbin/init", "--x"}},
-		testkit.FakeProcess{PID: 2, Comm: "kthreadd", Cmdline: []string{}, Flags: pfKthread},
+		testkit.FakeProcess{PID: 2, Comm: "kthreadd", Cmdline: []string{}, Flags: 0x00200000},
 		testkit.FakeProcess{
 			PID: 10, PPID: 1, Comm: "a) b\n(\x1b", UID: 65534, NS: map[string]uint64{"net": 77}, NSPIDs: []int{10, 3},
 			Cgroup: "4:memory:/demo\n0::/x\n", ForKids: map[string]uint64{"pid": 78, "time": 79},

@@ -3,6 +3,8 @@ package inspect
 import (
 	"slices"
 	"strings"
+
+	"nsx/internal/proc"
 )
 
 // Ref is a target word, understood but not yet looked up: it names a process,
@@ -100,7 +102,7 @@ func ParseRef(word string) (Ref, error) {
 // number reads PID, PID/TID or a bare inode number.
 func (r Ref) number(s string) (Ref, error) {
 	pid, tid, thread := strings.Cut(s, "/")
-	n, ok := parseDecimal(pid)
+	n, ok := proc.Decimal(pid)
 	switch {
 	case !ok || n == 0:
 		return r, usagef("target %q: %q is no PID: want a decimal number", r.Word, pid)
@@ -115,7 +117,7 @@ func (r Ref) number(s string) (Ref, error) {
 		return r, usagef("target %q: %d is neither a PID (at most %d) nor a namespace's inode number (above %d)", r.Word, n, maxPID, minInode)
 	}
 	if thread {
-		n, ok := parseDecimal(tid)
+		n, ok := proc.Decimal(tid)
 		if !ok || n == 0 || n > maxPID {
 			return r, usagef("target %q: %q is no thread id: want a decimal number", r.Word, tid)
 		}

@@ -7,26 +7,27 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/linux"
+	"nsx/internal/proc"
 )
 
 // open opens a namespace of the snapshot by whatever was seen to hold it: a
-// process or thread in it, a bind mount, a descriptor, a socket, a child. proc
+// process or thread in it, a bind mount, a descriptor, a socket, a child. dir
 // is a descriptor of /proc. Each way is checked to lead to that namespace.
-func (s *Snapshot) open(proc int, n *Namespace) (int, bool) {
-	if fd, ok := openByProcess(proc, n); ok {
+func (s *Snapshot) open(dir int, n *Namespace) (int, bool) {
+	if fd, ok := openByProcess(dir, n); ok {
 		return fd, true
 	}
 	for _, h := range n.HeldBy {
 		fd := -1
 		switch h.Kind {
 		case HeldByBind:
-			fd = s.openBindOf(proc, h, n.ID())
+			fd = s.openBindOf(dir, h, n.ID())
 		case HeldByFD:
-			fd = openDescriptor(proc, h.PID, *h.FD, n.Inode)
+			fd = openDescriptor(dir, h.PID, *h.FD, n.Inode)
 		case HeldBySocket:
 			fd = openBySocket(h.PID, *h.FD)
 		case HeldByChild:
-			fd = s.openByChild(proc, *h.Child, n.Type)
+			fd = s.openByChild(dir, *h.Child, n.Type)
 		}
 		if fd < 0 {
 			continue
@@ -41,7 +42,7 @@ func (s *Snapshot) open(proc int, n *Namespace) (int, bool) {
 
 // openBindOf opens a bind mount, through a process in its mount namespace if
 // that is not our own.
-func (s *Snapshot) openBindOf(proc int, h Holder, id ID) int {
+func (s *Snapshot) openBindOf(dir int, h Holder, id ID) int {
 	var own unix.Stat_t
 	if unix.Stat(ownMountNS, &own) == nil && own.Ino == h.Mnt {
 		return openBind(unix.AT_FDCWD, h.Path, id)
@@ -51,7 +52,7 @@ func (s *Snapshot) openBindOf(proc int, h Holder, id ID) int {
 		return -1
 	}
 	// The path is as the leader sees it, whose mount table was read.
-	root, err := unix.Openat(proc, strconv.Itoa(n.Leader.PID)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := unix.Openat(dir, strconv.Itoa(n.Leader.PID)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1
 	}
@@ -61,8 +62,8 @@ func (s *Snapshot) openBindOf(proc int, h Holder, id ID) int {
 
 // openDescriptor opens what a process has open, if it is the namespace with
 // this inode number: by now it may be something else, which could block.
-func openDescriptor(proc, pid, fd int, inode uint64) int {
-	at, err := unix.Openat(proc, strconv.Itoa(pid)+"/fd/"+strconv.Itoa(fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+func openDescriptor(dir, pid, fd int, inode uint64) int {
+	at, err := unix.Openat(dir, strconv.Itoa(pid)+"/fd/"+strconv.Itoa(fd), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1
 	}
@@ -72,7 +73,7 @@ func openDescriptor(proc, pid, fd int, inode uint64) int {
 
 // openBySocket opens the network namespace of another process's socket.
 func openBySocket(pid, socket int) int {
-	pidfd, err := unix.PidfdOpen(pid, 0)
+	pidfd, err := proc.OpenPIDFD(pid)
 	if err != nil {
 		return -1
 	}
@@ -91,12 +92,12 @@ func openBySocket(pid, socket int) int {
 
 // openByChild climbs from a child namespace to its parent, or from what a user
 // namespace owns to that one.
-func (s *Snapshot) openByChild(proc int, child ID, t Type) int {
+func (s *Snapshot) openByChild(dir int, child ID, t Type) int {
 	n := s.Namespace(child)
 	if n == nil {
 		return -1
 	}
-	fd, ok := s.open(proc, n)
+	fd, ok := s.open(dir, n)
 	if !ok {
 		return -1
 	}

@@ -81,7 +81,7 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 	if r.TID != 0 {
 		gone, tid = gonef("process %d has no thread %d, or is gone", pid, r.TID), r.TID
 	}
-	if vanished(err) {
+	if proc.Gone(err) {
 		return nil, gone
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 	}
 	if err != nil {
 		t.Close()
-		if vanished(err) {
+		if proc.Gone(err) {
 			return nil, gone
 		}
 		return nil, fmt.Errorf("pinning %s: %w", t.Name(), err)
@@ -112,44 +112,33 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 	return t, nil
 }
 
-// openPIDFD is pidfd_open(2), and -1 without an error where there is no such
-// thing: before Linux 5.3, or in a sandbox that refuses it. The directory pins
-// the process as well, so that only some conveniences are lost.
-//
-// A process that is gone is ESRCH. Linux 6.1 says EINVAL while its number is
-// still a process group's or session's, and while it is reaped. ENOENT is what
-// newer kernels say of a thread's number, as this may be by now.
+// openPIDFD is -1 without an error where there is no pidfd_open(2): before Linux
+// 5.3, or in a sandbox that refuses it. The directory pins the process as well, so
+// that only some conveniences are lost.
 func openPIDFD(pid int) (int, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := proc.OpenPIDFD(pid)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		return -1, nil
 	}
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
-		err = unix.ESRCH
-	}
-	return fd, os.NewSyscallError("pidfd_open", err)
+	return fd, err
 }
 
 // leader is the PID of the process that a directory of /proc belongs to.
 func (t *Target) leader() (int, error) {
-	text, err := t.ReadFile("status")
-	if err != nil {
-		return 0, err
-	}
-	s, err := parseStatus(string(text))
+	s, err := t.Status()
 	return s.PID, err
 }
 
 func (t *Target) startTicks() (uint64, error) {
 	st, err := t.stat()
-	return st.startTicks, err
+	return st.StartTicks, err
 }
 
-func (t *Target) stat() (stat, error) {
-	var r procfsReader
-	st, err := r.stat(taskDir{t.dir, filesFromTask})
+func (t *Target) stat() (proc.Stat, error) {
+	var r proc.Reader
+	st, err := r.Stat(t.dir, filesFromTask.stat)
 	if err != nil {
-		return stat{}, &os.PathError{Op: "read", Path: "stat", Err: err}
+		return proc.Stat{}, &os.PathError{Op: "read", Path: "stat", Err: err}
 	}
 	return st, nil
 }
@@ -345,10 +334,9 @@ func (t *Target) Alive() bool {
 // /proc are root's (task_dump_owner in fs/proc/base.c). It is never true of a
 // namespace.
 func (t *Target) Exiting() bool {
-	const pfExiting = 0x4 // PF_EXITING of include/linux/sched.h
 	if t.PID == 0 {
 		return false
 	}
 	st, err := t.stat()
-	return err != nil || st.flags&pfExiting != 0 || st.state == Zombie
+	return err != nil || st.Exiting()
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // Type is one of the eight kinds of namespace, in the order in which nsx
@@ -128,19 +130,9 @@ func ParseID(s string) (ID, error) {
 			return ID{}, usagef("%q is no namespace: the bracket is not closed", s)
 		}
 	}
-	inode, ok := parseDecimal(rest)
+	inode, ok := proc.Decimal(rest)
 	if !ok || inode == 0 {
 		return ID{}, usagef("%q is no namespace: %q is no inode number", s, rest)
 	}
 	return ID{t, inode}, nil
-}
-
-// parseDecimal reads a decimal number strictly: digits only, no sign, no
-// leading zero, no overflow. PIDs and inode numbers come in no other form.
-func parseDecimal(s string) (uint64, bool) {
-	if s == "" || s[0] == '0' && len(s) > 1 || s[0] < '0' || s[0] > '9' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
-	return n, err == nil
 }

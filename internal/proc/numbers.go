@@ -27,7 +27,7 @@ func SamePIDs(dir string) bool {
 	if err != nil {
 		return false
 	}
-	pids, found := field(string(text), "NSpid:")
+	pids, found := StatusField(string(text), "NSpid")
 	return !found || len(strings.Fields(pids)) == 1
 }
 
@@ -35,9 +35,9 @@ func SamePIDs(dir string) bool {
 // pidfd tells (pidfd_show_fdinfo in fs/pidfs.c, Linux 5.4). It is ESRCH if the
 // process is gone, or not to be seen in that /proc.
 func NumberInProc(pid int) (int, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := OpenPIDFD(pid)
 	if err != nil {
-		return 0, os.NewSyscallError("pidfd_open", err)
+		return 0, err
 	}
 	defer unix.Close(fd)
 	name := "/proc/thread-self/fdinfo/" + strconv.Itoa(fd)
@@ -45,7 +45,7 @@ func NumberInProc(pid int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	word, found := field(string(text), "Pid:")
+	word, found := StatusField(string(text), "Pid")
 	number, err := strconv.Atoi(strings.TrimSpace(word))
 	if !found || err != nil {
 		return 0, fmt.Errorf("%s: no Pid", name)
@@ -54,14 +54,4 @@ func NumberInProc(pid int) (int, error) {
 		return 0, unix.ESRCH
 	}
 	return number, nil
-}
-
-// field is what a line with that beginning goes on with.
-func field(text, name string) (string, bool) {
-	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, name); ok {
-			return rest, true
-		}
-	}
-	return "", false
 }

@@ -1,7 +1,8 @@
-// Package proc opens and reads the files of a /proc and of the root around it,
-// where these may be data: a captured tree, or a host's root that is mounted
-// elsewhere. No link leads out of such a root, nothing that could block or act
-// is opened for reading, and no file is read beyond a bound.
+// Package proc is the one reader of /proc, and of the root around it, where these
+// may be data: a captured tree, or a host's root that is mounted elsewhere. No link
+// leads out of such a root, nothing that could block or act is opened for reading,
+// and no file is read beyond a bound. What may hang all the same is read under a
+// guard.
 package proc
 
 import (

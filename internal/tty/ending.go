@@ -1,7 +1,6 @@
 package tty
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/proc"
 )
 
 // EndedError says that the command was killed, because we were to end.
@@ -116,34 +117,21 @@ const (
 // hearing says whether a signal does anything to a process: sig_task_ignored in
 // kernel/signal.c.
 func hearing(pid int, sig syscall.Signal) deafness {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return hears
 	}
-	defer f.Close()
-	var init, ignored, caught bool
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		key, value, _ := strings.Cut(lines.Text(), ":")
-		fields := strings.Fields(value)
-		if len(fields) == 0 {
-			continue
-		}
-		last := fields[len(fields)-1]
-		set, _ := strconv.ParseUint(last, 16, 64)
-		has := set>>(sig-1)&1 == 1
-		switch key {
-		case "NSpid":
-			init = last == "1"
-		case "SigIgn":
-			ignored = has
-		case "SigCgt":
-			caught = has
-		}
+	has := func(set string) bool {
+		word, _ := proc.StatusField(string(text), set)
+		signals, _ := strconv.ParseUint(word, 16, 64)
+		return signals>>(sig-1)&1 == 1
 	}
+	pids, _ := proc.StatusField(string(text), "NSpid")
+	init := pids == "1" || strings.HasSuffix(pids, "\t1") // in its own PID namespace
 	switch {
-	case ignored:
+	case has("SigIgn"):
 		return ignores
-	case init && !caught:
+	case init && !has("SigCgt"):
 		return isInit
 	}
 	return hears

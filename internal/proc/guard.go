@@ -1,4 +1,4 @@
-package inspect
+package proc
 
 import (
 	"context"
@@ -11,19 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how many times the timeout a call gets that is not asleep: one
+// Patience is how many times the timeout a call gets that is not asleep: one
 // that only waits for a processor is not stuck.
-const patience = 10
+const Patience = 10
 
-// guarded calls read(i) for each i below n from several goroutines, and, one
+// Guarded calls read(i) for each i below n from several goroutines, and, one
 // at a time, the functions that these calls return.
 //
 // A call that takes long gets a fresh goroutine beside it, so that many that
 // do are waited for together. One that takes longer than timeout, asleep in the
 // kernel, is given up and its i returned: its goroutine is left behind, and what
-// it brings in the end is dropped. asleep, usually threadAsleep, says so of a
-// thread of ours.
-func guarded(ctx context.Context, n, workers int, timeout time.Duration, asleep func(tid int) bool, read func(i int) (commit func())) (stuck []int) {
+// it brings in the end is dropped. asleep, usually ThreadAsleep, says so of a
+// thread of ours. When ctx ends, all that still run are left behind, and nothing
+// says which.
+func Guarded(ctx context.Context, n, workers int, timeout time.Duration, asleep func(tid int) bool, read func(i int) (commit func())) (stuck []int) {
 	type worker struct {
 		tid       int
 		i         int // what it reads, -1 before the first
@@ -96,7 +97,7 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, asleep 
 				w.replaced = true
 				start()
 			}
-			if busy > timeout && asleep(w.tid) || busy > patience*timeout {
+			if busy > timeout && asleep(w.tid) || busy > Patience*timeout {
 				w.abandoned = true
 				delete(active, w)
 				stuck = append(stuck, w.i)
@@ -110,14 +111,14 @@ func guarded(ctx context.Context, n, workers int, timeout time.Duration, asleep 
 	}
 }
 
-// threadAsleep says that a thread of ours is in a sleep that no signal ends: that
+// ThreadAsleep says that a thread of ours is in a sleep that no signal ends: that
 // is how it waits for a memory lock or a page (state D), whereas one that waits
 // for a processor can run (state R). Where it cannot be known, it is.
-func threadAsleep(tid int) bool {
+func ThreadAsleep(tid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
 	if err != nil {
 		return true
 	}
-	st, err := parseStat(text)
-	return err != nil || st.state == 'D'
+	st, err := ParseStat(text)
+	return err != nil || st.State == 'D'
 }

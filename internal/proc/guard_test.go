@@ -1,4 +1,4 @@
-package inspect
+package proc
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func TestGuardedReadsAll(t *testing.T) {
 		for _, n := range []int{0, 1, 2, 1000} {
 			// Commits come one at a time: the race detector watches this slice.
 			var got []int
-			stuck := guarded(t.Context(), n, workers, time.Minute, threadAsleep, func(i int) func() {
+			stuck := Guarded(t.Context(), n, workers, time.Minute, ThreadAsleep, func(i int) func() {
 				return func() { got = append(got, i) }
 			})
 			slices.Sort(got)
@@ -42,7 +42,7 @@ func TestGuardedGivesUp(t *testing.T) {
 	const n, timeout = 200, 100 * time.Millisecond
 	var got []int
 	start := time.Now()
-	stuck := guarded(t.Context(), n, 2, timeout, alwaysAsleep, func(i int) func() {
+	stuck := Guarded(t.Context(), n, 2, timeout, alwaysAsleep, func(i int) func() {
 		if i%10 == 0 {
 			<-release
 			late.Add(1)
@@ -81,7 +81,7 @@ func TestGuardedWhenTheLastIsStuck(t *testing.T) {
 	defer close(release)
 	done := make(chan []int)
 	go func() {
-		done <- guarded(context.Background(), 3, 1, 20*time.Millisecond, alwaysAsleep, func(i int) func() {
+		done <- Guarded(context.Background(), 3, 1, 20*time.Millisecond, alwaysAsleep, func(i int) func() {
 			if i == 2 {
 				<-release
 			}
@@ -101,7 +101,7 @@ func TestGuardedWhenTheLastIsStuck(t *testing.T) {
 func TestGuardedSlowIsNotStuck(t *testing.T) {
 	testkit.CheckLeaks(t)
 	var got []int
-	stuck := guarded(t.Context(), 20, 1, 10*time.Second, alwaysAsleep, func(i int) func() {
+	stuck := Guarded(t.Context(), 20, 1, 10*time.Second, alwaysAsleep, func(i int) func() {
 		if i%4 == 0 {
 			time.Sleep(600 * time.Millisecond) // over a twentieth of the timeout
 		}
@@ -130,7 +130,7 @@ func TestGuardedOnlyGivesUpSleepers(t *testing.T) {
 		return false
 	}
 	done := 0
-	stuck := guarded(t.Context(), 1, 1, timeout, awake, func(int) func() {
+	stuck := Guarded(t.Context(), 1, 1, timeout, awake, func(int) func() {
 		<-release
 		return func() { done++ }
 	})
@@ -141,11 +141,11 @@ func TestGuardedOnlyGivesUpSleepers(t *testing.T) {
 	block := make(chan struct{})
 	defer close(block)
 	start := time.Now()
-	stuck = guarded(t.Context(), 1, 1, timeout, func(int) bool { return false }, func(int) func() {
+	stuck = Guarded(t.Context(), 1, 1, timeout, func(int) bool { return false }, func(int) func() {
 		<-block
 		return func() {}
 	})
-	if took := time.Since(start); len(stuck) != 1 || took < patience*timeout {
+	if took := time.Since(start); len(stuck) != 1 || took < Patience*timeout {
 		t.Errorf("stuck %v after %v", stuck, took)
 	}
 }
@@ -169,12 +169,12 @@ func TestThreadAsleep(t *testing.T) {
 		for !stop.Load() { // computes
 		}
 	}()
-	if threadAsleep(<-tid) {
+	if ThreadAsleep(<-tid) {
 		t.Error("a thread that computes sleeps")
 	}
 	stop.Store(true)
 	<-ended
-	if !threadAsleep(1 << 30) {
+	if !ThreadAsleep(1 << 30) {
 		t.Error("of a thread that is not there, it is said to be awake")
 	}
 }
@@ -188,7 +188,7 @@ func TestGuardedStopsWithItsContext(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		guarded(ctx, 1000, 2, time.Minute, threadAsleep, func(int) func() {
+		Guarded(ctx, 1000, 2, time.Minute, ThreadAsleep, func(int) func() {
 			began.Add(1)
 			cancel()
 			<-release
