@@ -167,6 +167,7 @@ alive, and runs commands inside.`,
 	root.SetIn(s.in)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetUsageTemplate(examplesFirst(root.UsageTemplate()))
+	root.SetHelpFunc(helpFor(s))
 	for _, c := range commands {
 		if len(args) > 0 && slices.Contains(c.names, args[0]) {
 			root.AddCommand(c.make(s))
