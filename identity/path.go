@@ -48,8 +48,8 @@ type Claim struct {
 }
 
 // Claims lists all claims that a path holds, from the outside in: a container in a
-// container has two. Units within a container are its own business, and left out;
-// so are slices but for those of a runtime's.
+// container has two. Units within a container are left out, since they are its own
+// business, and so are slices, except a runtime's.
 func Claims(path string) []Claim {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	var claims []Claim
@@ -176,7 +176,7 @@ func claim(parts []string, i int) (Claim, bool) {
 	return Claim{}, false
 }
 
-// byParent is for a name that is nothing but an id.
+// byParent is for a name that is only an id.
 func byParent(id string, above []string) Claim {
 	up := ""
 	if len(above) > 0 {

@@ -18,7 +18,7 @@ type Query struct {
 	name  string
 }
 
-// queryKinds are the words before the colon, but for the runtimes'.
+// queryKinds are the words before the colon, without those of runtimes.
 var queryKinds = []string{"ct", "pod", "unit", "session", "machine", "flatpak", "snap"}
 
 var runtimes = []Runtime{

@@ -62,7 +62,7 @@ func (c Cell) With(s Style) Cell {
 }
 
 // As returns the cell shown as s, while it sorts and filters by its number: a
-// size as "1.5G", a time as "3m12s". It changes nothing but numbers.
+// size as "1.5G", a time as "3m12s". It changes numbers only.
 func (c Cell) As(s string) Cell {
 	if c.number() {
 		c.text = s

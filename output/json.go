@@ -129,7 +129,7 @@ func members(v any) ([]byte, error) {
 func marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // < and > in command lines are to be read by people
+	enc.SetEscapeHTML(false) // people read the < and > of command lines
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("writing JSON: %w", err)
 	}

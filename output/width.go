@@ -74,8 +74,8 @@ func fit(wide, least []int, total int) []int {
 	widths := make([]int, len(wide))
 	sum := gap * (len(wide) - 1)
 	for i := range wide {
-		// Whatever exceeds the whole line is given up at once, lest a
-		// command line of two megabytes is taken back one by one.
+		// Cut to the whole line's width at once: a command line of two megabytes
+		// would take two million turns of the loop below.
 		widths[i] = max(least[i], min(wide[i], total))
 		sum += widths[i]
 	}

@@ -65,7 +65,7 @@ type groupFlags struct {
 
 func (f *groupFlags) addForce(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	cmd.Flags().BoolVar(&f.force, "force", false, "change a group of somebody else's, or though that kills")
+	cmd.Flags().BoolVar(&f.force, "force", false, "change a group that others own, or set a limit that kills")
 }
 
 func (f *groupFlags) addTimeout(cmd *cobra.Command, usual time.Duration) {

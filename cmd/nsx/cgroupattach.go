@@ -66,7 +66,7 @@ process of somebody else's unit or container leaves its limits only with --force
 		},
 	}
 	o.addForce(cmd)
-	cmd.Flags().BoolVar(&threads, "threads", false, "the numbers are threads, which move alone")
+	cmd.Flags().BoolVar(&threads, "threads", false, "move single threads: the numbers are thread ids")
 	return cmd
 }
 

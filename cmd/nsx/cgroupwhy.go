@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"nsx/cgroupfs"
+	"nsx/internal/words"
 	"nsx/output"
 )
 
@@ -26,8 +27,8 @@ func refusalsOf(g *cgroupfs.Group) (r refusals) {
 	return r
 }
 
-// sayWhy says which limit a command has met, if that is why it failed: whoever was
-// killed for want of memory cannot say so himself.
+// sayWhy says which limit a command ran into, if that is why it failed: a process
+// that was killed because memory ran out cannot say so itself.
 func sayWhy(s streams, g *cgroupfs.Group, before refusals, err error) {
 	status, ok := errors.AsType[*statusError](err)
 	if !ok || status.err != nil {
@@ -36,11 +37,11 @@ func sayWhy(s streams, g *cgroupfs.Group, before refusals, err error) {
 	now := refusalsOf(g)
 	switch {
 	case now.kills > before.kills && status.status == 128+int(syscall.SIGKILL):
-		why(s, g, "memory", fmt.Sprintf("killed for want of memory (%d processes were)", now.kills-before.kills))
+		why(s, g, "memory", fmt.Sprintf("killed because memory ran out (%s)", words.Count(now.kills-before.kills, "process was", "processes were")))
 	case now.kills > before.kills:
-		why(s, g, "memory", fmt.Sprintf("%d processes in the group were killed for want of memory", now.kills-before.kills))
+		why(s, g, "memory", words.Count(now.kills-before.kills, "process in the group was", "processes in the group were")+" killed because memory ran out")
 	case now.forks > before.forks:
-		why(s, g, "pids", fmt.Sprintf("%d times a process or thread could not be started", now.forks-before.forks))
+		why(s, g, "pids", words.Count(now.forks-before.forks, "time", "times")+" a process or thread could not be started")
 	}
 }
 

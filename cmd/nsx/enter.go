@@ -104,7 +104,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.SortFlags = false
 	flags.SetInterspersed(false)
 	flags.SetNormalizeFunc(mountIsMnt)
-	flags.StringVarP(&o.target, "target", "t", "", "the process whose namespaces the letters mean")
+	flags.StringVarP(&o.target, "target", "t", "", "join namespaces of `TARGET` by letters")
 	flags.BoolVarP(&o.all, "all", "a", false, "all its namespaces, like TARGET alone")
 	for _, t := range inspect.Types {
 		flags.StringVar(&o.others[t], t.String(), "", fmt.Sprintf("join the %s namespace of `TARGET`", t))
@@ -126,7 +126,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
 	flags.BoolVar(&o.options.MountSys, "mount-sys", false, "mount a new /sys, and /etc/netns/NAME's files over /etc")
 	flags.StringVar(&o.tools, "tools", "target", "`WHOSE` program CMD is: target or host")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done; try all of it except CMD")
 	for _, t := range inspect.Types {
 		name := "of-target-" + t.String()
 		flags.StringVarP(&o.switches[t], name, nsenterLetters[t], "", "join the "+t.String()+" namespace of the target")
@@ -209,7 +209,7 @@ type want struct {
 	word string
 }
 
-// wants lists what the flags ask for. whole says that the target is to be
+// wants lists what the flags ask for. whole says that the target should be
 // entered with all that it has.
 func (o *enterOptions) wants() (wants []want, whole bool, err error) {
 	whole = o.target != ""

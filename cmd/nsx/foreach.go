@@ -162,7 +162,7 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 	return nil
 }
 
-// interruptedError says that no more commands are to be run: the last one was
+// interruptedError says to run no more commands: the last one was
 // ended by ^C, or somebody sent us a signal, which that one got too.
 type interruptedError struct {
 	signal syscall.Signal

@@ -42,7 +42,7 @@ const usual = "usual"
 // onlyNew is the value of a type's switch without a file.
 const onlyNew = "not kept"
 
-// runNames are the long forms of unshare(1), but for the cgroup namespace:
+// runNames are the long forms of unshare(1), except for the cgroup namespace:
 // --cgroup is a group to start in.
 var runNames = [inspect.NumTypes]string{
 	inspect.Cgroup: "cgroupns", inspect.IPC: "ipc", inspect.Mnt: "mnt", inspect.Net: "net",
@@ -129,7 +129,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	o.group.addForce(cmd)
 	o.add(cmd)
 	complete(cmd, "cgroup", completeGroups)
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and try it but for CMD")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done; try all of it except CMD")
 	o.maps.complete(cmd)
 	complete(cmd, "propagation", cobra.FixedCompletions([]string{"private", "slave", "shared", "unchanged"}, cobra.ShellCompDirectiveNoFileComp))
 	complete(cmd, "join", completeTargets)

@@ -38,7 +38,7 @@ func (k kernel) arch() string {
 func (k kernel) fetch(dir, mirror string) (image string, err error) {
 	dir = filepath.Join(dir, "kernel-"+k.version)
 	image = filepath.Join(dir, "vmlinuz")
-	// What is there may be of another list of modules.
+	// What is there may have been made with another list of modules.
 	stamp, wanted := filepath.Join(dir, "modules.list"), strings.Join(modules, "\n")+"\n"
 	if have, err := os.ReadFile(stamp); err == nil && string(have) == wanted {
 		return image, nil

@@ -56,7 +56,7 @@ var (
 
 // judge reads the output of go test -v. A skip counts as a failure unless the
 // table of lacks excuses it on this kernel and layout: so nothing is skipped
-// in silence.
+// unnoticed.
 func judge(c cell, log string, err error) verdict {
 	v := verdict{cell: c}
 	if err != nil {

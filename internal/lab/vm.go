@@ -82,7 +82,7 @@ func (c cell) boot(ctx context.Context, dir, words string, shell bool) (log stri
 		"-chardev", "file,id=log,path="+logFile, "-serial", "stdio",
 		"-blockdev", "driver=null-co,node-name=disk,size=67108864,read-zeroes=on", "-device", "virtio-blk-pci,drive=disk", // vda
 		"-kernel", c.image, "-initrd", initramfs, "-append", command)...)
-	if c.foreign() { // the machine has but one port of its own
+	if c.foreign() { // the machine has only one port of its own
 		cmd.Args = append(cmd.Args, "-device", "pci-serial,chardev=log")
 	} else {
 		cmd.Args = append(cmd.Args, "-serial", "chardev:log")
@@ -148,9 +148,9 @@ var strayTrap = regexp.MustCompile(`(?m)^.*\bint3: 0000 \[#1\].*$`)
 // maxRestarts is for a machine that never comes to its end.
 const maxRestarts = 3
 
-// emulatorsFault says for which fault of the emulator a boot, which came to no end,
-// is to be repeated, or "": a stray trap, whenever it comes, or something else
-// before the first test, such as a hang, once.
+// emulatorsFault names the fault of the emulator for which a boot that never finished
+// should be repeated, or "": a stray trap at any time, or, once, anything else before
+// the first test, such as a hang.
 func emulatorsFault(log, console string, err error, restarts []string) string {
 	if err == nil || strings.Contains(log, "NSX-EXIT ") || len(restarts) == maxRestarts {
 		return ""

@@ -212,7 +212,7 @@ func (p *Program) exitGroup(code int) {
 }
 
 // fault ends the helper without a system call. The record in the header is in
-// two registers then, for whoever traces it.
+// two registers then, where a tracer can read them.
 func (p *Program) fault() {
 	p.add(insn{op: opFault, args: [6]Arg{4: head(headValue).load(), 5: head(headWhere).load()}})
 }

@@ -24,7 +24,7 @@ type run struct {
 	kept   []int      // their descriptors, in this process and in the helper
 	socket *os.File   // our end of the socket
 	im     *image
-	mask   unix.Sigset_t // what the helper shall have blocked
+	mask   unix.Sigset_t // what the helper blocks
 
 	heard  bool // something was reported
 	last   bool // execve or exit is all that the program has left to do
@@ -51,7 +51,7 @@ func newRun(p *Program, a Attr) (*run, error) {
 	}
 	r.socket = os.NewFile(uintptr(fds[0]), "socket")
 	r.files = append(slices.Clip(p.files), os.NewFile(uintptr(fds[1]), "socket"))
-	// The kernel is to tell who has sent a record, by the PID that it has here.
+	// The kernel adds the sender's PID, as seen from here, to each record.
 	err = os.NewSyscallError("setsockopt SO_PASSCRED", unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1))
 	for i := 0; err == nil && i < len(r.files); i++ {
 		fd := int(r.files[i].Fd())
@@ -330,10 +330,10 @@ func (r *run) kill() {
 	}
 }
 
-// reapStillborn reaps the child of a fork that was killed before it could say
-// who it is, with its PID namespace: the end of that waits until all in it are
-// reaped (zap_pid_ns_processes in kernel/pid_namespace.c). The number is that of
-// the helper's PID namespace, which need not be ours: unshare(1) without a fork.
+// reapStillborn reaps the forked child where it was killed before it reported its
+// PID: as long as it is a zombie, its PID namespace cannot end (zap_pid_ns_processes
+// in kernel/pid_namespace.c). The number is that of the helper's PID namespace, which
+// may not be ours: unshare(1) without a fork.
 func reapStillborn(pid int) {
 	own, err := os.Readlink("/proc/self/ns/pid")
 	theirs, err2 := os.Readlink("/proc/self/ns/pid_for_children")

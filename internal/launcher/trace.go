@@ -99,7 +99,7 @@ func (r *run) watch() (int, error) {
 			return current, nil
 		case unix.PTRACE_EVENT_STOP: // it is born, or a signal stops it: it goes on
 			if !born && r.p.trace.Awake {
-				// With the options but that one.
+				// With all of the options except that one.
 				if errno := ptrace(unix.PTRACE_SETOPTIONS, current, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); errno != 0 && errno != unix.ESRCH {
 					return 0, os.NewSyscallError("ptrace(PTRACE_SETOPTIONS)", errno)
 				}

@@ -16,9 +16,9 @@ const stopTimeout = time.Second
 // arrays of struct sock_filter that seccomp(2) takes. alive says, once no other
 // thread can have its number, whether it is the one that is meant.
 //
-// There is but one way, PTRACE_SECCOMP_GET_FILTER of ptrace(2), Linux 4.4 with
+// There is only one way, PTRACE_SECCOMP_GET_FILTER of ptrace(2), Linux 4.4 with
 // CONFIG_CHECKPOINT_RESTORE, and for that the thread has to be stopped. It takes
-// some tenths of a millisecond. A call in which it waits is started again, but
+// some tenths of a millisecond. A call in which it waits is started again, except
 // for those that signal(7) names, such as epoll_wait(2): these fail with EINTR,
 // as after a SIGSTOP and SIGCONT.
 //
@@ -68,7 +68,7 @@ func tracedFilters(tid int, alive func() bool) ([][]byte, error) {
 }
 
 // awaitStop waits until the thread has stopped. If it was by chance a signal that
-// stopped it, that is to be delivered when it goes on.
+// stopped it, to be delivered when it goes on.
 func awaitStop(tid int) (unix.Signal, error) {
 	begin, pause := time.Now(), 10*time.Microsecond // most stop at once, and are kept from their work
 	for ; ; time.Sleep(pause) {

@@ -148,7 +148,7 @@ func crowdPatience() time.Duration {
 func roomFor(n int) error {
 	limit := MaxProcesses + sparePIDs
 	if inLab() {
-		limit = math.MaxInt // but for the kernel's own
+		limit = math.MaxInt // only the kernel's own applies
 	}
 	for _, name := range []string{"pid_max", "threads-max"} {
 		data, err := os.ReadFile("/proc/sys/kernel/" + name)

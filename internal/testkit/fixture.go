@@ -127,7 +127,7 @@ func (f *fixture) assume() error {
 	return fmt.Errorf("no mode %q", f.Config.Mode)
 }
 
-// assumeOuter is for all stages but the last: start the next one.
+// assumeOuter is for all stages except the last: start the next one.
 func (f *fixture) assumeOuter(pid int) error {
 	h, rep, err := startStage(f.order, false)
 	if err != nil {

@@ -99,7 +99,7 @@ func (before snapshot) added(now snapshot) []string {
 	return leaks
 }
 
-// openFiles is our descriptors but those of Go's poller, which come with the
+// openFiles is our descriptors without those of Go's poller, which come with the
 // first wait and stay.
 func openFiles() map[string]string {
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -125,7 +125,7 @@ var foreverGoroutines = []string{
 	"runtime.ensureSigM",
 }
 
-// goroutines is the stacks of all goroutines but the calling one.
+// goroutines is the stacks of all goroutines except the calling one.
 func goroutines() map[string]string {
 	buf := make([]byte, 64<<10)
 	for {

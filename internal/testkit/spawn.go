@@ -78,7 +78,7 @@ type launch struct {
 	attr  syscall.SysProcAttr
 	extra []*os.File // from extraFD on
 	spec  any        // sent as JSON
-	leave bool       // do not reap it: it is to become a zombie
+	leave bool       // do not reap it, so that it becomes a zombie
 }
 
 // start runs the helper and sends its orders.

@@ -87,7 +87,7 @@ func (f *fixture) mountFuse(point string, mode uint32, written chan<- struct{}) 
 	return nil
 }
 
-// deadDir mounts a directory in which no name is ever found, nor not found:
+// deadDir mounts a directory in which a look for a name never gets an answer:
 // whoever looks waits in the kernel, and cannot be killed (request_wait_answer
 // in fs/fuse/dev.c).
 func (f *fixture) deadDir() error {

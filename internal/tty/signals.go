@@ -90,7 +90,7 @@ func (s *Signals) Until(done <-chan struct{}) syscall.Signal {
 	}
 }
 
-// note keeps in mind what would have ended this program.
+// note remembers a signal that would have ended this program.
 func (s *Signals) note(sig os.Signal) {
 	if ends(sig) {
 		s.ended.CompareAndSwap(0, int32(sig.(syscall.Signal)))
@@ -106,7 +106,7 @@ func ends(sig os.Signal) bool {
 	return false
 }
 
-// also catches more signals, but for those that are ignored.
+// also catches more signals, except those that are ignored.
 func (s *Signals) also(more ...os.Signal) {
 	for _, sig := range more {
 		if !signal.Ignored(sig) {

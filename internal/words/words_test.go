@@ -1,0 +1,63 @@
+package words
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 processes are", 1: "1 process is", 2: "2 processes are"} {
+		if got := Count(n, "process is", "processes are"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	if got := Count(int64(1)<<40, "byte", "bytes"); got != "1099511627776 bytes" {
+		t.Error(got)
+	}
+}
+
+// counted is a number of things in a message, in the plural whatever the number is.
+var counted = regexp.MustCompile(`%d (?:more |new |seccomp |unreadable )*(?:(?:cgroup|child|filter|group|holder|hierarchie|mount|mount namespace|name|namespace|place|processe|range|row|target|thread|time)s|children)\b|\w\((?:s|es)\)`)
+
+// "5 of 1 processes" is no English either, but the total of a machine is never 1.
+var total = regexp.MustCompile(`%d of (?:at most )?%d `)
+
+// Numbers that are never 1.
+var plural = []string{
+	`" (in %d mount namespaces)"`, // said of several
+}
+
+// Messages for users agree with their numbers: no "1 processes are", no "process(es)".
+func TestMessagesAgree(t *testing.T) {
+	const root = "../.."
+	for _, dir := range []string{"cmd", "identity", "output", "internal/launcher", "internal/linux", "internal/proc", "internal/tty"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			set := token.NewFileSet()
+			file, err := parser.ParseFile(set, path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING &&
+					counted.MatchString(total.ReplaceAllString(text.Value, "")) && !slices.Contains(plural, text.Value) {
+					t.Errorf("%s: %s: use words.Count", set.Position(text.Pos()), text.Value)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
