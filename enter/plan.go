@@ -191,6 +191,10 @@ var order = [inspect.NumTypes]int{
 	inspect.IPC: 4, inspect.UTS: 5, inspect.Net: 6, inspect.Mnt: 7,
 }
 
+// StartIn is Options.Inside for a plan that is made already: who makes a group for
+// the command does that last, when there is least left to fail.
+func (p *Plan) StartIn(group *cgroupfs.Entrance) { p.options.Inside = group }
+
 // NewPlan opens the namespaces that are requested and differ from the
 // caller's, and whatever else the options need. Later requests for a type
 // replace earlier ones. Nothing is joined yet; the targets may be closed when

@@ -27,8 +27,9 @@ func newCgroupRun(s streams) *cobra.Command {
 		Long: `Start CMD (default: your shell) in a group: it never runs a moment
 elsewhere. With limits, the group is made if it is missing, and limited. Without
 PATH, which takes "--" before CMD, it is one of CMD's own below the root, that goes
-when CMD ends, with all that CMD has left running in it. When a limit has killed
-CMD, or refused it a process, it is said which, and whose.
+when CMD ends, with all that CMD has left running in it; so it does when a signal
+ends nsx, but for SIGKILL, which leaves /nsx-run-PID behind (nsx cgroup rm). When a
+limit has killed CMD, or refused it a process, it is said which, and whose.
 
 ` + groupHelp + `
 
@@ -77,7 +78,10 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			if err != nil {
 				return own(err)
 			}
-			return runCgroupRun(cmd.Context(), s, group, plan, command)
+			// From here on a signal ends us only when what was done is put back.
+			caught := enter.CatchSignals()
+			defer caught.Stop()
+			return runCgroupRun(cmd.Context(), s, group, plan, command, caught)
 		},
 	}
 	o.addForce(cmd)
@@ -101,7 +105,10 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 		return own(badValue(err))
 	}
 	notes(s, plan.Notes)
-	err = runCgroupRun(ctx, s, group, plan, command)
+	// From here on a signal ends us only when the group is gone.
+	caught := enter.CatchSignals()
+	defer caught.Stop()
+	err = runCgroupRun(ctx, s, group, plan, command, caught)
 	if there, _ := group.Exists(); !there {
 		return err // it did not start
 	}
@@ -138,21 +145,19 @@ func (o *cgroupRunOptions) freeGroup() (*cgroupfs.Group, error) {
 	}
 }
 
-func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *cgroupfs.Plan, command []string) error {
-	// From here on a signal ends us only when what was done is put back.
-	caught := enter.CatchSignals()
-	defer caught.Stop()
+func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *cgroupfs.Plan, command []string, caught *enter.Signals) error {
+	plan, err := enter.NewPlan(nil, enter.Options{})
+	if err != nil {
+		return own(err)
+	}
+	defer plan.Close()
 	in, err := setUpGroup(ctx, s, group, setUp)
 	if err != nil {
 		return own(err)
 	}
 	defer in.Close()
+	plan.StartIn(in.Entrance)
 	before := refusalsOf(group)
-	plan, err := enter.NewPlan(nil, enter.Options{Inside: in.Entrance})
-	if err != nil {
-		return own(in.undo(err))
-	}
-	defer plan.Close()
 	err = runCaught(s, plan, command, nil, caught)
 	sayWhy(s, group, before, err)
 	return in.undo(err)
@@ -177,16 +182,6 @@ func (e entered) undo(err error) error {
 		return fmt.Errorf("%w; and not all was put back: %w", err, left)
 	}
 	return err
-}
-
-// enterGroup opens a group for a command to be started in. With limits it is
-// made first, if it is missing, and limited.
-func enterGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (entered, error) {
-	plan, err := planGroup(s, group, limits, formula)
-	if err != nil {
-		return entered{}, err
-	}
-	return setUpGroup(ctx, s, group, plan)
 }
 
 // setUpGroup does what the plan says, if there is one, and opens the group.

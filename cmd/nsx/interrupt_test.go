@@ -98,3 +98,64 @@ func isOne(file string) bool {
 func removeEmptied(t *testing.T, dir string) {
 	testkit.WaitFor(t, 5*time.Second, "an empty group", func() bool { return unix.Rmdir(dir) == nil })
 }
+
+// A signal between the making of a group and the start of the command that it is
+// made for leaves no group: it comes as soon as the group is there, or a moment
+// later. What the command has begun in stays, unless it is the command's own.
+func TestSignalsLeaveNoGroup(t *testing.T) {
+	testkit.RequireRoot(t)
+	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := fs.Controller("pids")
+	testkit.Require(t, err == nil, "needs the controller pids")
+	named := fmt.Sprintf("/nsx-test-signal-%d", os.Getpid())
+	for name, c := range map[string]struct {
+		args []string
+		own  bool
+	}{
+		"run --cgroup":     {[]string{"run", "-n", "--cgroup", named, "--pids", "20", "--", "sleep", "30"}, false},
+		"cgroup run PATH":  {[]string{"cgroup", "run", named, "--pids", "20", "--", "sleep", "30"}, false},
+		"cgroup run":       {[]string{"cgroup", "run", "--pids", "20", "--", "sleep", "30"}, true},
+		"cgroup run, long": {[]string{"cgroup", "run", "--pids", "20", "--", "sh", "-c", "trap 'sleep 0.1' INT TERM; sleep 0.1"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 12 {
+				sig := []syscall.Signal{unix.SIGINT, unix.SIGTERM}[i%2]
+				cmd := exec.Command("nsx", c.args...)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				group := named
+				if c.own {
+					group = fmt.Sprintf("/nsx-run-%d", cmd.Process.Pid)
+				}
+				there := func() bool { return unix.Access(h.Dir(group), unix.F_OK) == nil }
+				for begun := time.Now(); !there(); {
+					if time.Since(begun) > 5*time.Second {
+						t.Fatalf("no group: %s", &stderr)
+					}
+				}
+				time.Sleep(time.Duration(i/2) * 600 * time.Microsecond)
+				if err := cmd.Process.Signal(sig); err != nil {
+					t.Fatalf("it had ended: %s", &stderr)
+				}
+				_ = cmd.Wait()
+				// A status of 128+N is the command's: it had begun.
+				died := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled()
+				if there() && (c.own || died) {
+					t.Errorf("%s after %v: %s is left; %s; %s", unix.SignalName(sig), time.Duration(i/2)*600*time.Microsecond, group, cmd.ProcessState, &stderr)
+				}
+				for _, in := range fs.Hierarchies() {
+					if err := unix.Rmdir(in.Dir(group)); err != nil && err != unix.ENOENT {
+						removeEmptied(t, in.Dir(group))
+					}
+				}
+			}
+		})
+	}
+}

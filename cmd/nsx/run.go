@@ -219,58 +219,75 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 	case err != nil:
 		return usage(err)
 	}
-	// The group comes last, so that there is little to undo.
-	in, err := o.enterGroup(ctx, s, limits)
+	plan, err := enter.NewPlan(requests, o.options)
 	if err != nil {
 		return own(err)
 	}
-	if in.Entrance != nil {
-		defer in.Close()
-		o.options.Inside = in.Entrance
-	}
-	plan, err := enter.NewPlan(requests, o.options)
-	if err != nil {
-		return own(in.undo(err))
-	}
 	defer plan.Close()
 	noteSkipped(ctx, s, "run", plan, asked)
-	var env []string // ours
-	if o.clearEnv || len(o.keepEnv) > 0 {
-		env = []string{}
+	if o.cgroup == "" {
+		return runCommand(s, plan, command, o.environ(), o.dryRun)
 	}
+	// The group comes last, so that there is little to undo.
+	group, err := o.group.open(o.cgroup)
+	if err != nil {
+		return own(err)
+	}
+	if o.dryRun {
+		in, err := o.tryGroup(s, group, limits)
+		if err != nil {
+			return own(err)
+		}
+		if in != nil {
+			defer in.Close()
+		}
+		plan.StartIn(in)
+		return runCommand(s, plan, command, o.environ(), true)
+	}
+	setUp, err := planGroup(s, group, limits, o.formula)
+	if err != nil {
+		return own(err)
+	}
+	// From here on a signal ends us only when what was done is put back.
+	caught := enter.CatchSignals()
+	defer caught.Stop()
+	in, err := setUpGroup(ctx, s, group, setUp)
+	if err != nil {
+		return own(err)
+	}
+	defer in.Close()
+	plan.StartIn(in.Entrance)
+	return in.undo(runCaught(s, plan, command, o.environ(), caught))
+}
+
+// environ is what CMD gets of our environment, nil if that is all.
+func (o *runOptions) environ() []string {
+	if !o.clearEnv && len(o.keepEnv) == 0 {
+		return nil
+	}
+	env := []string{}
 	for _, name := range o.keepEnv {
 		if value, set := os.LookupEnv(name); set {
 			env = append(env, name+"="+value)
 		}
 	}
-	return in.undo(runCommand(s, plan, command, env, o.dryRun))
+	return env
 }
 
-// enterGroup opens the group of --cgroup, if that is given; with --dry-run only
-// if it is there already.
-func (o *runOptions) enterGroup(ctx context.Context, s streams, limits cgroupfs.Limits) (entered, error) {
-	if o.cgroup == "" {
-		return entered{}, nil
-	}
-	group, err := o.group.open(o.cgroup)
-	if err != nil {
-		return entered{}, err
-	}
-	if !o.dryRun {
-		return enterGroup(ctx, s, group, limits, o.formula)
-	}
+// tryGroup prints what would be done to the group of --cgroup, and opens it if it
+// is there already.
+func (o *runOptions) tryGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits) (*cgroupfs.Entrance, error) {
 	plan, err := planGroup(s, group, limits, o.formula)
 	if err != nil {
-		return entered{}, err
+		return nil, err
 	}
 	if plan != nil && len(plan.Steps) > 0 {
 		if _, err := fmt.Fprintln(s.out, plan); err != nil {
-			return entered{}, err
+			return nil, err
 		}
 	}
 	if there, err := group.Exists(); plan != nil && !there {
-		return entered{}, err
+		return nil, err
 	}
-	inside, err := group.Open()
-	return entered{Entrance: inside}, err
+	return group.Open()
 }
