@@ -186,7 +186,7 @@ type Skip struct {
 
 // order is the order of joining one by one. The mount namespace comes last,
 // since whatever is opened after it is the target's.
-var order = [inspect.NumTypes]int{
+var order = [inspect.TypeLen]int{
 	inspect.User: 0, inspect.Time: 1, inspect.PID: 2, inspect.Cgroup: 3,
 	inspect.IPC: 4, inspect.UTS: 5, inspect.Net: 6, inspect.Mnt: 7,
 }

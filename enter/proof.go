@@ -25,8 +25,8 @@ const proving = "looking at the command from outside"
 type proof struct {
 	p        *Plan
 	own      inspect.Status
-	inodes   [inspect.NumTypes][]uint64 // of its namespaces; several: any of them
-	terminal uint64                     // device number of its controlling terminal, 0: none
+	inodes   [inspect.TypeLen][]uint64 // of its namespaces; several: any of them
+	terminal uint64                    // device number of its controlling terminal, 0: none
 	wrong    []string
 }
 

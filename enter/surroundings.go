@@ -1,12 +1,12 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,10 +14,6 @@ import (
 	"nsx/inspect"
 	"nsx/internal/launcher"
 )
-
-// environTimeout is how long a target's environment may take to be read: it is
-// read from the process's memory, which others can block.
-const environTimeout = time.Second
 
 // takeEnvironment takes the target's environment for a command that is its code,
 // with the terminal's type, which is ours. A command of another user than the
@@ -39,28 +35,14 @@ func (p *Plan) takeEnvironment(t *inspect.Target, s inspect.Status) error {
 		p.newEnv = true
 		return nil
 	}
-	type result struct {
-		environ []string
-		err     error
-	}
-	done := make(chan result, 1)
-	go func() {
-		environ, err := t.Environ()
-		done <- result{environ, err}
-	}()
-	var got result
-	select {
-	case got = <-done:
-	case <-time.After(environTimeout):
-		got.err = unix.ETIMEDOUT
-	}
-	if got.err != nil && t.Exiting() {
+	environ, err := t.Environ(context.Background())
+	if err != nil && t.Exiting() {
 		return exited("reading the environment of "+t.Name(), unix.ESRCH)
 	}
-	if got.err != nil {
-		return &Error{What: "reading the environment of " + t.Name() + ", which the command is to have", Err: got.err, Reason: ErrEnvironment}
+	if err != nil {
+		return &Error{What: "reading the environment of " + t.Name() + ", which the command is to have", Err: err, Reason: ErrEnvironment}
 	}
-	p.environ = slices.DeleteFunc(got.environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
+	p.environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
 	if hasTerm {
 		p.environ = append(p.environ, "TERM="+term)
 	}

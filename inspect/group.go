@@ -11,7 +11,7 @@ type grouping struct {
 	processes []Process
 	parents   []*Process // of each of them; nil where it was not found
 	list      []Namespace
-	index     [NumTypes]map[uint64]int // inode number → place in list
+	index     [TypeLen]map[uint64]int // inode number → place in list
 }
 
 func newGrouping(processes []Process) *grouping {
@@ -22,7 +22,7 @@ func newGrouping(processes []Process) *grouping {
 	g.findParents()
 	// Most processes share all their namespaces with another, so that a look-up
 	// of all eight at once serves most of them.
-	type places [NumTypes]int32
+	type places [TypeLen]int32
 	var rows []places
 	known := map[NSSet]int32{}           // place in rows
 	row := make([]int32, len(processes)) // of each process

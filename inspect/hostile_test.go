@@ -144,7 +144,7 @@ func TestHugeCommandLines(t *testing.T) {
 		}
 	}
 	target := resolve(t, strconv.Itoa(pids[0]))
-	if _, err := target.Environ(); !errors.Is(err, unix.EFBIG) {
+	if _, err := target.Environ(t.Context()); !errors.Is(err, unix.EFBIG) {
 		t.Errorf("an environment without an end: %v", err)
 	}
 }

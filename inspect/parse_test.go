@@ -44,7 +44,7 @@ func FuzzParseLink(f *testing.F) {
 	f.Add([]byte("net:["), uint8(Net))
 	f.Add([]byte(":[]"), uint8(UTS))
 	f.Fuzz(func(t *testing.T, text []byte, n uint8) {
-		typ := Type(n % NumTypes)
+		typ := Types[n%NumTypes]
 		inode, ok := parseLink(text, typ)
 		if ok != (inode != 0 && (ID{typ, inode}).String() == string(text)) {
 			t.Fatalf("parseLink(%q, %s) = %d, %v", text, typ, inode, ok)

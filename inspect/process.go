@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"nsx/cgroupfs"
@@ -8,10 +10,23 @@ import (
 
 // NSSet holds one namespace of each type by its inode number, indexed by
 // Type; 0 stands for one that is not known.
-type NSSet [NumTypes]uint64
+type NSSet [TypeLen]uint64
 
 // ID is the set's namespace of type t.
 func (s NSSet) ID(t Type) ID { return ID{t, s[t]} }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *NSSet) UnmarshalJSON(text []byte) error {
+	known := map[Type]uint64{}
+	if err := json.Unmarshal(text, &known); err != nil {
+		return err
+	}
+	*s = NSSet{}
+	for t, inode := range known {
+		s[t] = inode
+	}
+	return nil
+}
 
 // MarshalJSON writes the known namespaces as an object: {"net":4026531833,…}.
 func (s NSSet) MarshalJSON() ([]byte, error) {
@@ -58,7 +73,7 @@ type Process struct {
 	// KernelThread says that it has no user space (PF_KTHREAD).
 	KernelThread bool `json:"kernel_thread,omitempty"`
 	// NumThreads counts its live threads, the leader included.
-	NumThreads int `json:"threads"`
+	NumThreads int `json:"num_threads"`
 
 	// NS are the leader's namespaces. A zombie has but user and pid.
 	NS NSSet `json:"ns"`
@@ -72,7 +87,7 @@ type Process struct {
 	NSPIDs []int `json:"ns_pids"`
 	// Threads are the threads that are in other namespaces than the leader,
 	// or all but the leader, if the scan was asked for them.
-	Threads []Thread `json:"task,omitempty"`
+	Threads []Thread `json:"threads,omitempty"`
 
 	// Cgroups is nil unless the scan was asked for it.
 	Cgroups []cgroupfs.Membership `json:"cgroups"`
@@ -107,6 +122,15 @@ const Zombie State = 'Z'
 
 // MarshalText makes the letter a string in JSON.
 func (s State) MarshalText() ([]byte, error) { return []byte{byte(s)}, nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *State) UnmarshalText(text []byte) error {
+	if len(text) != 1 {
+		return fmt.Errorf("%q is no state of a process: want one letter", text)
+	}
+	*s = State(text[0])
+	return nil
+}
 
 // String is the letter.
 func (s State) String() string { return string(rune(s)) }

@@ -29,8 +29,8 @@ func (procfs) Fields() Fields {
 }
 
 // linkNames are the files of /proc/PID/ns, relative to /proc/PID.
-var linkNames = func() (names [NumTypes]string) {
-	for t := range names {
+var linkNames = func() (names [TypeLen]string) {
+	for _, t := range Types {
 		names[t] = "ns/" + types[t].name
 	}
 	return names
@@ -40,7 +40,7 @@ var linkNames = func() (names [NumTypes]string) {
 // takes their names.
 type taskFiles struct {
 	self, stat, task, cgroup        *byte
-	links                           [NumTypes]*byte
+	links                           [TypeLen]*byte
 	pidForChildren, timeForChildren *byte
 }
 
@@ -49,7 +49,7 @@ func newTaskFiles(above, ns string) *taskFiles {
 		self: linux.CString(above + "."), stat: linux.CString(above + "stat"), task: linux.CString(above + "task"), cgroup: linux.CString(above + "cgroup"),
 		pidForChildren: linux.CString(ns + "pid_for_children"), timeForChildren: linux.CString(ns + "time_for_children"),
 	}
-	for t := range f.links {
+	for _, t := range Types {
 		f.links[t] = linux.CString(ns + types[t].name)
 	}
 	return f
@@ -128,7 +128,7 @@ func (p procfs) Processes(ctx context.Context, want Request) ([]Process, []Unrea
 
 // newReaders makes readers below an open /proc; pids are some of those there.
 func newReaders(dir int, live bool, pids []int, want Request) func() *procfsReader {
-	var missing [NumTypes]bool
+	var missing [TypeLen]bool
 	if live {
 		missing = missingTypes(dir, pids)
 	}
@@ -218,7 +218,7 @@ type procfsChunk struct {
 // missingTypes finds the types that this kernel was built without: for those
 // a link's ENOENT says nothing about the process. Any process will do, for the
 // kernel lists the same names below every ns/, be it a zombie's or a stranger's.
-func missingTypes(procDir int, pids []int) (missing [NumTypes]bool) {
+func missingTypes(procDir int, pids []int) (missing [TypeLen]bool) {
 	dir, err := -1, error(unix.ENOENT)
 	for i := 0; i < len(pids) && err != nil; i++ {
 		dir, err = unix.Openat(procDir, strconv.Itoa(pids[i]), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -227,8 +227,8 @@ func missingTypes(procDir int, pids []int) (missing [NumTypes]bool) {
 		return missing
 	}
 	defer unix.Close(dir)
-	for t, name := range linkNames {
-		err := unix.Faccessat(dir, name, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
+	for _, t := range Types {
+		err := unix.Faccessat(dir, linkNames[t], unix.F_OK, unix.AT_SYMLINK_NOFOLLOW)
 		missing[t] = err == unix.ENOENT && unix.Faccessat(dir, "ns", unix.F_OK, 0) == nil
 	}
 	return missing
@@ -262,7 +262,7 @@ type procfsReader struct {
 	proc.Reader     // Quick where processes are read from ns/
 	proc        int // descriptor of /proc
 	want        Request
-	missing     [NumTypes]bool
+	missing     [TypeLen]bool
 	out         *procfsChunk
 	name        [32]byte
 	cgroups     map[string][]cgroupfs.Membership // by the file's text, which many processes share

@@ -145,5 +145,5 @@ func (m Machine) Pin(ctx context.Context, s *Snapshot, id ID) (*Target, error) {
 	if !ok {
 		return nil, gonef("namespace %s is gone, or no way to open it was found", id)
 	}
-	return &Target{Word: id.String(), ID: id, dir: -1, pidfd: -1, ns: fd}, nil
+	return &Target{Word: id.String(), ID: id, ns: ownDescriptor(fd)}, nil
 }

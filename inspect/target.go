@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,9 @@ import (
 
 // Target is a process or a namespace, pinned by open descriptors: whatever is
 // done through it is done to what was named, or fails with ESRCH, but is never
-// done to another process that got the same PID. Close it in the end.
+// done to another process that got the same PID. Close it in the end; the zero
+// value, and one that is closed, has nothing and says so. Several goroutines may
+// use one at once, but for Close.
 type Target struct {
 	// Word is what the user wrote.
 	Word string
@@ -28,10 +31,18 @@ type Target struct {
 	// ID is the namespace, if the word names one.
 	ID ID
 
-	dir   int // descriptor of /proc/PID or /proc/PID/task/TID, -1 if none
-	pidfd int // of the process, -1 if there is none: see PIDFD
-	ns    int // of the namespace, -1 if none
+	dir   descriptor // of /proc/PID or /proc/PID/task/TID
+	pidfd descriptor // of the process: see PIDFD
+	ns    descriptor // of the namespace
 }
+
+// descriptor is a file descriptor and 1, so that the zero value is none.
+type descriptor int
+
+func ownDescriptor(fd int) descriptor { return descriptor(fd + 1) }
+
+// fd is -1 if there is none.
+func (d descriptor) fd() int { return int(d) - 1 }
 
 // Resolve finds what a word names (see ParseRef) and pins it. A word that names a
 // cgroup stands for the oldest process in it. A word that is none is ErrUsage; one
@@ -65,7 +76,7 @@ func (m Machine) Resolve(ctx context.Context, word string) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Target{Word: r.Word, ID: id, dir: -1, pidfd: -1, ns: fd}, nil
+	return &Target{Word: r.Word, ID: id, ns: ownDescriptor(fd)}, nil
 }
 
 // pinProcess opens /proc/PID, which from then on means this one process, and
@@ -87,13 +98,15 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: dir, pidfd: -1, ns: -1}
+	t := &Target{Word: r.Word, PID: pid, TID: r.TID, dir: ownDescriptor(dir)}
 	if m.samePIDs() {
-		t.pidfd, err = openPIDFD(pid)
+		var pidfd int
+		pidfd, err = openPIDFD(pid)
+		t.pidfd = ownDescriptor(pidfd)
 	}
 	// procfs opens the directories of threads too, though it does not list them.
 	// There is no pidfd of a thread.
-	if t.pidfd < 0 {
+	if t.pidfd.fd() < 0 {
 		if leader, err := t.leader(); err == nil && leader != pid {
 			t.Close()
 			return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, tid)
@@ -136,7 +149,7 @@ func (t *Target) startTicks() (uint64, error) {
 
 func (t *Target) stat() (proc.Stat, error) {
 	var r proc.Reader
-	st, err := r.Stat(t.dir, filesFromTask.stat)
+	st, err := r.Stat(t.dir.fd(), filesFromTask.stat)
 	if err != nil {
 		return proc.Stat{}, &os.PathError{Op: "read", Path: "stat", Err: err}
 	}
@@ -194,7 +207,7 @@ func (m Machine) pinNamespace(ctx context.Context, r Ref) (*Target, error) {
 		}
 		id := match.Namespaces[0]
 		if fd, ok := s.open(dir, s.Namespace(id)); ok {
-			return &Target{Word: r.Word, ID: id, dir: -1, pidfd: -1, ns: fd}, nil
+			return &Target{Word: r.Word, ID: id, ns: ownDescriptor(fd)}, nil
 		}
 		notThere = fmt.Errorf("namespace %s is there, but no way to open it was found", id)
 	}
@@ -203,10 +216,10 @@ func (m Machine) pinNamespace(ctx context.Context, r Ref) (*Target, error) {
 
 // Close closes what pins the target.
 func (t *Target) Close() error {
-	for _, fd := range []*int{&t.dir, &t.pidfd, &t.ns} {
-		if *fd >= 0 {
-			unix.Close(*fd)
-			*fd = -1
+	for _, d := range []*descriptor{&t.dir, &t.pidfd, &t.ns} {
+		if *d != 0 {
+			unix.Close(d.fd())
+			*d = 0
 		}
 	}
 	return nil
@@ -219,6 +232,8 @@ func (t *Target) Name() string {
 		return fmt.Sprintf("thread %d of process %d", t.TID, t.PID)
 	case t.PID != 0:
 		return fmt.Sprintf("process %d", t.PID)
+	case t.ID.IsZero():
+		return "no target"
 	default:
 		return t.ID.String()
 	}
@@ -227,7 +242,7 @@ func (t *Target) Name() string {
 // PIDFD is a descriptor of the process (pidfd_open(2)), which stays the
 // target's, or -1 if there is none: the kernel or a sandbox has no pidfd_open,
 // or the machine's /proc is another PID namespace's.
-func (t *Target) PIDFD() int { return t.pidfd }
+func (t *Target) PIDFD() int { return t.pidfd.fd() }
 
 // OpenNamespace opens the target's namespace of a type. The caller closes the
 // file. For a process it fails with ErrGone and ESRCH when that is gone, ENOENT
@@ -250,10 +265,10 @@ func (t *Target) openNamespace(typ Type) (int, error) {
 	if t.PID != 0 {
 		return t.open(linkNames[typ], unix.O_RDONLY)
 	}
-	if typ != t.ID.Type {
-		return -1, fmt.Errorf("%s is no %s namespace", t.ID, typ)
+	if typ != t.ID.Type || t.ns == 0 {
+		return -1, fmt.Errorf("%s is no %s namespace", t.Name(), typ)
 	}
-	return unix.FcntlInt(uintptr(t.ns), unix.F_DUPFD_CLOEXEC, 0)
+	return unix.FcntlInt(uintptr(t.ns.fd()), unix.F_DUPFD_CLOEXEC, 0)
 }
 
 // Open opens another file of the process, below /proc/PID: its "root" or
@@ -275,8 +290,8 @@ func (t *Target) Open(name string, flags int) (*os.File, error) {
 func (t *Target) open(name string, flags int) (fd int, err error) {
 	for _, wait := range looks {
 		time.Sleep(wait)
-		fd, err = unix.Openat(t.dir, name, flags|unix.O_CLOEXEC, 0)
-		if err == nil || !isPassing(taskDir{t.dir, filesFromTask}, err) {
+		fd, err = unix.Openat(t.dir.fd(), name, flags|unix.O_CLOEXEC, 0)
+		if err == nil || !isPassing(taskDir{t.dir.fd(), filesFromTask}, err) {
 			break
 		}
 	}
@@ -309,11 +324,41 @@ func (t *Target) readFile(name string, most int) ([]byte, error) {
 	return text, t.explain(err)
 }
 
+// environTimeout is how long an environment may take to be read.
+const environTimeout = time.Second
+
 // Environ is the environment that the process was started with. It is EFBIG if
-// it is longer than execve(2) takes, for the process can point it anywhere.
-func (t *Target) Environ() ([]string, error) {
-	text, err := t.readFile("environ", proc.MaxEnviron)
-	if err != nil {
+// it is longer than execve(2) takes, for the process can point it anywhere, and
+// ETIMEDOUT if there is no answer within a second: it is read from the process's
+// memory, which others can block.
+func (t *Target) Environ(ctx context.Context) ([]string, error) {
+	var text []byte
+	var err error
+	// What reads may be left behind, and must not meet a Target that is closed: it
+	// has a descriptor of its own, which is ours again if it never begins.
+	var begun atomic.Bool
+	own, dup := unix.FcntlInt(uintptr(t.dir.fd()), unix.F_DUPFD_CLOEXEC, 0)
+	if dup != nil {
+		return nil, fmt.Errorf("%s has no environment: %w", t.Name(), dup)
+	}
+	stuck := proc.Guarded(ctx, 1, 1, environTimeout, proc.ThreadAsleep, func(int) func() {
+		if begun.Swap(true) {
+			return func() {}
+		}
+		t := &Target{PID: t.PID, dir: ownDescriptor(own)}
+		defer t.Close()
+		found, failed := t.readFile("environ", proc.MaxEnviron)
+		return func() { text, err = found, failed }
+	})
+	if !begun.Swap(true) {
+		unix.Close(own)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(stuck) > 0:
+		return nil, &os.PathError{Op: "read", Path: fmt.Sprintf("/proc/%d/environ", t.PID), Err: unix.ETIMEDOUT}
+	case err != nil:
 		return nil, err
 	}
 	return parseCmdline(text), nil

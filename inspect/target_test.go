@@ -473,7 +473,7 @@ func TestDeadTarget(t *testing.T) {
 	testkit.CheckLeaks(t)
 	p := startIn(t, testkit.Config{New: withUser("uts")})
 	target := resolve(t, strconv.Itoa(p.PID))
-	if env, err := target.Environ(); err != nil || len(env) == 0 {
+	if env, err := target.Environ(t.Context()); err != nil || len(env) == 0 {
 		t.Errorf("%q, %v", env, err)
 	}
 	if got := scan(t, Options{}).Process(p.PID).StartTicks; got != target.StartTicks {
@@ -485,7 +485,7 @@ func TestDeadTarget(t *testing.T) {
 			t.Errorf("%s: %s, %v", typ, id, err)
 		}
 	}
-	if env, err := target.Environ(); !errors.Is(err, ErrGone) {
+	if env, err := target.Environ(t.Context()); !errors.Is(err, ErrGone) {
 		t.Errorf("%q, %v", env, err)
 	}
 	if dir, err := target.Open("root", unix.O_PATH); !errors.Is(err, ErrGone) {
@@ -670,5 +670,55 @@ func TestResolveUnderOtherProc(t *testing.T) {
 func TestPIDFDOfReapedLeader(t *testing.T) {
 	if fd, err := openPIDFD(testkit.ReapedLeader(t)); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("%d, %v", fd, err)
+	}
+}
+
+// TestZeroTarget: it has nothing, touches nobody's descriptors and says so.
+func TestZeroTarget(t *testing.T) {
+	testkit.CheckLeaks(t) // which needs the standard streams too
+	var target Target
+	if f, id, err := target.OpenNamespace(0); err == nil {
+		t.Errorf("a namespace: %v, %s", f, id)
+	}
+	if f, id, err := target.OpenNamespace(Net); err == nil {
+		t.Errorf("a network namespace: %v, %s", f, id)
+	}
+	if _, err := target.ReadFile("status"); err == nil || errors.Is(err, ErrGone) {
+		t.Errorf("a file: %v", err)
+	}
+	if env, err := target.Environ(t.Context()); err == nil {
+		t.Errorf("an environment: %v", env)
+	}
+	if target.PIDFD() != -1 || target.Name() != "no target" || target.Exiting() {
+		t.Errorf("pidfd %d of %s", target.PIDFD(), target.Name())
+	}
+	if err := target.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := unix.FcntlInt(0, unix.F_GETFD, 0); err != nil {
+		t.Errorf("standard input: %v", err)
+	}
+}
+
+// TestEnvironOfTheStuck: an environment that cannot be read is waited for a second,
+// or as long as the caller likes.
+func TestEnvironOfTheStuck(t *testing.T) {
+	testkit.CheckLeaks(t)
+	p := testkit.RequireStuck(t, testkit.Config{})
+	defer p.Kill() // before the leak check: the readers left behind then end
+	target := resolve(t, strconv.Itoa(p.PID))
+	if env, err := target.Environ(t.Context()); !errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("%v, %v", env, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if env, err := target.Environ(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > environTimeout/2 {
+		t.Errorf("after %v: %v, %v", time.Since(start), env, err)
+	}
+	target.Close() // what reads has a descriptor of its own
+	cancel()
+	if env, err := resolve(t, "self").Environ(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, %v", env, err)
 	}
 }

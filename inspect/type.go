@@ -10,12 +10,12 @@ import (
 )
 
 // Type is one of the eight kinds of namespace, in the order in which nsx
-// lists them. The zero value is Cgroup; use ParseType for words from outside.
+// lists them. The zero value is none of them; use ParseType for words from outside.
 type Type uint8
 
 // The namespace types of namespaces(7).
 const (
-	Cgroup Type = iota
+	Cgroup Type = iota + 1
 	IPC
 	Mnt
 	Net
@@ -24,9 +24,11 @@ const (
 	User
 	UTS
 
-	// NumTypes is how many types there are: an array of that length, indexed
-	// by Type, holds one value for each.
+	// NumTypes is how many types there are.
 	NumTypes = 8
+	// TypeLen is how long an array is that is indexed by Type: the place of the
+	// zero value stays empty.
+	TypeLen = NumTypes + 1
 )
 
 // Types is every type in listing order.
@@ -34,7 +36,7 @@ var Types = [NumTypes]Type{Cgroup, IPC, Mnt, Net, PID, Time, User, UTS}
 
 // types holds what the kernel calls each type: its file in /proc/PID/ns
 // (fs/proc/namespaces.c) and its CLONE_NEW* flag (include/uapi/linux/sched.h).
-var types = [NumTypes]struct {
+var types = [TypeLen]struct {
 	name string
 	flag int
 }{
@@ -50,14 +52,17 @@ var types = [NumTypes]struct {
 
 // String is the type's name as in /proc/PID/ns: "net", "mnt", ….
 func (t Type) String() string {
-	if int(t) >= len(types) {
+	switch {
+	case t == 0:
+		return "none"
+	case int(t) >= len(types):
 		return "type(" + strconv.Itoa(int(t)) + ")"
 	}
 	return types[t].name
 }
 
 // CloneFlag is the type's CLONE_NEW* constant, as setns(2) and
-// ioctl_nsfs(2)'s NS_GET_NSTYPE use it.
+// ioctl_nsfs(2)'s NS_GET_NSTYPE use it; 0 of none.
 func (t Type) CloneFlag() int { return types[t].flag }
 
 // MarshalText makes the type's name its form in JSON, also as a map key.
@@ -90,9 +95,9 @@ func TypeOfFlag(flag int) (Type, bool) {
 }
 
 func typeNames() []string {
-	names := make([]string, NumTypes)
-	for i, t := range types {
-		names[i] = t.name
+	names := make([]string, 0, NumTypes)
+	for _, t := range Types {
+		names = append(names, t.String())
 	}
 	return names
 }
@@ -112,7 +117,7 @@ func (id ID) String() string {
 	return id.Type.String() + ":[" + strconv.FormatUint(id.Inode, 10) + "]"
 }
 
-// IsZero reports that the namespace is not known.
+// IsZero says that it names no namespace.
 func (id ID) IsZero() bool { return id.Inode == 0 }
 
 // ParseID reads "net:[4026531840]" or "net:4026531840".

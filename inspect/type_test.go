@@ -21,7 +21,7 @@ func TestTypesAreTheKernels(t *testing.T) {
 		t.Fatalf("%d flags for %d types", len(flags), NumTypes)
 	}
 	for i, typ := range Types {
-		if int(typ) != i {
+		if int(typ) != i+1 {
 			t.Errorf("Types[%d] is %d", i, typ)
 		}
 		if got, want := typ.CloneFlag(), flags[typ.String()]; got != want {
@@ -80,6 +80,12 @@ func TestTypeAsText(t *testing.T) {
 	if got := Type(42).String(); got != "type(42)" {
 		t.Errorf("a type that is none: %q", got)
 	}
+	if none := (ID{}); none.Type.String() != "none" || none.Type.CloneFlag() != 0 || !none.IsZero() {
+		t.Errorf("the zero value: %s", none)
+	}
+	if typ, err := ParseType("none"); err == nil {
+		t.Errorf("none is a type: %v", typ)
+	}
 }
 
 func TestParseID(t *testing.T) {
@@ -129,7 +135,7 @@ func FuzzParseID(f *testing.F) {
 		if s != id.String() && s != bare {
 			t.Fatalf("%q was read as %s", s, id)
 		}
-		if id.IsZero() || int(id.Type) >= NumTypes {
+		if id.IsZero() || id.Type == 0 || int(id.Type) >= TypeLen {
 			t.Fatalf("%q gave %#v", s, id)
 		}
 		if inode, ok := parseLink([]byte(id.String()), id.Type); !ok || inode != id.Inode {

@@ -21,7 +21,7 @@ import (
 )
 
 // nsenterLetters are the switches of nsenter(1).
-var nsenterLetters = [inspect.NumTypes]string{
+var nsenterLetters = [inspect.TypeLen]string{
 	inspect.Cgroup: "C", inspect.IPC: "i", inspect.Mnt: "m", inspect.Net: "n",
 	inspect.PID: "p", inspect.Time: "T", inspect.User: "U", inspect.UTS: "u",
 }
@@ -30,9 +30,9 @@ var nsenterLetters = [inspect.NumTypes]string{
 const ofTarget = "the target's"
 
 type enterOptions struct {
-	target   string                   // -t, or the first word
-	switches [inspect.NumTypes]string // -n: ofTarget, or a target of its own
-	others   [inspect.NumTypes]string // --net TARGET
+	target   string                  // -t, or the first word
+	switches [inspect.TypeLen]string // -n: ofTarget, or a target of its own
+	others   [inspect.TypeLen]string // --net TARGET
 	all      bool
 	root     string // ofTarget, or a directory
 	dir      string // likewise
@@ -376,7 +376,7 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 		return nil, nil, err
 	}
 	noteSkipped(ctx, s, "enter", plan, asked)
-	if env, err = o.environment(plan); err != nil {
+	if env, err = o.environment(ctx, plan); err != nil {
 		plan.Close()
 		return nil, nil, err
 	}
@@ -385,7 +385,7 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 
 // environment is what -e asks for. The target's own programs have it anyway, but
 // for --privileged; nil leaves it to the plan.
-func (o *enterOptions) environment(plan *enter.Plan) ([]string, error) {
+func (o *enterOptions) environment(ctx context.Context, plan *enter.Plan) ([]string, error) {
 	switch {
 	case !o.env:
 		return nil, nil
@@ -394,7 +394,7 @@ func (o *enterOptions) environment(plan *enter.Plan) ([]string, error) {
 	case plan.Untrusted():
 		return nil, nil
 	case plan.Has(inspect.Mnt):
-		return o.options.Of.Environ()
+		return o.options.Of.Environ(ctx)
 	}
 	return nil, fmt.Errorf("-e: %s would choose the program and its libraries, by PATH, LD_PRELOAD and the like, which run here with our rights: join its mount namespace too, or give single variables: nsx enter … env NAME=VALUE CMD", o.options.Of.Name())
 }

@@ -17,7 +17,7 @@ import (
 )
 
 type runOptions struct {
-	new       [inspect.NumTypes]string // onlyNew, or a file to keep it by
+	new       [inspect.TypeLen]string // onlyNew, or a file to keep it by
 	joins     []string
 	fork      bool
 	maps      mapOptions
@@ -44,7 +44,7 @@ const onlyNew = "not kept"
 
 // runNames are the long forms of unshare(1), except for the cgroup namespace:
 // --cgroup is a group to start in.
-var runNames = [inspect.NumTypes]string{
+var runNames = [inspect.TypeLen]string{
 	inspect.Cgroup: "cgroupns", inspect.IPC: "ipc", inspect.Mnt: "mnt", inspect.Net: "net",
 	inspect.PID: "pid", inspect.Time: "time", inspect.User: "user", inspect.UTS: "uts",
 }
