@@ -52,7 +52,10 @@ func (c *Cmd) Accompany() error {
 	var pty *tty.Pty
 	if c.plan.Untrusted() {
 		var err error
-		pty, err = tty.Open(c.Stdin, c.Stdout, c.Stderr)
+		in, _ := c.Stdin.(*os.File)
+		out, _ := c.Stdout.(*os.File)
+		errout, _ := c.Stderr.(*os.File)
+		pty, err = tty.Open(in, out, errout)
 		if err != nil && !errors.Is(err, tty.ErrNoTerminal) {
 			return err
 		}
@@ -60,21 +63,28 @@ func (c *Cmd) Accompany() error {
 	wait := signals.Accompany
 	if pty != nil {
 		defer pty.Close()
-		c.Stdin, c.Stdout, c.Stderr = pty.Files[0], pty.Files[1], pty.Files[2]
+		if f := pty.Files[0]; f != nil {
+			c.Stdin = f
+		}
+		if f := pty.Files[1]; f != nil {
+			c.Stdout = f
+		}
+		if f := pty.Files[2]; f != nil {
+			c.Stderr = f
+		}
 		c.terminal = &pty.Controlling
 		wait = func(p *os.Process) (*os.ProcessState, error) { return pty.Relay(signals, p) }
 	}
 	if err := c.startInterruptible(signals); err != nil {
 		return err
 	}
-	state, err := wait(c.process)
+	state, err := wait(c.Process)
 	if ended, ok := errors.AsType[*tty.EndedError](err); ok {
-		return &EndedError{Name: c.Name, By: ended.By, PID: c.process.Pid, Left: ended.Left != 0}
+		_ = c.endWatch()
+		c.closePipes()
+		return &EndedError{Name: c.Path, By: ended.By, PID: c.Process.Pid, Left: ended.Left != 0}
 	}
-	if err != nil {
-		return fmt.Errorf("waiting for %s: %w", c.Name, err)
-	}
-	return exitError(state)
+	return c.finish(state, err)
 }
 
 // EndedError says that a command was ended, or never started, because this
@@ -113,13 +123,12 @@ const unstarted = 500 * time.Millisecond
 // startInterruptible starts the command, or gives up when a signal comes that
 // would end this program.
 func (c *Cmd) startInterruptible(signals *tty.Signals) error {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(c.context())
 	defer cancel()
-	c.ctx = ctx
 	started := make(chan struct{})
 	var err error
 	go func() {
-		err = c.Start()
+		err = c.start(ctx)
 		close(started)
 	}()
 	if sig := signals.Until(started); sig != 0 {
@@ -130,15 +139,15 @@ func (c *Cmd) startInterruptible(signals *tty.Signals) error {
 				return nil
 			}
 		case <-time.After(unstarted):
-			return &EndedError{Name: c.Name, By: sig, Left: true}
+			return &EndedError{Name: c.Path, By: sig, Left: true}
 		}
-		return &EndedError{Name: c.Name, By: sig}
+		return &EndedError{Name: c.Path, By: sig}
 	}
 	// The terminal's ^C kills the helper too, and we may hear of that first.
 	died, isDead := errors.AsType[*launcher.DiedError](err)
 	for wait := time.Now().Add(unstarted); isDead && died.Status.Signaled() && time.Now().Before(wait); time.Sleep(time.Millisecond) {
 		if sig := signals.Ended(); sig == died.Status.Signal() {
-			return &EndedError{Name: c.Name, By: sig}
+			return &EndedError{Name: c.Path, By: sig}
 		}
 	}
 	return err

@@ -119,7 +119,7 @@ func TestAppArmor(t *testing.T) {
 					requests = append(requests, Request{typ, target})
 				}
 			}
-			plan, err := NewPlan(requests, o)
+			plan, err := NewPlan(t.Context(), requests, o)
 			if err != nil {
 				t.Fatal(err)
 			}

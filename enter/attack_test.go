@@ -80,7 +80,7 @@ func TestTargetsRights(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer target.Close()
-		plan, err := NewPlan(AllOf(target), o)
+		plan, err := NewPlan(t.Context(), AllOf(target), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestHelperIsNotDumpable(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{New: withUser("pid")})
 	plan := planFor(t, strconv.Itoa(p.PID))
 	var prog launcher.Program
-	Command(plan, "x").steps(&prog, &binds{})
+	Command(plan, "x").steps(t.Context(), &prog, &binds{})
 	dumpable, hidden := prog.Slot(1), prog.Label()
 	prog.Prctl("prctl(PR_GET_DUMPABLE)", unix.PR_GET_DUMPABLE).Into(dumpable)
 	prog.JumpIf(dumpable.Value(), ^uint64(0), 0, hidden)
@@ -150,7 +150,7 @@ func TestNoDescriptorsOfOurs(t *testing.T) {
 	}
 	defer target.Close()
 	plan := func(o Options) *Plan {
-		plan, err := NewPlan(AllOf(target), o)
+		plan, err := NewPlan(t.Context(), AllOf(target), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +218,7 @@ func TestTerminalOfItsOwn(t *testing.T) {
 		privileged bool
 		ours       bool
 	}{{false, false}, {true, true}} {
-		plan, err := NewPlan(AllOf(target), Options{Privileged: c.privileged})
+		plan, err := NewPlan(t.Context(), AllOf(target), Options{Privileged: c.privileged})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +340,7 @@ func TestCodeStaysInItsUserNamespace(t *testing.T) {
 	}
 	defer target.Close()
 	alone := []Request{{inspect.Mnt, target}}
-	if _, err := NewPlan(alone, Options{}); err == nil || !errors.Is(err, ErrUserNamespace) || !errors.Is(err, ErrUnsafe) {
+	if _, err := NewPlan(t.Context(), alone, Options{}); err == nil || !errors.Is(err, ErrUserNamespace) || !errors.Is(err, ErrUnsafe) {
 		t.Errorf("its mount namespace alone: %v", err)
 	}
 	for _, c := range []struct {
@@ -350,7 +350,7 @@ func TestCodeStaysInItsUserNamespace(t *testing.T) {
 		{append(alone, Request{inspect.User, target}), Options{}},
 		{alone, Options{Privileged: true}},
 	} {
-		plan, err := NewPlan(c.requests, c.options)
+		plan, err := NewPlan(t.Context(), c.requests, c.options)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -112,7 +112,7 @@ func TestCommandStatus(t *testing.T) {
 		switch {
 		case c.want == 0 && err != nil:
 			t.Errorf("%s: %v", c.script, err)
-		case c.want != 0 && (!errors.As(err, &exit) || exit.Code() != c.want):
+		case c.want != 0 && (!errors.As(err, &exit) || exit.ShellStatus() != c.want):
 			t.Errorf("%s: %v, want status %d", c.script, err, c.want)
 		}
 	}
@@ -154,7 +154,7 @@ func TestCommandExecErrors(t *testing.T) {
 	}
 	// As with every shell, what has no format is the shell's.
 	var exit *ExitError
-	if err := Command(plan, script("no-line", "exit 7\n", 0o755)).Run(); !errors.As(err, &exit) || exit.Code() != 7 {
+	if err := Command(plan, script("no-line", "exit 7\n", 0o755)).Run(); !errors.As(err, &exit) || exit.ShellStatus() != 7 {
 		t.Errorf("a script without a #! line: %v", err)
 	}
 }
@@ -249,7 +249,7 @@ func playAccompany(args []string) int {
 	var exit *ExitError
 	switch {
 	case errors.As(err, &exit):
-		return exit.Code()
+		return exit.ShellStatus()
 	case err != nil:
 		os.Stderr.WriteString(err.Error())
 		return 125

@@ -154,5 +154,5 @@ func (c *Cmd) String() string {
 	for _, v := range c.plan.env {
 		text.WriteString("set " + v + "\n")
 	}
-	return text.String() + "run " + strings.Join(append([]string{c.Name}, c.Args...), " ") + "\n"
+	return text.String() + "run " + strings.Join(c.attr(nil).Argv, " ") + "\n"
 }

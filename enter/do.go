@@ -1,6 +1,7 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -20,16 +21,26 @@ import (
 // need of it before; and os/exec.Cmd with a nil Stdin, Stdout or Stderr opens
 // the target's /dev/null. Use Command to run commands.
 //
-// Plans with a user or time namespace end in a *ThreadError.
-func Do(p *Plan, fn func() error) error {
+// Plans with a user or time namespace end in a *ThreadError. If the context ends
+// before fn is called, it is not called; fn itself is not interrupted.
+func Do(ctx context.Context, p *Plan, fn func() error) error {
+	if p == nil {
+		return usagef("enter: no plan")
+	}
 	for _, j := range p.Joins {
 		if j.ID.Type == inspect.User || j.ID.Type == inspect.Time {
 			return &ThreadError{j.ID, j.From}
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return interruption(ctx, err)
+	}
 	return onThread(func() error {
 		if err := p.join(); err != nil {
 			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return interruption(ctx, err)
 		}
 		return fn()
 	})

@@ -37,7 +37,7 @@ func TestDoJoins(t *testing.T) {
 	check := func(joined ...inspect.Type) {
 		t.Helper()
 		plan := planFor(t, strconv.Itoa(p.PID), joined...)
-		err := Do(plan, func() error {
+		err := Do(bg, plan, func() error {
 			for _, typ := range joinable {
 				want := own[typ]
 				if slices.Contains(joined, typ) {
@@ -65,7 +65,7 @@ func TestDoJoins(t *testing.T) {
 
 func TestDoReturnsTheErrorOfFn(t *testing.T) {
 	want := errors.New("mine")
-	if err := Do(planFor(t, "self"), func() error { return want }); !errors.Is(err, want) {
+	if err := Do(bg, planFor(t, "self"), func() error { return want }); !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -73,7 +73,7 @@ func TestDoReturnsTheErrorOfFn(t *testing.T) {
 // runtime.Goexit (which t.FailNow calls) must not leave the caller waiting.
 func TestDoGoexit(t *testing.T) {
 	testkit.CheckLeaks(t)
-	err := Do(planFor(t, "self"), func() error { runtime.Goexit(); return nil })
+	err := Do(bg, planFor(t, "self"), func() error { runtime.Goexit(); return nil })
 	if !errors.Is(err, errGoexit) {
 		t.Errorf("got %v", err)
 	}
@@ -88,7 +88,7 @@ func TestGoroutinesOfFnStayOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = Do(planFor(t, strconv.Itoa(p.PID), inspect.Net), func() error {
+	err = Do(bg, planFor(t, strconv.Itoa(p.PID), inspect.Net), func() error {
 		for range 50 {
 			got := make(chan uint64)
 			go func() {
@@ -122,7 +122,7 @@ func TestDoLeavesTheProcessAlone(t *testing.T) {
 	}
 	before := where()
 	inside := 0
-	if err := Do(plan, func() error {
+	if err := Do(bg, plan, func() error {
 		inside = unix.Gettid()
 		for _, tid := range threads(t) {
 			if tid != inside {
@@ -204,7 +204,7 @@ func playMainThread(args []string) int {
 	defer plan.Close()
 	before, _ := testkit.OwnNS("net")
 	for range 20 {
-		err := Do(plan, func() error {
+		err := Do(bg, plan, func() error {
 			if unix.Gettid() == unix.Getpid() {
 				return errors.New("fn runs on the first thread")
 			}
@@ -217,7 +217,7 @@ func playMainThread(args []string) int {
 	// The same when the first thread is free, and any goroutine may get it.
 	runtime.UnlockOSThread()
 	for range 100 {
-		err := Do(plan, func() error {
+		err := Do(bg, plan, func() error {
 			if unix.Gettid() == unix.Getpid() {
 				return errors.New("fn runs on the first thread, which was free")
 			}
@@ -240,7 +240,7 @@ func planOf(word string) (*Plan, error) {
 		return nil, err
 	}
 	defer target.Close()
-	return NewPlan(AllOf(target), Options{})
+	return NewPlan(bg, AllOf(target), Options{})
 }
 
 // playPart is a command that plays one of the parts.
@@ -267,7 +267,7 @@ func TestDoManyTimes(t *testing.T) {
 		if i == 20 {
 			before = testkit.Threads()
 		}
-		if err := Do(plan, func() error { return nil }); err != nil {
+		if err := Do(bg, plan, func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -284,7 +284,7 @@ func TestDoThreadError(t *testing.T) {
 		typ  inspect.Type
 		want unix.Errno
 	}{{inspect.User, unix.EINVAL}, {inspect.Time, unix.EUSERS}} {
-		err := Do(planFor(t, strconv.Itoa(p.PID), c.typ, inspect.Net), func() error {
+		err := Do(bg, planFor(t, strconv.Itoa(p.PID), c.typ, inspect.Net), func() error {
 			t.Errorf("%s: fn was called", c.typ)
 			return nil
 		})
@@ -304,7 +304,7 @@ func TestDoRefused(t *testing.T) {
 	testkit.RequireUser(t)
 	testkit.RequireNS(t, "user", "net", "uts")
 	p := testkit.Start(t, testkit.Config{New: []string{"user", "net", "uts"}})
-	err := Do(planFor(t, strconv.Itoa(p.PID), inspect.Net, inspect.UTS), func() error {
+	err := Do(bg, planFor(t, strconv.Itoa(p.PID), inspect.Net, inspect.UTS), func() error {
 		t.Error("fn was called")
 		return nil
 	})
@@ -335,7 +335,7 @@ func playAncestor(args []string) int {
 	plan, err := planOf(args[0])
 	if err == nil {
 		defer plan.Close()
-		err = Do(plan, func() error { return nil })
+		err = Do(bg, plan, func() error { return nil })
 	}
 	if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "below one's own") {
 		fmt.Println("got", err)

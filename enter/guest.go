@@ -1,6 +1,7 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,42 +21,27 @@ import (
 // process is looked at from outside before it runs.
 
 // startGuest starts such a command, or only tries it.
-func (c *Cmd) startGuest(try bool) error {
-	process, err := c.startGuestBy(try, true)
+func (c *Cmd) startGuest(ctx context.Context, files []*os.File, try bool) (*os.Process, error) {
+	process, err := c.startGuestBy(ctx, files, try, true)
 	if _, untraced := errors.AsType[*launcher.TraceError](err); untraced && !c.plan.filtered() {
 		// Without filters nothing can answer in the kernel's place: so the look
 		// from outside can be had at the helper's own word.
-		process, err = c.startGuestBy(try, false)
+		process, err = c.startGuestBy(ctx, files, try, false)
 	}
-	if err != nil || process == nil {
-		return err
-	}
-	if try {
-		_, err = process.Wait()
-		return err
-	}
-	c.process = process
-	return nil
+	return process, err
 }
 
-func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
-	null, err := c.openNull()
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close() // also if it is nil
-	attr := launcher.Attr{
-		Argv: append([]string{c.Name}, c.Args...), Env: c.environ(), Files: c.files(null), Inherited: c.Inherited,
-		// A copy of this process would run /proc/PID/exe, nsx itself, in sight of
-		// the target, which could write to it (CVE-2019-5736).
-		Way: launcher.Memfd,
-	}
-	for i, f := range attr.Files {
+func (c *Cmd) startGuestBy(ctx context.Context, files []*os.File, try, traced bool) (*os.Process, error) {
+	attr := c.attr(files)
+	// A copy of this process would run /proc/PID/exe, this program itself, in sight
+	// of the target, which could write to it (CVE-2019-5736).
+	attr.Way = launcher.Memfd
+	for i, f := range files {
 		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, refused(nil, "starting "+c.Name, unix.EISDIR, fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()))
+			return nil, refused(nil, "starting "+c.Path, unix.EISDIR, fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()))
 		}
 	}
-	proof, err := c.newProof(attr.Files)
+	proof, err := c.newProof(ctx, files)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +54,7 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 			// Who may trace in our own user namespace may write to the memory of the
 			// child, and would have it run without filters as long as they sleep.
 			Awake: !p.Has(inspect.User),
-			Proof: func(pid int) error { return proof.check(pid, unix.Gettid()) },
+			Proof: func(pid int) error { return proof.check(ctx, pid, unix.Gettid()) },
 		})
 	}
 	p.guestSteps(prog)
@@ -81,16 +67,16 @@ func (c *Cmd) startGuestBy(try, traced bool) (*os.Process, error) {
 	}
 	prog.DieWithParent(p.endSignal())
 	if !traced {
-		prog.Parent(proving, func(pid int) error { return proof.check(pid, 0) })
+		prog.Parent(proving, func(pid int) error { return proof.check(ctx, pid, 0) })
 	}
 	if try {
 		prog.Exit(0)
 	} else {
 		c.exec(prog, attr.Env)
 	}
-	process, err := launcher.Start(c.context(), prog, attr)
+	process, err := launcher.Start(ctx, prog, attr)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, c.explain(ctx, err)
 	}
 	return process, nil
 }

@@ -51,7 +51,7 @@ func planFor(t testing.TB, word string, types ...inspect.Type) *Plan {
 			requests = append(requests, Request{typ, target})
 		}
 	}
-	p, err := NewPlan(requests, Options{})
+	p, err := NewPlan(t.Context(), requests, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package enter
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func (n *New) besides(but ...inspect.Type) []inspect.Type {
 // others. We write its id maps while the helper waits: it could not itself,
 // where they are more than its own id (user_namespaces(7)). joined is the user
 // namespace that it is in, nil if that is ours.
-func (n *New) userSteps(prog *launcher.Program, joined *os.File) {
+func (n *New) userSteps(ctx context.Context, prog *launcher.Program, joined *os.File) {
 	if !n.has(inspect.User) {
 		return
 	}
@@ -123,7 +124,7 @@ func (n *New) userSteps(prog *launcher.Program, joined *os.File) {
 	if len(n.UIDs)+len(n.GIDs) > 0 || n.Setgroups != "" {
 		write := n.writeMaps
 		if joined != nil {
-			write = func(pid int) error { return n.writeMapsWithin(joined, pid) }
+			write = func(pid int) error { return n.writeMapsWithin(ctx, joined, pid) }
 		}
 		prog.Parent("writing the id maps", write)
 	}

@@ -64,7 +64,7 @@ func TestPlanLaterRequestsReplace(t *testing.T) {
 	}
 	want := b.NS("net")
 	a.Kill()
-	plan, err := NewPlan([]Request{{inspect.Net, targets[0]}, {inspect.Net, targets[1]}}, Options{})
+	plan, err := NewPlan(bg, []Request{{inspect.Net, targets[0]}, {inspect.Net, targets[1]}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestPlanOutlivesItsTarget(t *testing.T) {
 	want := p.NS("net")
 	plan := planFor(t, strconv.Itoa(p.PID))
 	p.Kill()
-	err := Do(plan, func() error {
+	err := Do(bg, plan, func() error {
 		got, err := threadNS(inspect.Net)
 		if err == nil && got != want {
 			t.Errorf("in net:[%d], want [%d]", got, want)
@@ -105,7 +105,7 @@ func TestPlanClose(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	err := Do(plan, func() error { t.Error("fn was called"); return nil })
+	err := Do(bg, plan, func() error { t.Error("fn was called"); return nil })
 	if err == nil {
 		t.Error("a closed plan was carried out")
 	}
@@ -139,7 +139,7 @@ func TestPlanErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			testkit.CheckLeaks(t)
 			target := c.make(t)
-			plan, err := NewPlan(AllOf(target), Options{})
+			plan, err := NewPlan(bg, AllOf(target), Options{})
 			if err == nil {
 				plan.Close()
 				t.Fatal("there is a plan")

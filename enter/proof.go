@@ -31,10 +31,10 @@ type proof struct {
 }
 
 // newProof makes the proof. The files are the command's.
-func (c *Cmd) newProof(files []*os.File) (*proof, error) {
+func (c *Cmd) newProof(ctx context.Context, files []*os.File) (*proof, error) {
 	p := c.plan
 	x := &proof{p: p}
-	self, err := inspect.Resolve(context.Background(), "self")
+	self, err := inspect.Resolve(ctx, "self")
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (c *Cmd) newProof(files []*os.File) (*proof, error) {
 // check compares. The process is stopped, or waits for our answer, so it is not
 // reaped and its number is its own. tracer is the thread of ours that traces it
 // after its execve, 0 if none does and the execve is still to come.
-func (x *proof) check(pid, tracer int) error {
-	process, err := inspect.Resolve(context.Background(), strconv.Itoa(pid))
+func (x *proof) check(ctx context.Context, pid, tracer int) error {
+	process, err := inspect.Resolve(ctx, strconv.Itoa(pid))
 	if err != nil {
 		return fmt.Errorf("%s: %w", proving, err)
 	}

@@ -35,7 +35,7 @@ type label struct {
 // the process whose mount namespace or root it is, whoever else is named: that
 // process had the files written that are run. of is the process if only its root
 // is entered; mnt is nil if a namespace is named.
-func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
+func (p *Plan) chooseRights(ctx context.Context, of, mnt *inspect.Target) error {
 	if !p.Untrusted() {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
 	if mnt == nil {
 		join := p.Joins[p.index(inspect.Mnt)]
 		var err error
-		if mnt, err = resident(join.ID); err != nil {
+		if mnt, err = resident(ctx, join.ID); err != nil {
 			return fmt.Errorf("looking for a process in %s, whose rights the command is to have: %w", join.ID, err)
 		}
 		if mnt == nil {
@@ -73,7 +73,7 @@ func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
 	if mnt.PIDFD() < 0 {
 		return refused(ErrUnsafe, "entering "+mnt.Name(), unix.ESRCH, "the /proc here is another PID namespace's than ours, so that the command cannot be looked at from outside before it runs: mount a /proc of ours")
 	}
-	if err := p.takeRights(mnt); err != nil {
+	if err := p.takeRights(ctx, mnt); err != nil {
 		return err
 	}
 	return p.checkHome(mnt)
@@ -82,12 +82,12 @@ func (p *Plan) chooseRights(of, mnt *inspect.Target) error {
 // takeRights reads what the command takes over from the target. That is before
 // checkHome: nobody comes back from a child user namespace, so what was read of a
 // process that is still in its user namespace is worth what it is worth there.
-func (p *Plan) takeRights(t *inspect.Target) error {
+func (p *Plan) takeRights(ctx context.Context, t *inspect.Target) error {
 	status, err := t.Status()
 	if err != nil {
 		return explainOpen("the status", t, err)
 	}
-	own, err := ownBounding()
+	own, err := ownBounding(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,11 +110,11 @@ func (p *Plan) takeRights(t *inspect.Target) error {
 		return err
 	}
 	if status.Seccomp != 0 && !p.options.NoSeccomp {
-		if r.filters, err = filtersOf(t); err != nil {
+		if r.filters, err = filtersOf(ctx, t); err != nil {
 			return explainFilters(t, err)
 		}
 	}
-	return p.takeEnvironment(t, status)
+	return p.takeEnvironment(ctx, t, status)
 }
 
 // takeIDs makes the target's user and group those of the command, if no others
@@ -174,8 +174,8 @@ func (p *Plan) withoutNetwork(t *inspect.Target) error {
 }
 
 // ownBounding is our own bounding set.
-func ownBounding() (uint64, error) {
-	self, err := inspect.Resolve(context.Background(), "self")
+func ownBounding(ctx context.Context) (uint64, error) {
+	self, err := inspect.Resolve(ctx, "self")
 	if err != nil {
 		return 0, err
 	}
@@ -185,12 +185,12 @@ func ownBounding() (uint64, error) {
 }
 
 // filtersOf reads the target's seccomp filters.
-func filtersOf(t *inspect.Target) ([][]byte, error) {
+func filtersOf(ctx context.Context, t *inspect.Target) ([][]byte, error) {
 	tid := t.PID
 	if t.TID != 0 {
 		tid = t.TID
 	}
-	return linux.SeccompFilters(tid, t.Alive)
+	return linux.SeccompFilters(ctx, tid, t.Alive)
 }
 
 // filtered says that the command is under seccomp filters of the target.
@@ -222,12 +222,12 @@ func explainFilters(t *inspect.Target, err error) error {
 }
 
 // resident is a process in the namespace, nil if there is none.
-func resident(id inspect.ID) (*inspect.Target, error) {
-	s, err := inspect.Scan(context.Background(), inspect.Options{})
+func resident(ctx context.Context, id inspect.ID) (*inspect.Target, error) {
+	s, err := inspect.Scan(ctx, inspect.Options{})
 	if err != nil {
 		return nil, err
 	}
-	t, err := inspect.Machine{}.Pin(context.Background(), s, id)
+	t, err := inspect.Machine{}.Pin(ctx, s, id)
 	switch {
 	case errors.Is(err, inspect.ErrGone):
 		return nil, nil

@@ -60,7 +60,7 @@ func TestByFiles(t *testing.T) {
 		defer target.Close()
 		requests = append(requests, Request{typ, target})
 	}
-	plan, err := NewPlan(requests, Options{})
+	plan, err := NewPlan(t.Context(), requests, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestFromTwo(t *testing.T) {
 		defer target.Close()
 		requests = append(requests, Request{r.typ, target})
 	}
-	plan, err := NewPlan(requests, Options{})
+	plan, err := NewPlan(t.Context(), requests, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func startFiltered(t testing.TB, steps func(*launcher.Program), filters ...[]byt
 // filteredPlan is a plan to enter the process.
 func filteredPlan(t *testing.T, pid int, o Options) *Plan {
 	t.Helper()
-	plan, err := NewPlan(AllOf(resolve(t, strconv.Itoa(pid))), o)
+	plan, err := NewPlan(t.Context(), AllOf(resolve(t, strconv.Itoa(pid))), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestTargetsSeccompFilters(t *testing.T) {
 	if statusOf(got, "Seccomp") != "0" || !strings.Contains(got, "uname 0\n") {
 		t.Errorf("without them: %s", got)
 	}
-	read, err := linux.SeccompFilters(pid, func() bool { return true })
+	read, err := linux.SeccompFilters(t.Context(), pid, func() bool { return true })
 	if err != nil || !slices.EqualFunc(read, filters, slices.Equal) {
 		t.Errorf("%x, %v, want %x", read, err, filters)
 	}
@@ -185,7 +185,7 @@ func TestUnreadableFilters(t *testing.T) {
 	check := func(t *testing.T, pid int, errno unix.Errno, evidence string) {
 		t.Helper()
 		target := resolve(t, strconv.Itoa(pid))
-		_, err := NewPlan(AllOf(target), Options{})
+		_, err := NewPlan(t.Context(), AllOf(target), Options{})
 		if !errors.Is(err, errno) || !strings.Contains(err.Error(), evidence) || !errors.Is(err, ErrUntraceable) {
 			t.Errorf("%v, want %v and %q", err, errno, evidence)
 		}
@@ -246,7 +246,7 @@ func TestSeccompFilterStopsUs(t *testing.T) {
 func BenchmarkSeccompFilters(b *testing.B) {
 	pid := startFiltered(b, nil, refusing(unix.SYS_UNAME, unix.EXDEV))
 	for b.Loop() {
-		if _, err := linux.SeccompFilters(pid, func() bool { return true }); err != nil {
+		if _, err := linux.SeccompFilters(b.Context(), pid, func() bool { return true }); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -256,7 +256,7 @@ func BenchmarkSeccompFilters(b *testing.B) {
 // stopped in vain for no moment.
 func TestUnfilteredForUsers(t *testing.T) {
 	testkit.RequireUser(t)
-	if _, err := linux.SeccompFilters(os.Getppid(), nil); !errors.Is(err, unix.EACCES) {
+	if _, err := linux.SeccompFilters(t.Context(), os.Getppid(), nil); !errors.Is(err, unix.EACCES) {
 		t.Error(err)
 	}
 	if err := explainFilters(resolve(t, "self"), unix.EACCES); !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), "CAP_SYS_ADMIN") {

@@ -57,7 +57,7 @@ func (p *Plan) outside(requests []Request) []Request {
 // trace it, and would have our rights: a process of the PID namespace that is
 // joined which has CAP_SYS_PTRACE in our own user namespace, or gets it by an
 // execve(2) (__ptrace_may_access in kernel/ptrace.c).
-func (p *Plan) checkTracers() error {
+func (p *Plan) checkTracers(ctx context.Context) error {
 	i := p.index(inspect.PID)
 	if i < 0 || p.options.Privileged {
 		return nil // who is in our own PID namespace with that right has all of ours anyway
@@ -66,12 +66,12 @@ func (p *Plan) checkTracers() error {
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
-	s, err := inspect.Scan(context.Background(), inspect.Options{Relations: true})
+	s, err := inspect.Scan(ctx, inspect.Options{Relations: true})
 	if err != nil {
 		return err
 	}
 	for _, pid := range inPIDNamespace(s, p.Joins[i].ID) {
-		may, err := mayTrace(pid, own)
+		may, err := mayTrace(ctx, pid, own)
 		if err != nil && !errors.Is(err, inspect.ErrGone) {
 			return fmt.Errorf("looking whether process %d may trace the command: %w", pid, err)
 		}
@@ -104,8 +104,8 @@ func inPIDNamespace(s *inspect.Snapshot, id inspect.ID) (pids []int) {
 
 // mayTrace says that a process has or can get CAP_SYS_PTRACE in the user namespace
 // own, which is nil where the kernel has none.
-func mayTrace(pid int, own os.FileInfo) (bool, error) {
-	t, err := inspect.Resolve(context.Background(), strconv.Itoa(pid))
+func mayTrace(ctx context.Context, pid int, own os.FileInfo) (bool, error) {
+	t, err := inspect.Resolve(ctx, strconv.Itoa(pid))
 	if errors.Is(err, inspect.ErrGone) {
 		return false, nil
 	}

@@ -22,7 +22,7 @@ type Caller struct {
 }
 
 // CallerOf is who makes new namespaces after those of the requests are joined.
-func CallerOf(requests []Request) (Caller, error) {
+func CallerOf(ctx context.Context, requests []Request) (Caller, error) {
 	c := Caller{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	var p Plan
 	defer p.Close()
@@ -87,7 +87,7 @@ func (p *Plan) userNS() *os.File {
 // writeMapsWithin writes the id maps from within the user namespace that was
 // joined, by another helper: only its processes and the new one's may
 // (proc_uid_map_write in kernel/user_namespace.c).
-func (n *New) writeMapsWithin(userns *os.File, pid int) error {
+func (n *New) writeMapsWithin(ctx context.Context, userns *os.File, pid int) error {
 	prog := &launcher.Program{}
 	prog.Setns("joining the user namespace to write the id maps", prog.File(userns), unix.CLONE_NEWUSER)
 	dir := fmt.Sprintf("/proc/%d/", pid)
@@ -107,7 +107,7 @@ func (n *New) writeMapsWithin(userns *os.File, pid int) error {
 		}
 	}
 	prog.Exit(0)
-	process, err := launcher.Start(context.Background(), prog, launcher.Attr{Argv: []string{"nsx"}, Way: launcher.Memfd})
+	process, err := launcher.Start(ctx, prog, launcher.Attr{Argv: []string{"nsx"}, Way: launcher.Memfd})
 	if err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (o *cgroupRunOptions) freeGroup() (*cgroupfs.Group, error) {
 }
 
 func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *cgroupfs.Plan, command []string, caught *enter.Signals) error {
-	plan, err := enter.NewPlan(nil, enter.Options{})
+	plan, err := enter.NewPlan(ctx, nil, enter.Options{})
 	if err != nil {
 		return own(err)
 	}
@@ -158,7 +158,7 @@ func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *
 	defer in.Close()
 	plan.StartIn(in.Entrance)
 	before := refusalsOf(group)
-	err = runCaught(s, plan, command, nil, caught)
+	err = runCaught(ctx, s, plan, command, nil, caught)
 	sayWhy(s, group, before, err)
 	return in.undo(err)
 }

@@ -300,16 +300,16 @@ func runEnter(ctx context.Context, s streams, o *enterOptions) error {
 		return own(err)
 	}
 	defer plan.Close()
-	return runCommand(s, plan, o.command, env, o.dryRun)
+	return runCommand(ctx, s, plan, o.command, env, o.dryRun)
 }
 
 // runCommand runs a command, or the shell, as a plan says; env is nil for our
 // environment. A dry run prints and tries everything else.
-func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool) error {
+func runCommand(ctx context.Context, s streams, plan *enter.Plan, command, env []string, dryRun bool) error {
 	if len(command) == 0 {
 		command = []string{shell(plan)}
 	}
-	cmd := enter.Command(plan, command[0], command[1:]...)
+	cmd := enter.CommandContext(ctx, plan, command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
 	cmd.Inherited = inherit()
 	if dryRun {
@@ -322,11 +322,11 @@ func runCommand(s streams, plan *enter.Plan, command, env []string, dryRun bool)
 }
 
 // runCaught is runCommand with signals that are caught already.
-func runCaught(s streams, plan *enter.Plan, command, env []string, caught *enter.Signals) error {
+func runCaught(ctx context.Context, s streams, plan *enter.Plan, command, env []string, caught *enter.Signals) error {
 	if len(command) == 0 {
 		command = []string{shell(plan)}
 	}
-	cmd := enter.Command(plan, command[0], command[1:]...)
+	cmd := enter.CommandContext(ctx, plan, command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
 	cmd.Inherited, cmd.Signals = inherit(), caught
 	return accompany(s, plan, cmd)
@@ -371,7 +371,7 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 		asked = append(asked, request)
 	}
 	requests = append(requests, asked...)
-	plan, err = enter.NewPlan(requests, o.options)
+	plan, err = enter.NewPlan(ctx, requests, o.options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -433,7 +433,7 @@ func commandStatus(err error) error {
 	case errors.As(err, &ended):
 		return &statusError{128 + int(unix.SIGKILL), err}
 	case errors.As(err, &exit):
-		return &statusError{status: exit.Code()}
+		return &statusError{status: exit.ShellStatus()}
 	case errors.As(err, &exec) && exec.NotFound():
 		return &statusError{exitNoCmd, err}
 	case errors.As(err, &exec):

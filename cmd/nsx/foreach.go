@@ -137,7 +137,7 @@ func runForeach(ctx context.Context, s streams, o *foreachOptions) error {
 		}
 		return o.print(s, j)
 	}
-	err = o.runAll(s, jobs, done)
+	err = o.runAll(ctx, s, jobs, done)
 	if by, ok := errors.AsType[*interruptedError](err); ok {
 		if by.ours {
 			dieBy(by.signal)
@@ -276,7 +276,7 @@ func (o *foreachOptions) interrupted() error {
 // runAll runs the jobs, some at a time, and calls done after each. It stops at
 // an error of done, which is one of our own output, and at a signal. Nothing is
 // handed on to several commands at once: the signal ends us, and with us them.
-func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) error {
+func (o *foreachOptions) runAll(ctx context.Context, s streams, jobs []*job, done func(*job) error) error {
 	if !o.captures() {
 		o.signals = enter.CatchSignals()
 		defer o.signals.Stop()
@@ -287,7 +287,7 @@ func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) e
 	for range min(o.parallel, len(jobs)) {
 		wg.Go(func() {
 			for j := range queue {
-				o.runOne(s, j)
+				o.runOne(ctx, s, j)
 				err := done(j)
 				if err == nil {
 					err = o.interrupted()
@@ -317,14 +317,14 @@ func (o *foreachOptions) runAll(s streams, jobs []*job, done func(*job) error) e
 }
 
 // runOne runs one job and notes its status.
-func (o *foreachOptions) runOne(s streams, j *job) {
+func (o *foreachOptions) runOne(ctx context.Context, s streams, j *job) {
 	requests, target, err := j.resolve()
 	if j.gone = j.found && errors.Is(err, inspect.ErrGone); j.gone {
 		return
 	}
 	if err == nil {
 		defer target.Close()
-		err = o.start(s, j, requests)
+		err = o.start(ctx, s, j, requests)
 	}
 	err = commandStatus(err)
 	if err == nil {
@@ -343,14 +343,14 @@ func (o *foreachOptions) runOne(s streams, j *job) {
 	}
 }
 
-func (o *foreachOptions) start(s streams, j *job, requests []enter.Request) error {
-	plan, err := enter.NewPlan(requests, o.options)
+func (o *foreachOptions) start(ctx context.Context, s streams, j *job, requests []enter.Request) error {
+	plan, err := enter.NewPlan(ctx, requests, o.options)
 	if err != nil {
 		return err
 	}
 	defer plan.Close()
 	showNotes(s, plan)
-	cmd := enter.Command(plan, o.command[0], o.command[1:]...)
+	cmd := enter.CommandContext(ctx, plan, o.command[0], o.command[1:]...)
 	cmd.Inherited = inherit()
 	if o.captures() {
 		return o.capture(s, j, cmd)

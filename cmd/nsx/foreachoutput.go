@@ -31,9 +31,10 @@ const (
 )
 
 // runPiped runs a command with pipes as its output, and copies what it prints. An
-// error of writing it does not end the command, but closes its pipe.
+// error of writing it does not end the command, but closes its pipe. The pipes are
+// ours and not the Cmd's, which knows no silence: its WaitDelay is the same for all.
 func runPiped(cmd *enter.Cmd, stdout, stderr io.Writer) (err, writing error) {
-	var readers [2]*os.File
+	var readers, writers [2]*os.File
 	var errs [2]error
 	var copying sync.WaitGroup
 	ended := make(chan struct{})
@@ -43,17 +44,18 @@ func runPiped(cmd *enter.Cmd, stdout, stderr io.Writer) (err, writing error) {
 			close(ended)
 			return err, nil
 		}
-		readers[i] = r
+		readers[i], writers[i] = r, w
 		defer w.Close()
-		*[]**os.File{&cmd.Stdout, &cmd.Stderr}[i] = w
 		copying.Go(func() {
 			defer r.Close()
 			errs[i] = copyUntil(ended, r, to)
 		})
 	}
+	cmd.Stdout, cmd.Stderr = writers[0], writers[1]
 	err = cmd.Run()
-	cmd.Stdout.Close()
-	cmd.Stderr.Close()
+	for _, w := range writers {
+		w.Close()
+	}
 	close(ended)
 	for _, r := range readers {
 		_ = r.SetReadDeadline(time.Now()) // wakes it

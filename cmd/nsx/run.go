@@ -209,7 +209,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 			asked = append(asked, more...)
 		}
 	}
-	caller, err := enter.CallerOf(requests)
+	caller, err := enter.CallerOf(ctx, requests)
 	if err != nil {
 		return own(err)
 	}
@@ -219,14 +219,14 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 	case err != nil:
 		return usage(err)
 	}
-	plan, err := enter.NewPlan(requests, o.options)
+	plan, err := enter.NewPlan(ctx, requests, o.options)
 	if err != nil {
 		return own(err)
 	}
 	defer plan.Close()
 	noteSkipped(ctx, s, "run", plan, asked)
 	if o.cgroup == "" {
-		return runCommand(s, plan, command, o.environ(), o.dryRun)
+		return runCommand(ctx, s, plan, command, o.environ(), o.dryRun)
 	}
 	// The group comes last, so that there is little to undo.
 	group, err := o.group.open(o.cgroup)
@@ -242,7 +242,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 			defer in.Close()
 		}
 		plan.StartIn(in)
-		return runCommand(s, plan, command, o.environ(), true)
+		return runCommand(ctx, s, plan, command, o.environ(), true)
 	}
 	setUp, err := planGroup(s, group, limits, o.formula)
 	if err != nil {
@@ -257,7 +257,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 	}
 	defer in.Close()
 	plan.StartIn(in.Entrance)
-	return in.undo(runCaught(s, plan, command, o.environ(), caught))
+	return in.undo(runCaught(ctx, s, plan, command, o.environ(), caught))
 }
 
 // environ is what CMD gets of our environment, nil if that is all.

@@ -111,7 +111,7 @@ var goneSaid = regexp.MustCompile("ESRCH|ENOENT|not found|no process|lost its in
 // killed: it was not found, or its PID namespace ended and with it all inside.
 func (v *visit) whyGone(doing string, err error) string {
 	if exit, ok := errors.AsType[*enter.ExitError](err); ok {
-		if exit.Code() != 128+int(unix.SIGKILL) {
+		if exit.ShellStatus() != 128+int(unix.SIGKILL) {
 			v.Fatalf("%s: %v", doing, err)
 		}
 		return "killed inside"

@@ -98,7 +98,7 @@ func (v *visit) enter(pid int, uts uint64) error {
 		return err
 	}
 	defer target.Close()
-	plan, err := enter.NewPlan(enter.AllOf(target), enter.Options{OwnCgroup: v.own, OwnEnv: v.own})
+	plan, err := enter.NewPlan(context.Background(), enter.AllOf(target), enter.Options{OwnCgroup: v.own, OwnEnv: v.own})
 	if err != nil {
 		return err
 	}
@@ -107,9 +107,9 @@ func (v *visit) enter(pid int, uts uint64) error {
 	cmd := enter.Command(plan, command[0], command[1:]...)
 	cmd.Env = os.Environ()
 	err = cmd.Run()
-	if exit, ok := errors.AsType[*enter.ExitError](err); ok && exit.Code() == 7 {
+	if exit, ok := errors.AsType[*enter.ExitError](err); ok && exit.ShellStatus() == 7 {
 		return nil
-	} else if ok && exit.Code() == 8 {
+	} else if ok && exit.ShellStatus() == 8 {
 		v.Fatalf("entered process %d, and was in another UTS namespace than uts:[%d]", pid, uts)
 	}
 	return err

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"time"
@@ -27,7 +28,7 @@ const stopTimeout = time.Second
 // ETIMEDOUT: it does not stop, for it is in uninterruptible sleep, or frozen by
 // v1's freezer. ESRCH: it has exited, or is a zombie. EINVAL: the kernel cannot
 // do it. EMEDIUMTYPE: a filter is not of classic BPF.
-func SeccompFilters(tid int, alive func() bool) (filters [][]byte, err error) {
+func SeccompFilters(ctx context.Context, tid int, alive func() bool) (filters [][]byte, err error) {
 	// Before it is stopped in vain.
 	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil || mode != 0 || !HasCapability(unix.CAP_SYS_ADMIN) {
 		return nil, os.NewSyscallError("ptrace(PTRACE_SECCOMP_GET_FILTER)", unix.EACCES)
@@ -38,13 +39,13 @@ func SeccompFilters(tid int, alive func() bool) (filters [][]byte, err error) {
 		// Never unlocked: the thread ends with the goroutine, and the kernel lets
 		// go of what it still traces (exit_ptrace in kernel/ptrace.c).
 		runtime.LockOSThread()
-		filters, err = tracedFilters(tid, alive)
+		filters, err = tracedFilters(ctx, tid, alive)
 	}()
 	<-done
 	return filters, err
 }
 
-func tracedFilters(tid int, alive func() bool) ([][]byte, error) {
+func tracedFilters(ctx context.Context, tid int, alive func() bool) ([][]byte, error) {
 	if err := unix.PtraceSeize(tid); err != nil {
 		return nil, os.NewSyscallError("ptrace(PTRACE_SEIZE)", err)
 	}
@@ -55,7 +56,7 @@ func tracedFilters(tid int, alive func() bool) ([][]byte, error) {
 	if err := unix.PtraceInterrupt(tid); err != nil {
 		return nil, os.NewSyscallError("ptrace(PTRACE_INTERRUPT)", err)
 	}
-	signal, err := awaitStop(tid)
+	signal, err := awaitStop(ctx, tid)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +70,9 @@ func tracedFilters(tid int, alive func() bool) ([][]byte, error) {
 
 // awaitStop waits until the thread has stopped. If it was by chance a signal that
 // stopped it, to be delivered when it goes on.
-func awaitStop(tid int) (unix.Signal, error) {
+func awaitStop(ctx context.Context, tid int) (unix.Signal, error) {
 	begin, pause := time.Now(), 10*time.Microsecond // most stop at once, and are kept from their work
-	for ; ; time.Sleep(pause) {
+	for ; ctx.Err() == nil; time.Sleep(pause) {
 		var status unix.WaitStatus
 		switch got, err := unix.Wait4(tid, &status, unix.WNOHANG|unix.WALL, nil); {
 		case err != nil && err != unix.EINTR:
@@ -91,6 +92,7 @@ func awaitStop(tid int) (unix.Signal, error) {
 			return status.StopSignal(), nil
 		}
 	}
+	return 0, context.Cause(ctx)
 }
 
 func readFilters(tid int) (filters [][]byte, err error) {

@@ -1,10 +1,8 @@
 package enter
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,70 +13,43 @@ import (
 	"nsx/internal/launcher"
 )
 
-// takeEnvironment takes the target's environment for a command that is its code,
-// with the terminal's type, which is ours. A command of another user than the
-// target's gets a new one: PATH, LD_PRELOAD and the like choose what is run.
-func (p *Plan) takeEnvironment(t *inspect.Target, s inspect.Status) error {
-	if p.options.OwnEnv {
+// entrance is the cgroups that the command starts in, nil if they are ours.
+func (p *Plan) entrance() *cgroupfs.Entrance {
+	if p.options.Inside != nil {
+		return p.options.Inside
+	}
+	return p.inside
+}
+
+// groupSteps starts the helper in the cgroups: in that of v2 it is born
+// (CLONE_INTO_CGROUP), unless that fails, to the others we move it while it waits.
+func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
+	if in := p.entrance(); in != nil && in.String() != "" {
+		attr.Cgroup = in.Dir()
+		prog.Parent("joining the cgroups", in.Admit)
+	}
+}
+
+// groupRefusal explains why the helper was not born in its group of v2, or its
+// child in any; nil if that is not why it failed.
+func (p *Plan) groupRefusal(err error) error {
+	in := p.entrance()
+	if in == nil {
 		return nil
 	}
-	term, hasTerm := os.LookupEnv("TERM")
-	own, err := p.asTarget(t, s)
-	if err != nil {
-		return err
-	}
-	if !own {
-		p.environ = []string{"PATH=" + launcher.DefaultPath, "HOME=/"}
-		if hasTerm {
-			p.environ = append(p.environ, "TERM="+term)
-		}
-		p.newEnv = true
-		return nil
-	}
-	environ, err := t.Environ(context.Background())
-	if err != nil && t.Exiting() {
-		return exited("reading the environment of "+t.Name(), unix.ESRCH)
-	}
-	if err != nil {
-		return &Error{What: "reading the environment of " + t.Name() + ", which the command is to have", Err: err, Reason: ErrEnvironment}
-	}
-	p.environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
-	if hasTerm {
-		p.environ = append(p.environ, "TERM="+term)
+	if refused, ok := errors.AsType[*cgroupfs.Error](in.Explain(err)); ok {
+		return refused
 	}
 	return nil
 }
 
-// asTarget says that the command is of the target's user and group, who are also
-// all that the target itself is: a set-user-ID program has somebody else's
-// environment.
-func (p *Plan) asTarget(t *inspect.Target, s inspect.Status) (bool, error) {
-	for _, id := range []struct {
-		file string
-		own  int
-		to   *uint32
-		is   [4]uint32
-	}{{"uid_map", unix.Geteuid(), p.ids.uid, s.UIDs}, {"gid_map", unix.Getegid(), p.ids.gid, s.GIDs}} {
-		want := uint32(id.own)
-		if id.to != nil {
-			want = *id.to
-		}
-		if id.to != nil && p.Has(inspect.User) {
-			m, err := t.IDMap(id.file)
-			if err != nil {
-				return false, explainOpen("the id maps", t, err)
-			}
-			outside, ok := m.Outside(want)
-			if !ok {
-				return false, nil
-			}
-			want = outside
-		}
-		if id.is != [4]uint32{want, want, want, want} {
-			return false, nil
-		}
+// openGroups opens the target's group in every mounted hierarchy.
+func (p *Plan) openGroups(t *inspect.Target) error {
+	theirs, fs, err := groupsOf(t)
+	if err == nil {
+		p.inside, err = fs.OpenOf(theirs)
 	}
-	return true, nil
+	return err
 }
 
 // takeGroups opens the target's cgroups for a command that is its code: they hold

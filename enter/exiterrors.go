@@ -1,0 +1,69 @@
+package enter
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
+)
+
+// ExitError says that the command ran and ended with a status other than 0.
+type ExitError struct {
+	*os.ProcessState
+	// Stderr is what the command wrote to its standard error, from Output.
+	Stderr []byte
+}
+
+func (e *ExitError) Error() string { return e.String() }
+
+// ShellStatus is the status as a shell has it: 128+N if signal N ended the command,
+// where ExitCode is -1.
+func (e *ExitError) ShellStatus() int {
+	if status, ok := e.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return e.ExitCode()
+}
+
+// ExecError says that the command was not started although all namespaces were
+// joined: there is no such command, if NotFound says so, or else it cannot be
+// executed. errors.Is finds the errno of execve(2) in it.
+type ExecError struct {
+	Name string
+	// InTarget says that it was looked for in the target's file system.
+	InTarget bool
+	Err      error
+
+	found bool // the file is there
+}
+
+func (e *ExecError) Error() string {
+	where := "on this host"
+	if e.InTarget {
+		where = "in the target's file system"
+	}
+	why := ""
+	switch {
+	case e.found:
+		why = "the interpreter or loader that it names is missing " + where
+	case e.NotFound():
+		return fmt.Sprintf("running %s: there is no such command %s: %s", e.Name, where, linux.ErrnoText(e.Err))
+	case errors.Is(e.Err, unix.ENOEXEC):
+		why = "it is no program for this machine, or a script without a #! line and there is no /bin/sh"
+	case errors.Is(e.Err, unix.EACCES):
+		why = "it is not executable " + where
+	}
+	return explained("running "+e.Name, e.Err, why).Error()
+}
+
+// Unwrap is the error of execve(2).
+func (e *ExecError) Unwrap() error { return e.Err }
+
+// NotFound says that there is no such command.
+func (e *ExecError) NotFound() bool {
+	return !e.found && (errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR))
+}
