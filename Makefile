@@ -131,7 +131,7 @@ lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 soak: ## Try nsx for TIME (2m) where all else fails (as root and as a user)
 	CGO_ENABLED=0 $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/nsx -soak $(TIME)
 
-# All of them: make test runs the attacks too, but those that need luck only a few
+# All of them: make test runs the attacks too, and those that need luck only a few
 # times. NSX_ATTACKS_BINARY=FILE attacks another nsx, NSX_ATTACKS_PEERS=1 nsenter too.
 .PHONY: attacks
 attacks: ## Attack nsx, as hostile targets do, in half an hour (run as root)
@@ -217,5 +217,5 @@ release: $(NFPM) man completions ## Make archives, packages, an image and sums i
 	cat build/release/SHA256SUMS
 
 .PHONY: clean
-clean: ## Remove what was built, but for the tools
+clean: ## Remove what was built, except the tools
 	rm -rf build bin/nsx bin/nsx-linux-arm64

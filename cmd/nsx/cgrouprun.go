@@ -28,7 +28,7 @@ func newCgroupRun(s streams) *cobra.Command {
 elsewhere. With limits, the group is made if it is missing, and limited. Without
 PATH, which takes "--" before CMD, it is one of CMD's own below the root, that goes
 when CMD ends, with all that CMD has left running in it; so it does when a signal
-ends nsx, but for SIGKILL, which leaves /nsx-run-PID behind (nsx cgroup rm). When a
+ends nsx, except by SIGKILL, which leaves /nsx-run-PID behind (nsx cgroup rm). When a
 limit has killed CMD, or refused it a process, it is said which, and whose.
 
 ` + groupHelp + `

@@ -84,7 +84,7 @@ What shows a network namespace in /sys, and what ip netns exec has in
 
 Otherwise, in a user namespace CMD is root or, where that has no root, the target's
 user; -S, -G and --preserve-credentials change that. With --tools=host, CMD is this
-host's, in all of the target's namespaces but mount and user; $NSX_ROOT is the
+host's, in all of the target's namespaces except mount and user; $NSX_ROOT is the
 target's root. It is refused where the target could trace CMD.
 
 Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD

@@ -23,9 +23,10 @@ import (
 // VMware's, which is why the second one says what it is not.
 const (
 	title = "Show, enter and limit Linux namespaces and cgroups"
-	about = `nsx shows every namespace and cgroup of a Linux machine, who is in them and
-what keeps them alive; runs commands inside any of them; and creates, limits and
-fills cgroups on v1, v2 and hybrid hosts. It is one static program.
+	about = `nsx shows every namespace and cgroup of a Linux machine, who is in
+them and what keeps them alive; runs commands inside any of them; and
+creates, limits and fills cgroups on v1, v2 and hybrid hosts. It is one
+static program.
 It is not VMware's NSX.`
 )
 
