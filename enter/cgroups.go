@@ -15,8 +15,8 @@ import (
 
 // entrance is the cgroups that the command starts in, nil if they are ours.
 func (p *Plan) entrance() *cgroupfs.Entrance {
-	if p.options.Inside != nil {
-		return p.options.Inside
+	if p.options.Cgroup != nil {
+		return p.options.Cgroup
 	}
 	return p.inside
 }
@@ -88,7 +88,7 @@ func (p *Plan) takeGroups(t *inspect.Target) error {
 // whose programs rule its devices: the target may have made device files before.
 func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error {
 	i := slices.IndexFunc(theirs, func(m cgroupfs.Membership) bool { return m.Hierarchy == 0 })
-	if i < 0 || p.Has(inspect.User) || !p.asRoot() {
+	if i < 0 || p.WillJoin(inspect.User) || !p.asRoot() {
 		return nil
 	}
 	own, err := fs.Memberships(0)

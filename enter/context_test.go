@@ -67,7 +67,7 @@ func TestCancelledStart(t *testing.T) {
 	testkit.CheckLeaks(t)
 	dir := t.TempDir()
 	net, uts := filepath.Join(dir, "net"), filepath.Join(dir, "uts")
-	plan, err := NewPlan(t.Context(), nil, Options{New: &New{
+	plan, err := NewPlan(t.Context(), nil, Options{Unshare: &Unshare{
 		Types: []inspect.Type{inspect.Net, inspect.UTS},
 		Bind:  map[inspect.Type]string{inspect.Net: net, inspect.UTS: uts},
 	}})

@@ -40,7 +40,7 @@ func (p *Plan) String() string {
 	if p.options.DirInside != "" {
 		line("change the working directory to %s, looked up inside", p.options.DirInside)
 	}
-	p.options.New.describe(line)
+	p.options.Unshare.describe(line)
 	if p.forks() && !p.Untrusted() {
 		line("fork, to be in the PID or time namespace")
 	}
@@ -85,7 +85,7 @@ func (p *Plan) String() string {
 }
 
 // describe says which namespaces are made, and how.
-func (n *New) describe(line func(format string, args ...any)) {
+func (n *Unshare) describe(line func(format string, args ...any)) {
 	if n == nil {
 		return
 	}

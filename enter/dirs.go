@@ -41,7 +41,7 @@ func (p *Plan) insideSteps(prog *launcher.Program) {
 	if p.options.DirInside != "" {
 		prog.Chdir(p.options.DirInside)
 	}
-	if p.root != nil || p.Has(inspect.Mnt) {
+	if p.root != nil || p.WillJoin(inspect.Mnt) {
 		p.checkDir(prog)
 	}
 }

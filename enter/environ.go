@@ -60,7 +60,7 @@ func (p *Plan) asTarget(t *inspect.Target, s inspect.Status) (bool, error) {
 		if id.to != nil {
 			want = *id.to
 		}
-		if id.to != nil && p.Has(inspect.User) {
+		if id.to != nil && p.WillJoin(inspect.User) {
 			m, err := t.IDMap(id.file)
 			if err != nil {
 				return false, explainOpen("the id maps", t, err)

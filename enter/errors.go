@@ -160,27 +160,27 @@ func (j Join) explainEPERM() string {
 	return fmt.Sprintf("%s, and it takes %s there: %s", why, caps, next)
 }
 
-// owner is the user namespace that owns another one (for a user namespace:
+// nsOwner is the user namespace that owns another one (for a user namespace:
 // itself), and who made it.
-type owner struct {
+type nsOwner struct {
 	id  inspect.ID
 	uid *uint32
 }
 
 // ownerOf asks the kernel. EPERM: the owner is outside of our view.
-func ownerOf(ns *os.File) (owner, error) {
+func ownerOf(ns *os.File) (nsOwner, error) {
 	fd := int(ns.Fd())
 	if typ, err := linux.NSType(fd); err != nil || typ != unix.CLONE_NEWUSER {
 		if fd, err = linux.NSUserns(fd); err != nil {
-			return owner{}, err
+			return nsOwner{}, err
 		}
 		defer unix.Close(fd)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return owner{}, err
+		return nsOwner{}, err
 	}
-	o := owner{id: inspect.ID{Type: inspect.User, Inode: st.Ino}}
+	o := nsOwner{id: inspect.ID{Type: inspect.User, Inode: st.Ino}}
 	if uid, err := linux.NSOwnerUID(fd); err == nil {
 		o.uid = &uid
 	}
@@ -196,7 +196,7 @@ func (p *Plan) mayJoin(j Join) bool {
 		return false
 	}
 	uid := uint32(unix.Geteuid())
-	return uid == 0 || o.uid != nil && *o.uid == uid && p.Has(inspect.User)
+	return uid == 0 || o.uid != nil && *o.uid == uid && p.WillJoin(inspect.User)
 }
 
 // explainOpen says why something of a target could not be opened.

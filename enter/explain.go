@@ -58,7 +58,7 @@ func (c *Cmd) explainDeath(err *launcher.DiedError) error {
 	switch {
 	case c.plan.filtered() && err.Status.Signaled() && err.Status.Signal() == unix.SIGSYS:
 		e.Why, e.Reason = "a seccomp filter of the target did it", ErrFiltered
-	case c.plan.Has(inspect.PID):
+	case c.plan.WillJoin(inspect.PID):
 		e.Why, e.Reason = "its PID namespace has ended, it seems, and everything in there with it", ErrEnded
 	default:
 		return err

@@ -53,7 +53,7 @@ func (c *Cmd) startGuestBy(ctx context.Context, files []*os.File, try, traced bo
 			Filters: p.filtered(),
 			// Who may trace in our own user namespace may write to the memory of the
 			// child, and would have it run without filters as long as they sleep.
-			Awake: !p.Has(inspect.User),
+			Awake: !p.WillJoin(inspect.User),
 			Proof: func(pid int) error { return proof.check(ctx, pid, unix.Gettid()) },
 		})
 	}
@@ -176,7 +176,7 @@ func (p *Plan) permitted(before bool) uint64 {
 
 // ours is the permitted capabilities that we have where the command will be.
 func (p *Plan) ours() uint64 {
-	if p.Has(inspect.User) {
+	if p.WillJoin(inspect.User) {
 		return launcher.AllCapabilities() // user_namespaces(7)
 	}
 	return linux.PermittedCapabilities()
@@ -188,13 +188,13 @@ func (p *Plan) refuseUnsafe() error {
 	o := &p.options
 	why := ""
 	switch {
-	case o.New != nil && len(o.New.Types) > 0:
+	case o.Unshare != nil && len(o.Unshare.Types) > 0:
 		why = "new namespaces for it would be made with rights that the target does not have"
 	case o.MountProc:
 		why = "a new /proc lacks what the target's own /proc hides or makes read-only"
 	case o.MountSys:
 		why = "a new /sys lacks what the target's own /sys hides or makes read-only"
-	case o.KeepCredentials && p.Has(inspect.User):
+	case o.KeepCredentials && p.WillJoin(inspect.User):
 		why = "it would keep our ids, those of a user of this host, in the target's user namespace"
 	default:
 		return nil

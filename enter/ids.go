@@ -11,8 +11,8 @@ import (
 	"nsx/internal/linux"
 )
 
-// ids is who the command will be; nil: it stays who we are.
-type ids struct {
+// credentials are who the command will be; nil: it stays who we are.
+type credentials struct {
 	uid, gid *uint32
 	// dropGroups leaves the supplementary groups behind, which are ours and
 	// mean nothing in another user namespace; mayDeny says that the kernel may
@@ -26,34 +26,34 @@ type ids struct {
 // ids are meant, user the one whose user namespace is joined.
 func (p *Plan) chooseIDs(of, user *inspect.Target) error {
 	o := p.options
-	p.ids = ids{uid: o.UID, gid: o.GID, dropGroups: o.UID != nil || o.GID != nil || o.FollowUID || o.FollowGID}
+	p.ids = credentials{uid: o.UID, gid: o.GID, dropGroups: o.UID != nil || o.GID != nil || o.TargetUID || o.TargetGID}
 	if o.KeepCredentials {
 		if p.ids.dropGroups {
 			return usagef("keeping the credentials and setting a user or group exclude each other")
 		}
 		return nil
 	}
-	if o.New.has(inspect.User) {
-		if p.Has(inspect.User) {
+	if o.Unshare.has(inspect.User) {
+		if p.WillJoin(inspect.User) {
 			last := p.ids
-			p.ids = ids{}
+			p.ids = credentials{}
 			if err := p.chooseInside(user); err != nil {
 				return err
 			}
 			p.between, p.ids = p.ids, last
 		}
-		p.ids.inNew(o.New)
+		p.ids.inNew(o.Unshare)
 		return nil
 	}
-	follow := o.FollowUID || o.FollowGID
+	follow := o.TargetUID || o.TargetGID
 	if follow && of == nil {
 		return usagef("no process is named whose user or group it is")
 	}
-	if !p.Has(inspect.User) {
-		if o.FollowUID {
+	if !p.WillJoin(inspect.User) {
+		if o.TargetUID {
 			p.ids.uid = &p.of.status.UID
 		}
-		if o.FollowGID {
+		if o.TargetGID {
 			p.ids.gid = &p.of.status.GID
 		}
 		return nil
@@ -90,14 +90,14 @@ func (p *Plan) chooseInside(user *inspect.Target) error {
 	if deny, err := user.ReadFile("setgroups"); err == nil { // Linux 3.19
 		p.ids.mayDeny = string(deny) == "deny\n"
 	}
-	uid, gid := new(insideID(p.ids.uids, status.UID, o.FollowUID)), new(insideID(p.ids.gids, status.GID, o.FollowGID))
+	uid, gid := new(insideID(p.ids.uids, status.UID, o.TargetUID)), new(insideID(p.ids.gids, status.GID, o.TargetGID))
 	if p.mayStay(status) {
 		// Without a map there is nobody that one could become, and setgroups(2)
 		// is refused.
-		if len(p.ids.uids) == 0 && !o.FollowUID {
+		if len(p.ids.uids) == 0 && !o.TargetUID {
 			uid = nil
 		}
-		if len(p.ids.gids) == 0 && !o.FollowGID {
+		if len(p.ids.gids) == 0 && !o.TargetGID {
 			gid, p.ids.mayDeny = nil, true
 		}
 	}
@@ -114,7 +114,7 @@ func (p *Plan) mayStay(target inspect.Status) bool {
 
 // inNew chooses the ids in a new user namespace: root, where the maps have it.
 // Groups stay, for a map of one's own group only denies setgroups(2).
-func (i *ids) inNew(n *New) {
+func (i *credentials) inNew(n *Unshare) {
 	i.uids, i.gids = n.UIDs, n.GIDs
 	i.mayDeny = true
 	zero := uint32(0)
@@ -126,7 +126,7 @@ func (i *ids) inNew(n *New) {
 	}
 }
 
-func (i *ids) setDefaults(uid, gid *uint32) {
+func (i *credentials) setDefaults(uid, gid *uint32) {
 	if i.uid == nil {
 		i.uid = uid
 	}
@@ -145,10 +145,10 @@ func insideID(m inspect.IDMap, target uint32, follow bool) uint32 {
 }
 
 // any says that there are steps.
-func (i ids) any() bool { return i.dropGroups || i.gid != nil || i.uid != nil }
+func (i credentials) any() bool { return i.dropGroups || i.gid != nil || i.uid != nil }
 
 // steps changes the ids. The group comes first, while we may still.
-func (i ids) steps(p *launcher.Program) {
+func (i credentials) steps(p *launcher.Program) {
 	if i.dropGroups {
 		step := dropGroups(p)
 		if i.mayDeny {
@@ -165,13 +165,13 @@ func dropGroups(p *launcher.Program) launcher.Step {
 		"the user namespace denies setgroups(2), or it takes CAP_SETGID there: the groups can only be kept", ErrNoIDs))
 }
 
-func (i ids) setgid(p *launcher.Program) {
+func (i credentials) setgid(p *launcher.Program) {
 	if i.gid != nil {
 		p.Setgid(*i.gid).Explain(because(func(errno unix.Errno) (string, error) { return unmapped("group", *i.gid, i.gids, errno) }))
 	}
 }
 
-func (i ids) setuid(p *launcher.Program) {
+func (i credentials) setuid(p *launcher.Program) {
 	if i.uid != nil {
 		p.Setuid(*i.uid).Explain(because(func(errno unix.Errno) (string, error) { return unmapped("user", *i.uid, i.uids, errno) }))
 	}
@@ -200,7 +200,7 @@ func (p *Plan) chooseCaps() {
 		return
 	}
 	p.kept = linux.PermittedCapabilities()
-	if p.Has(inspect.User) || p.options.New.has(inspect.User) {
+	if p.WillJoin(inspect.User) || p.options.Unshare.has(inspect.User) {
 		p.kept = launcher.AllCapabilities()
 	}
 	if r := p.rights; r != nil {

@@ -49,7 +49,7 @@ func (p *Plan) joinSteps(prog *launcher.Program) {
 		prog.Setns("join", prog.File(pidfd), mask).Explain(p.explainJoin)
 		return
 	}
-	if !p.Has(inspect.User) {
+	if !p.WillJoin(inspect.User) {
 		for _, j := range p.Joins {
 			j.setns(prog)
 		}

@@ -18,7 +18,7 @@ import (
 // writeMaps gives a process's new user namespace its id maps: directly, where
 // the kernel lets us, and otherwise through newuidmap(1) and newgidmap(1),
 // which may map what /etc/subuid and /etc/subgid grant.
-func (n *New) writeMaps(pid int) error {
+func (n *Unshare) writeMaps(pid int) error {
 	setgroups := n.Setgroups
 	if setgroups == "" && len(n.GIDs) > 0 && !holds(unix.CAP_SETGID) && single(n.GIDs, os.Getegid()) {
 		// Without CAP_SETGID a map of one's own group takes this first; who has

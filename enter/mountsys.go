@@ -24,7 +24,7 @@ type cover struct {
 // findCovers lists the files for the network namespace that is joined. They are
 // the host's: in another root or mount namespace they are not there.
 func (p *Plan) findCovers() error {
-	if !p.options.MountSys || p.root != nil || p.Has(inspect.Mnt) {
+	if !p.options.MountSys || p.root != nil || p.WillJoin(inspect.Mnt) {
 		return nil
 	}
 	i := p.index(inspect.Net)

@@ -31,7 +31,7 @@ func (c *Cmd) startOnThread(ctx context.Context, files []*os.File, try bool) (*o
 			err = unix.ENOENT
 		}
 		if err != nil && !errors.Is(err, exec.ErrDot) {
-			return &ExecError{Name: c.Path, InTarget: p.Has(inspect.Mnt), Err: err}
+			return &ExecError{Name: c.Path, InTarget: p.WillJoin(inspect.Mnt), Err: err}
 		}
 		if try {
 			return nil
@@ -39,7 +39,7 @@ func (c *Cmd) startOnThread(ctx context.Context, files []*os.File, try bool) (*o
 		attr := c.attr(files)
 		process, err = os.StartProcess(path, attr.Argv, &os.ProcAttr{Env: attr.Env, Files: files})
 		if err != nil {
-			return &ExecError{Name: c.Path, InTarget: p.Has(inspect.Mnt), Err: err}
+			return &ExecError{Name: c.Path, InTarget: p.WillJoin(inspect.Mnt), Err: err}
 		}
 		return nil
 	})

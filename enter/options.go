@@ -26,9 +26,9 @@ func AllOf(t *inspect.Target) []Request {
 // Options say what a command gets besides namespaces. The zero value is what
 // one expects of entering a container.
 type Options struct {
-	// Of is the process that TargetRoot, TargetDir and the ids are of; nil: the
+	// Process is the one that TargetRoot, TargetDir and the ids are of; nil: the
 	// one whose mount namespace, or else user namespace, is joined.
-	Of *inspect.Target
+	Process *inspect.Target
 	// Root is a directory of ours that becomes the root directory. Without it,
 	// that is the root of the process whose mount namespace is joined, or, with
 	// TargetRoot, of the target in any case. For the target's own code Root and Dir
@@ -45,16 +45,16 @@ type Options struct {
 	// is joined and they are nil, they are 0 or, where 0 is not mapped, the
 	// target's; otherwise they stay. KeepCredentials changes nothing at all.
 	UID, GID *uint32
-	// FollowUID and FollowGID make them the target's.
-	FollowUID, FollowGID bool
+	// TargetUID and TargetGID make them the target's.
+	TargetUID, TargetGID bool
 	KeepCredentials      bool
 	// KeepCaps lets the command keep capabilities although it is not root, as
 	// ambient ones (capabilities(7)): those of the user namespace that is joined
 	// or made, or else ours, as far as the target's bounding set goes.
 	KeepCaps bool
-	// UserParent joins the user namespace that owns the others, or, if one is
+	// JoinOwner joins the user namespace that owns the others, or, if one is
 	// joined, its parent instead of that.
-	UserParent bool
+	JoinOwner bool
 	// Privileged leaves the command our rights, environment, cgroups and keyring
 	// when it is the target's own code, that is when the mount namespace or
 	// TargetRoot is entered. By default it gets the capabilities, no_new_privs,
@@ -71,10 +71,10 @@ type Options struct {
 	// the target's. OwnCgroup leaves it in our cgroups, but for a devices hierarchy
 	// of v1, and takes CAP_MKNOD away.
 	OwnEnv, OwnCgroup bool
-	// Cgroup starts a command of ours in the target's cgroups, Inside any in others.
+	// TargetCgroup starts a command of ours in the target's cgroups, Cgroup any in others.
 	// That stays the caller's to close.
-	Cgroup bool
-	Inside *cgroupfs.Entrance
+	TargetCgroup bool
+	Cgroup       *cgroupfs.Entrance
 	// NoFork runs the command without a fork: it is then not itself in a joined
 	// PID namespace, only its children are.
 	NoFork bool
@@ -86,8 +86,8 @@ type Options struct {
 	// and, if ip netns has a name for that, the files of /etc/netns/NAME over
 	// those of /etc. Of what is mounted below /sys only the cgroups stay.
 	MountSys bool
-	// New makes new namespaces, after the others are joined.
-	New *New
+	// Unshare makes new namespaces, after the others are joined.
+	Unshare *Unshare
 	// HostTools leaves out the mount namespace, so that the command is ours with
 	// our libraries, and the user namespace, so that the target cannot trace it. It
 	// gives it a new /proc and, in the environment variable NSX_ROOT, a path of the

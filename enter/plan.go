@@ -46,8 +46,8 @@ type Plan struct {
 	root    *os.File // to become the root directory, nil: it stays
 	rootOf  string   // whose it is, for people
 	dir     *os.File // to become the working directory
-	between ids      // who makes a new user namespace, in the joined one
-	ids     ids
+	between credentials      // who makes a new user namespace, in the joined one
+	ids     credentials
 	rights  *rights            // nil: ours
 	kept    uint64             // capabilities, of KeepCaps
 	covers  []cover            // of MountSys
@@ -65,7 +65,7 @@ type Plan struct {
 // sentence each.
 func (p *Plan) Notes() []string { return p.notes }
 
-// process is what is kept of Options.Of.
+// process is what is kept of Options.Process.
 type process struct {
 	name   string
 	pid    int
@@ -100,9 +100,9 @@ var order = [inspect.TypeLen]int{
 	inspect.IPC: 4, inspect.UTS: 5, inspect.Net: 6, inspect.Mnt: 7,
 }
 
-// StartIn is Options.Inside for a plan that is made already: who makes a group for
+// StartIn is Options.Cgroup for a plan that is made already: who makes a group for
 // the command does that last, when there is least left to fail.
-func (p *Plan) StartIn(group *cgroupfs.Entrance) { p.options.Inside = group }
+func (p *Plan) StartIn(group *cgroupfs.Entrance) { p.options.Cgroup = group }
 
 // NewPlan opens the namespaces that are requested and differ from the
 // caller's, and whatever else the options need. Later requests for a type
@@ -112,7 +112,7 @@ func (p *Plan) StartIn(group *cgroupfs.Entrance) { p.options.Inside = group }
 // It may look at every process of the machine, and a target with seccomp filters
 // may take a second to be stopped: both end with the context, whose error that is.
 func NewPlan(ctx context.Context, requests []Request, o Options) (*Plan, error) {
-	if err := o.New.check(); err != nil {
+	if err := o.Unshare.check(); err != nil {
 		return nil, err
 	}
 	for _, r := range requests {
@@ -156,21 +156,21 @@ func (p *Plan) build(ctx context.Context, requests []Request) error {
 			return err
 		}
 		switch {
-		case r.Target.PID == 0 || !p.Has(r.Type):
+		case r.Target.PID == 0 || !p.WillJoin(r.Type):
 		case r.Type == inspect.Mnt:
 			mnt = r.Target
 		case r.Type == inspect.User:
 			user = r.Target
 		}
 	}
-	if p.options.UserParent {
+	if p.options.JoinOwner {
 		if err := p.addParent(); err != nil {
 			return err
 		}
 		user = nil
 	}
 	p.sortJoins()
-	of := p.options.Of
+	of := p.options.Process
 	for _, t := range []*inspect.Target{mnt, user} {
 		if of == nil {
 			of = t
@@ -207,10 +207,10 @@ func (p *Plan) build(ctx context.Context, requests []Request) error {
 	if err := p.findCovers(); err != nil {
 		return err
 	}
-	if p.Has(inspect.Mnt) && p.options.Privileged {
+	if p.WillJoin(inspect.Mnt) && p.options.Privileged {
 		p.notes = append(p.notes, "the command is the target's own program, and has our rights")
 	}
-	if p.options.Cgroup && !p.Untrusted() {
+	if p.options.TargetCgroup && !p.Untrusted() {
 		if of == nil {
 			return usagef("joining cgroups: no process is named whose they are")
 		}
@@ -236,8 +236,8 @@ func (p *Plan) setProcess(of *inspect.Target) error {
 	return nil
 }
 
-// Has says whether a namespace of type t will be joined.
-func (p *Plan) Has(t inspect.Type) bool { return p.index(t) >= 0 }
+// WillJoin says whether a namespace of type t will be joined.
+func (p *Plan) WillJoin(t inspect.Type) bool { return p.index(t) >= 0 }
 
 // index is where in Joins the namespace of a type is, -1 if it is not joined.
 func (p *Plan) index(t inspect.Type) int {
@@ -247,7 +247,7 @@ func (p *Plan) index(t inspect.Type) int {
 // Untrusted says that the command is the target's own code with the target's
 // rights, which must not get hold of anything of ours.
 func (p *Plan) Untrusted() bool {
-	return (p.Has(inspect.Mnt) || p.options.TargetRoot) && !p.options.Privileged
+	return (p.WillJoin(inspect.Mnt) || p.options.TargetRoot) && !p.options.Privileged
 }
 
 // Close closes what the plan holds open. It may be called again.

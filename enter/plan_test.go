@@ -42,7 +42,7 @@ func TestPlanOrder(t *testing.T) {
 	if len(got) != 7 || got[0] != inspect.User || got[6] != inspect.Mnt {
 		t.Errorf("order %v: want user first, mnt last", got)
 	}
-	if !plan.Has(inspect.Net) || plan.Has(inspect.Time) {
+	if !plan.WillJoin(inspect.Net) || plan.WillJoin(inspect.Time) {
 		t.Errorf("Has is wrong about %v", got)
 	}
 }

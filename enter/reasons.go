@@ -39,7 +39,7 @@ var (
 	// ErrNoNewuidmap says that newuidmap(1) or newgidmap(1) is not installed.
 	ErrNoNewuidmap = errors.New("newuidmap is not installed")
 	// ErrPropagation says that the propagation of mounts cannot be set here: see
-	// Propagation of [New].
+	// Propagation of [Unshare].
 	ErrPropagation = errors.New("mounts have no propagation here")
 )
 

@@ -42,7 +42,7 @@ func (p *Plan) chooseRights(ctx context.Context, of, mnt *inspect.Target) error 
 	if err := p.refuseUnsafe(); err != nil {
 		return err
 	}
-	if mnt == nil && !p.Has(inspect.Mnt) {
+	if mnt == nil && !p.WillJoin(inspect.Mnt) {
 		mnt = of
 	}
 	if mnt == nil {
@@ -67,7 +67,7 @@ func (p *Plan) chooseRights(ctx context.Context, of, mnt *inspect.Target) error 
 		}
 		p.sortJoins()
 	}
-	if p.options.NoFork && p.Has(inspect.PID) {
+	if p.options.NoFork && p.WillJoin(inspect.PID) {
 		return refused(ErrUnsafe, "the command is the target's own code", unix.EPERM, "without a fork it would be in our PID namespace, where it sees and signals processes that are not the target's")
 	}
 	if mnt.PIDFD() < 0 {
@@ -91,7 +91,7 @@ func (p *Plan) takeRights(ctx context.Context, t *inspect.Target) error {
 	if err != nil {
 		return err
 	}
-	if p.Has(inspect.User) {
+	if p.WillJoin(inspect.User) {
 		own = launcher.AllCapabilities()
 	}
 	r := &rights{of: t.Name(), bounding: status.Bounding & own, permitted: status.Permitted, noNewPrivs: status.NoNewPrivs}
@@ -132,7 +132,7 @@ func (p *Plan) takeIDs(t *inspect.Target, s inspect.Status) error {
 		if *id.asked != nil {
 			continue
 		}
-		if !p.Has(inspect.User) {
+		if !p.WillJoin(inspect.User) {
 			*id.to = new(id.of)
 			continue
 		}

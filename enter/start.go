@@ -17,14 +17,14 @@ func (c *Cmd) startOwn(ctx context.Context, files []*os.File, try bool) (*os.Pro
 	p := c.plan
 	attr := c.attr(files)
 	// Nothing of ours is taken into a target's mount namespace.
-	attr.KeepOpen = !p.Has(inspect.Mnt) && !p.options.TargetRoot
+	attr.KeepOpen = !p.WillJoin(inspect.Mnt) && !p.options.TargetRoot
 	if p.plain() {
 		attr.Way = launcher.Vfork
 	}
 	prog := &launcher.Program{}
 	p.groupSteps(prog, &attr)
 	kept := &binds{}
-	if n := p.options.New; n != nil && !try {
+	if n := p.options.Unshare; n != nil && !try {
 		kept.files = n.Bind
 	}
 	if _, keep := kept.files[inspect.Mnt]; keep {

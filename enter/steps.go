@@ -14,7 +14,7 @@ import (
 // is. For the target's own code see guestSteps.
 func (c *Cmd) steps(ctx context.Context, prog *launcher.Program, b *binds) {
 	p := c.plan
-	n := p.options.New
+	n := p.options.Unshare
 	if n == nil && !p.plain() {
 		prog.NotDumpable()
 	}
@@ -70,8 +70,8 @@ func (p *Plan) giveUp(prog *launcher.Program) {
 // PID namespace, and unshare(2) of one or of a time namespace, is for children
 // only.
 func (p *Plan) forks() bool {
-	n := p.options.New
-	return (p.Has(inspect.PID) || n.has(inspect.PID) || n.has(inspect.Time)) && !p.options.NoFork
+	n := p.options.Unshare
+	return (p.WillJoin(inspect.PID) || n.has(inspect.PID) || n.has(inspect.Time)) && !p.options.NoFork
 }
 
 // lastSteps becomes the command, or ends where that would begin.
@@ -113,7 +113,7 @@ func (c *Cmd) fork(prog *launcher.Program) {
 
 // endSignal is what the command gets when we end.
 func (p *Plan) endSignal() unix.Signal {
-	if n := p.options.New; n != nil && n.KillSignal != 0 {
+	if n := p.options.Unshare; n != nil && n.KillSignal != 0 {
 		return n.KillSignal
 	}
 	return unix.SIGKILL
@@ -124,7 +124,7 @@ func (p *Plan) endSignal() unix.Signal {
 // sees its process who did not see ours.
 func (p *Plan) plain() bool {
 	o := &p.options
-	if o.New != nil || o.MountProc || o.MountSys || p.root != nil || p.dir != nil || p.entrance() != nil || p.ids.any() {
+	if o.Unshare != nil || o.MountProc || o.MountSys || p.root != nil || p.dir != nil || p.entrance() != nil || p.ids.any() {
 		return false
 	}
 	return !slices.ContainsFunc(p.Joins, func(j Join) bool {

@@ -24,7 +24,7 @@ func (p *Plan) showRoot(of *inspect.Target) error {
 		return usagef("the host's tools take a process as the target, whose root directory they find in $%s", RootEnv)
 	}
 	pid := of.PID
-	if p.Has(inspect.PID) {
+	if p.WillJoin(inspect.PID) {
 		p.options.MountProc = true
 		status, err := of.Status()
 		if err != nil {
@@ -42,8 +42,8 @@ func (p *Plan) outside(requests []Request) []Request {
 	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool {
 		switch r.Type {
 		case inspect.Mnt:
-			if p.options.Of == nil {
-				p.options.Of = r.Target
+			if p.options.Process == nil {
+				p.options.Process = r.Target
 			}
 			return true
 		case inspect.User:

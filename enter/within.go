@@ -13,7 +13,7 @@ import (
 )
 
 // Caller is who a command is before it is in a new user namespace, and what
-// there is to be mapped: the Outside of New's maps are these ids.
+// there is to be mapped: the Outside of Unshare's maps are these ids.
 type Caller struct {
 	UID, GID   uint32
 	UIDs, GIDs inspect.IDMap // nil: not known
@@ -37,7 +37,7 @@ func CallerOf(ctx context.Context, requests []Request) (Caller, error) {
 			return c, err
 		}
 	}
-	if !p.Has(inspect.User) {
+	if !p.WillJoin(inspect.User) {
 		var err error
 		if c.UIDs, err = inspect.OwnIDMap("uid_map"); err == nil {
 			c.GIDs, err = inspect.OwnIDMap("gid_map")
@@ -87,7 +87,7 @@ func (p *Plan) userNS() *os.File {
 // writeMapsWithin writes the id maps from within the user namespace that was
 // joined, by another helper: only its processes and the new one's may
 // (proc_uid_map_write in kernel/user_namespace.c).
-func (n *New) writeMapsWithin(ctx context.Context, userns *os.File, pid int) error {
+func (n *Unshare) writeMapsWithin(ctx context.Context, userns *os.File, pid int) error {
 	prog := &launcher.Program{}
 	prog.Setns("joining the user namespace to write the id maps", prog.File(userns), unix.CLONE_NEWUSER)
 	dir := fmt.Sprintf("/proc/%d/", pid)

@@ -118,10 +118,10 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.StringVarP(&o.gid, "setgid", "G", "", "run as group `GID`; follow: as the target's")
 	flags.BoolVar(&o.options.KeepCredentials, "preserve-credentials", false, "do not change user and groups")
 	flags.BoolVar(&o.options.KeepCaps, "keep-caps", false, "keep the capabilities although CMD is not root")
-	flags.BoolVar(&o.options.UserParent, "user-parent", false, "join the user namespace above the others")
+	flags.BoolVar(&o.options.JoinOwner, "user-parent", false, "join the user namespace above the others")
 	flags.BoolVarP(&o.env, "env", "e", false, "take the target's environment, as its own programs do anyway")
 	flags.BoolVarP(&o.options.NoFork, "no-fork", "F", false, "do not fork: only CMD's children are in the PID namespace")
-	flags.BoolVarP(&o.options.Cgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")
+	flags.BoolVarP(&o.options.TargetCgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")
 	guestFlags(flags, &o.options)
 	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
 	flags.BoolVar(&o.options.MountSys, "mount-sys", false, "mount a new /sys, and /etc/netns/NAME's files over /etc")
@@ -255,10 +255,10 @@ func (o *enterOptions) settle() error {
 		o.options.Dir = o.dir
 	}
 	var err error
-	if o.options.UID, o.options.FollowUID, err = parseID("-S", o.uid); err != nil {
+	if o.options.UID, o.options.TargetUID, err = parseID("-S", o.uid); err != nil {
 		return err
 	}
-	if o.options.GID, o.options.FollowGID, err = parseID("-G", o.gid); err != nil {
+	if o.options.GID, o.options.TargetGID, err = parseID("-G", o.gid); err != nil {
 		return err
 	}
 	if o.options.KeepCredentials && (o.uid != "" || o.gid != "") {
@@ -359,7 +359,7 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 			requests = enter.AllOf(t)
 		}
 		if t.PID != 0 {
-			o.options.Of = t
+			o.options.Process = t
 		}
 	}
 	var asked []enter.Request
@@ -389,21 +389,21 @@ func (o *enterOptions) environment(ctx context.Context, plan *enter.Plan) ([]str
 	switch {
 	case !o.env:
 		return nil, nil
-	case o.options.Of == nil:
+	case o.options.Process == nil:
 		return nil, usagef("-e needs a process whose environment it is: name it with -t TARGET")
 	case plan.Untrusted():
 		return nil, nil
-	case plan.Has(inspect.Mnt):
-		return o.options.Of.Environ(ctx)
+	case plan.WillJoin(inspect.Mnt):
+		return o.options.Process.Environ(ctx)
 	}
-	return nil, fmt.Errorf("-e: %s would choose the program and its libraries, by PATH, LD_PRELOAD and the like, which run here with our rights: join its mount namespace too, or give single variables: nsx enter … env NAME=VALUE CMD", o.options.Of.Name())
+	return nil, fmt.Errorf("-e: %s would choose the program and its libraries, by PATH, LD_PRELOAD and the like, which run here with our rights: join its mount namespace too, or give single variables: nsx enter … env NAME=VALUE CMD", o.options.Process.Name())
 }
 
 // shell is the command to run when none is given: the user's shell, or the one
 // that every system has where the user's may not exist.
 func shell(plan *enter.Plan) string {
 	sh := os.Getenv("SHELL")
-	if sh == "" || plan.Has(inspect.Mnt) {
+	if sh == "" || plan.WillJoin(inspect.Mnt) {
 		return "/bin/sh"
 	}
 	return sh

@@ -29,7 +29,7 @@ type runOptions struct {
 	keepEnv   []string // what --clear-env leaves
 	uid, gid  string
 	dryRun    bool
-	making    enter.New
+	making    enter.Unshare
 	options   enter.Options
 	cgroup    string
 	group     groupFlags
@@ -191,7 +191,7 @@ func (o *runOptions) settle(caller enter.Caller) error {
 		}
 		o.making.Types = append(o.making.Types, t)
 	}
-	o.options.New = &o.making
+	o.options.Unshare = &o.making
 	return nil
 }
 

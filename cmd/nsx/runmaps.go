@@ -26,7 +26,7 @@ type mapOptions struct {
 // ownID is the word for an id that stays the same inside; nobody is called that.
 const ownID = ":own"
 
-func (o *mapOptions) add(flags *pflag.FlagSet, making *enter.New) {
+func (o *mapOptions) add(flags *pflag.FlagSet, making *enter.Unshare) {
 	// The last of these counts, as in unshare(1).
 	addSwitch(flags, "map-root-user", "r", "be root inside; implies -U", func() { o.user, o.group = "0", "0" })
 	addSwitch(flags, "map-current-user", "c", "be yourself inside; implies -U", func() { o.user, o.group = ownID, ownID })
@@ -63,7 +63,7 @@ func (o *mapOptions) complete(cmd *cobra.Command) {
 
 // settle makes the id maps around the caller. It says whether a user namespace is
 // asked for.
-func (o *mapOptions) settle(making *enter.New, caller enter.Caller) (implied bool, err error) {
+func (o *mapOptions) settle(making *enter.Unshare, caller enter.Caller) (implied bool, err error) {
 	if o.owner != "" {
 		name, group, both := strings.Cut(o.owner, ":")
 		if !both {
@@ -77,7 +77,7 @@ func (o *mapOptions) settle(making *enter.New, caller enter.Caller) (implied boo
 		if err != nil {
 			return false, err
 		}
-		making.Owner = &enter.Owner{UID: uid, GID: gid}
+		making.Owner = &enter.IDs{UID: uid, GID: gid}
 	}
 	users := idKind{"--map-user", "--map-users", caller.UID, userID, "/etc/subuid", caller.UIDs, caller.Joined}
 	if making.UIDs, err = users.idMap(o.user, o.users); err != nil {

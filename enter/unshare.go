@@ -14,8 +14,8 @@ import (
 	"nsx/internal/launcher"
 )
 
-// New says which namespaces to make for the command, and how: unshare(2).
-type New struct {
+// Unshare says which namespaces to make for the command, and how: unshare(2).
+type Unshare struct {
 	Types []inspect.Type
 	// Bind keeps namespaces by bind mounts on these files, which are made if
 	// they do not exist; both are undone if the command does not start.
@@ -29,7 +29,7 @@ type New struct {
 	Setgroups string
 	// Owner owns a new user namespace: who has that effective uid has all
 	// capabilities in it (user_namespaces(7)). nil is ourselves.
-	Owner *Owner
+	Owner *IDs
 	// Propagation is that of the mounts in a new mount namespace: "private"
 	// (also ""), "slave", "shared" or "unchanged" (mount_namespaces(7)).
 	Propagation string
@@ -48,16 +48,16 @@ type New struct {
 	KillSignal unix.Signal
 }
 
-// Owner is who is meant by New.Owner, with ids of our own user namespace.
-type Owner struct{ UID, GID uint32 }
+// IDs are who is meant by Unshare.Owner, with ids of our own user namespace.
+type IDs struct{ UID, GID uint32 }
 
-// propagations are the values of New.Propagation.
+// propagations are the values of Unshare.Propagation.
 var propagations = map[string]uintptr{
 	"": unix.MS_PRIVATE, "private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED, "unchanged": 0,
 }
 
 // check refuses what cannot be.
-func (n *New) check() error {
+func (n *Unshare) check() error {
 	if n == nil {
 		return nil
 	}
@@ -96,10 +96,10 @@ func (n *New) check() error {
 	return nil
 }
 
-func (n *New) has(t inspect.Type) bool { return n != nil && slices.Contains(n.Types, t) }
+func (n *Unshare) has(t inspect.Type) bool { return n != nil && slices.Contains(n.Types, t) }
 
 // besides are the types but for those.
-func (n *New) besides(but ...inspect.Type) []inspect.Type {
+func (n *Unshare) besides(but ...inspect.Type) []inspect.Type {
 	return slices.DeleteFunc(slices.Clone(n.Types), func(t inspect.Type) bool { return slices.Contains(but, t) })
 }
 
@@ -107,7 +107,7 @@ func (n *New) besides(but ...inspect.Type) []inspect.Type {
 // others. We write its id maps while the helper waits: it could not itself,
 // where they are more than its own id (user_namespaces(7)). joined is the user
 // namespace that it is in, nil if that is ours.
-func (n *New) userSteps(ctx context.Context, prog *launcher.Program, joined *os.File) {
+func (n *Unshare) userSteps(ctx context.Context, prog *launcher.Program, joined *os.File) {
 	if !n.has(inspect.User) {
 		return
 	}
@@ -130,7 +130,7 @@ func (n *New) userSteps(ctx context.Context, prog *launcher.Program, joined *os.
 	}
 }
 
-// explainOwner says why the process could not become New.Owner.
+// explainOwner says why the process could not become Unshare.Owner.
 func explainOwner(errno unix.Errno) (string, error) {
 	switch errno {
 	case unix.EPERM:
@@ -143,7 +143,7 @@ func explainOwner(errno unix.Errno) (string, error) {
 
 // timeSteps makes the time namespace, whose offsets can be set as long as no
 // process is in it: the helper itself is not, only its child will be.
-func (n *New) timeSteps(prog *launcher.Program) {
+func (n *Unshare) timeSteps(prog *launcher.Program) {
 	if !n.has(inspect.Time) {
 		return
 	}
@@ -172,7 +172,7 @@ func explainOffsets(errno unix.Errno) (string, error) {
 
 // otherSteps makes the other namespaces. newRoot says that the root is still to be
 // changed.
-func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
+func (n *Unshare) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	if n == nil {
 		return
 	}
@@ -200,7 +200,7 @@ func (n *New) otherSteps(prog *launcher.Program, b *binds, newRoot bool) {
 // BinfmtDir is where binfmt_misc is looked for.
 const BinfmtDir = "/proc/sys/fs/binfmt_misc"
 
-func (n *New) binfmtSteps(prog *launcher.Program, dir string, interpreters []string) {
+func (n *Unshare) binfmtSteps(prog *launcher.Program, dir string, interpreters []string) {
 	prog.Mount("mounting binfmt_misc", "binfmt_misc", dir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
 		Explain(because(explainBinfmt))
 	for _, line := range interpreters {
@@ -235,7 +235,7 @@ func explainInterpreter(errno unix.Errno) (string, error) {
 
 // childSteps is what only the child in the new PID namespace can do. newRoot says
 // that the root was changed.
-func (n *New) childSteps(prog *launcher.Program, b *binds, newRoot bool) {
+func (n *Unshare) childSteps(prog *launcher.Program, b *binds, newRoot bool) {
 	if n == nil {
 		return
 	}
