@@ -157,7 +157,7 @@ func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *
 	}
 	defer in.Close()
 	plan.StartIn(in.Entrance)
-	before := refusalsOf(group)
+	before := group.Toll()
 	err = runCaught(ctx, s, plan, command, nil, caught)
 	sayWhy(s, group, before, err)
 	return in.undo(err)
