@@ -124,7 +124,7 @@ func matters(u Unreadable, refs []Ref, match Match, o Options) bool {
 	case "namespaces", "threads": // it may be in one that was asked for
 		return match.HasPID(u.PID) || !o.ProcessesOnly || asked(RefNamespace, RefFile, RefNetns, RefName)
 	case "cgroup":
-		return match.HasPID(u.PID) || asked(RefCgroup)
+		return match.HasPID(u.PID) || asked(RefCgroup, RefUnit)
 	}
 	return true // of those alone, or of the search for holders
 }

@@ -28,6 +28,8 @@ func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
 		return s.matchProcess(r)
 	case RefCgroup:
 		return s.matchCgroup(r.Path)
+	case RefUnit:
+		return m.matchUnit(s, r)
 	case RefNamespace:
 		for _, t := range Types {
 			if !r.AnyType && t != r.ID.Type {
@@ -111,12 +113,31 @@ func (s *Snapshot) refusal(pid int) error {
 }
 
 func (s *Snapshot) matchCgroup(path string) (Match, error) {
+	return s.matchCgroups("a cgroup "+path, func(group string) bool { return group == path })
+}
+
+// matchUnit is for those in a unit's group and below it.
+func (m Machine) matchUnit(s *Snapshot, r Ref) (Match, error) {
+	groups, err := m.cgroups()
+	if err != nil {
+		return Match{}, err
+	}
+	unit, err := unitGroup(groups, r)
+	if err != nil {
+		return Match{}, err
+	}
+	return s.matchCgroups("the cgroup of "+r.Word+" ("+unit.Path()+")", func(group string) bool {
+		return group == unit.Path() || strings.HasPrefix(group, unit.Path()+"/")
+	})
+}
+
+func (s *Snapshot) matchCgroups(what string, within func(path string) bool) (Match, error) {
 	var m Match
 	seen := map[ID]bool{}
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		for _, group := range p.Cgroups {
-			if group.Path != path {
+			if !within(group.Path) {
 				continue
 			}
 			m.PIDs = append(m.PIDs, p.PID)
@@ -130,7 +151,7 @@ func (s *Snapshot) matchCgroup(path string) (Match, error) {
 		}
 	}
 	if len(m.PIDs) == 0 {
-		return m, gonef("no process is in a cgroup %s", path)
+		return m, gonef("no process is in %s", what)
 	}
 	return m, nil
 }

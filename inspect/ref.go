@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"nsx/cgroupfs"
 	"nsx/internal/proc"
 )
 
@@ -21,7 +22,7 @@ type Ref struct {
 	// where the word was a bare inode number.
 	ID      ID
 	AnyType bool
-	// Path is RefFile's, RefCgroup's, or the name of a RefNetns or RefName.
+	// Path is RefFile's, RefCgroup's, or the name of a RefNetns, RefUnit or RefName.
 	Path string
 }
 
@@ -36,11 +37,12 @@ const (
 	RefFile                         // /run/netns/blue, ./blue
 	RefNetns                        // netns:blue
 	RefCgroup                       // cgroup:/demo
+	RefUnit                         // unit:web, web.service, session:3
 	RefName                         // web
 )
 
 // laterKinds are what has a name that is not looked up yet.
-var laterKinds = []string{"ct", "docker", "podman", "containerd", "lxc", "pod", "machine", "unit", "session"}
+var laterKinds = []string{"ct", "docker", "podman", "containerd", "lxc", "pod", "machine"}
 
 // maxPID is PID_MAX_LIMIT of include/linux/threads.h, and minInode lies below
 // all inode numbers of namespaces: the fixed ones of include/uapi/linux/nsfs.h
@@ -78,6 +80,14 @@ func ParseRef(word string) (Ref, error) {
 	case prefix == "cgroup" && strings.HasPrefix(rest, "/"):
 		r.Kind, r.Path = RefCgroup, "/"+strings.Trim(rest, "/")
 		return r, nil
+	case hasColon && (prefix == "unit" || prefix == "session"):
+		if rest == "" || strings.Contains(rest, "/") {
+			return r, usagef("target %q: %q is no name of a %s", word, rest, prefix)
+		}
+		if r.Kind, r.Path = RefUnit, rest; prefix == "session" {
+			r.Path = "session-" + rest + ".scope"
+		}
+		return r, nil
 	case hasColon && slices.Contains(laterKinds, prefix):
 		return r, usagef("target %q: a %s goes by no name of its own yet: name a process of it by its PID, or its cgroup (cgroup:/…)", word, prefix)
 	case hasColon:
@@ -92,6 +102,9 @@ func ParseRef(word string) (Ref, error) {
 		return r, nil
 	case '0' <= word[0] && word[0] <= '9':
 		return r.number(word)
+	case cgroupfs.IsUnit(word):
+		r.Kind, r.Path = RefUnit, word
+		return r, nil
 	case strings.Contains(word, "/"):
 		return r, usagef("target %q: name a file by a path that begins with / or ./", word)
 	}
@@ -132,7 +145,7 @@ func (r Ref) number(s string) (Ref, error) {
 func (r Ref) need(o Options) Options {
 	o.ForChildren = o.ForChildren || r.Kind == RefProcess || r.Kind == RefSelf
 	switch {
-	case r.Kind == RefCgroup:
+	case r.Kind == RefCgroup, r.Kind == RefUnit:
 		o.Cgroups = true
 	case r.TID != 0:
 		o.Threads = true

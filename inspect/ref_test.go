@@ -44,6 +44,11 @@ func TestParseRef(t *testing.T) {
 		{"netns:a:b", Ref{Kind: RefNetns, Path: "a:b"}},
 		{"netns:blue", Ref{Kind: RefNetns, Path: "blue"}},
 		{"web", Ref{Kind: RefName, Path: "web"}},
+		{"unit:web", Ref{Kind: RefUnit, Path: "web"}},
+		{"unit:user@1000.service", Ref{Kind: RefUnit, Path: "user@1000.service"}},
+		{"web.service", Ref{Kind: RefUnit, Path: "web.service"}},
+		{"session:3", Ref{Kind: RefUnit, Path: "session-3.scope"}},
+		{"netns:web.service", Ref{Kind: RefNetns, Path: "web.service"}},
 		{"...", Ref{Kind: RefName, Path: "..."}},
 		{"Self", Ref{Kind: RefName, Path: "Self"}},
 		{"\x1b[1m\xff", Ref{Kind: RefName, Path: "\x1b[1m\xff"}},
@@ -110,7 +115,9 @@ func TestParseRefRefuses(t *testing.T) {
 		"a/b":                     "begins with / or ./",
 		"cgroup:":                 "no inode number",
 		"ct:web":                  "by its PID",
-		"unit:web.service":        "cgroup:/",
+		"unit:":                   "no name of a unit",
+		"session:a/b":             "no name of a session",
+		"machine:web":             "cgroup:/",
 		"cgroup:demo":             "no inode number",
 	} {
 		got, err := ParseRef(word)

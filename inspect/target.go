@@ -45,7 +45,7 @@ func ownDescriptor(fd int) descriptor { return descriptor(fd + 1) }
 func (d descriptor) fd() int { return int(d) - 1 }
 
 // Resolve finds what a word names (see ParseRef) and pins it. A word that names a
-// cgroup stands for the oldest process in it. A word that is none is ErrUsage; one
+// cgroup or unit stands for the oldest process in it. A word that is none is ErrUsage; one
 // that names nothing that is there, ErrGone.
 func (m Machine) Resolve(ctx context.Context, word string) (*Target, error) {
 	r, err := ParseRef(word)
@@ -67,7 +67,7 @@ func (m Machine) Resolve(ctx context.Context, word string) (*Target, error) {
 			return nil, err
 		}
 		return m.pinProcess(r, pid)
-	case RefCgroup:
+	case RefCgroup, RefUnit:
 		return m.pinOldest(ctx, r)
 	case RefNamespace:
 		return m.pinNamespace(ctx, r)
@@ -161,7 +161,7 @@ func (m Machine) pinOldest(ctx context.Context, r Ref) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	match, err := s.matchCgroup(r.Path)
+	match, err := m.match(s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (m Machine) pinOldest(ctx context.Context, r Ref) (*Target, error) {
 		}
 	}
 	if oldest == nil {
-		return nil, gonef("no living process but this one is in cgroup %s", r.Path)
+		return nil, gonef("no living process but this one is in %s", r.Word)
 	}
 	t, err := m.pinProcess(r, oldest.PID)
 	if err == nil && t.StartTicks != oldest.StartTicks {

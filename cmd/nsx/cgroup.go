@@ -85,8 +85,8 @@ func (f *groupFlags) within(ctx context.Context) (context.Context, context.Cance
 }
 
 // open names a group of this machine.
-func (f *groupFlags) open(word string) (*cgroupfs.Group, error) {
-	group, err := groupAt("/", word)
+func (f *groupFlags) open(ctx context.Context, word string) (*cgroupfs.Group, error) {
+	group, err := groupAt(ctx, "/", word)
 	if err == nil && f.force {
 		group = group.Forced()
 	}

@@ -43,7 +43,7 @@ process of somebody else's unit or container leaves its limits only with --force
 			if err != nil {
 				return usage(err)
 			}
-			group, err := o.open(args[0])
+			group, err := o.open(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

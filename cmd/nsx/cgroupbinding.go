@@ -72,56 +72,40 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 // binding finds what binds a process, wherever each hierarchy has it, or a
 // group.
 func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err error) {
-	if word == "" {
-		return none, usagef("the target is empty")
+	m, err := inspect.Open(root)
+	if err != nil {
+		return none, err
 	}
-	if _, ok := unitOf(word); ok {
-		group, err := groupAt(root, word)
+	ref, err := inspect.ParseRef(word)
+	if err != nil {
+		return none, err
+	}
+	switch ref.Kind {
+	case inspect.RefProcess, inspect.RefSelf:
+		fs, memberships, err := m.Memberships(ctx, word)
 		if err != nil {
 			return none, err
 		}
-		return group.Effective()
-	}
-	path := word
-	// A path is a group's, unless only a file has it.
-	if _, err := os.Lstat(filepath.Join(root, word)); word[0] != '/' || err == nil {
-		ref, err := inspect.ParseRef(word)
+		return fs.EffectiveOf(memberships)
+	case inspect.RefCgroup, inspect.RefUnit, inspect.RefFile:
+		group, err := m.Group(ctx, word)
 		if err != nil {
-			return none, usage(err)
+			return none, err
 		}
-		switch ref.Kind {
-		case inspect.RefCgroup:
-			path = ref.Path
-		case inspect.RefFile:
-			if group, err := groupAt(root, word); err == nil {
-				if there, err := group.Exists(); there || err != nil {
-					return group.Effective()
-				}
-			}
-			fallthrough
-		default:
-			return bindingOf(ctx, root, word)
+		if there, err := group.Exists(); there || err != nil || ref.Kind != inspect.RefFile {
+			return group.Effective()
+		}
+		// It may be the path of a file, as of a namespace.
+		if _, err := os.Lstat(filepath.Join(root, word)); err != nil {
+			return group.Effective() // which says why not
 		}
 	}
-	group, err := groupAt(root, path)
+	t, err := m.Resolve(ctx, word)
 	if err != nil {
 		return none, err
 	}
-	return group.Effective()
-}
-
-// bindingOf is for a process or thread.
-func bindingOf(ctx context.Context, root, word string) (none cgroupfs.Binding, err error) {
-	fs, err := cgroupfs.Open(cgroupfs.Options{Root: root})
-	if err != nil {
-		return none, err
-	}
-	memberships, err := membershipsOf(ctx, root, word)
-	if err != nil {
-		return none, err
-	}
-	fs.CheckDeleted(memberships)
-	return fs.EffectiveOf(memberships)
+	defer t.Close()
+	return none, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
 }
 
 // bindingGaps says what of the limits is not known, and why: "pids: not known:

@@ -75,11 +75,11 @@ and in JSON's "unreadable"; those that can only be written are left out.
   nsx cgroup get /demo memory.limit_in_bytes cpu.max -o json`,
 		Args:              atLeastPath,
 		ValidArgsFunction: completeKeys(""),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
-			group, err := groupAt(o.root, args[0])
+			group, err := groupAt(cmd.Context(), o.root, args[0])
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -30,18 +31,18 @@ that other hierarchies have in other groups are marked.
 		Example: `  nsx cgroup ls
   nsx cgroup ls /demo --procs
   nsx cgroup ls -o json | jq -r '.groups[] | select(.processes > 0) | .path'`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("want one group at the most")
 			}
 			return nil
 		},
 		ValidArgsFunction: completeGroups,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
-			tops, err := o.tops(args)
+			tops, err := o.tops(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -73,9 +74,9 @@ that other hierarchies have in other groups are marked.
 }
 
 // tops are the groups to begin at: all that there are, if none is named.
-func (o *cgroupLsOptions) tops(args []string) ([]*cgroupfs.Group, error) {
+func (o *cgroupLsOptions) tops(ctx context.Context, args []string) ([]*cgroupfs.Group, error) {
 	if len(args) > 0 {
-		group, err := groupAt(o.root, args[0])
+		group, err := groupAt(ctx, o.root, args[0])
 		return []*cgroupfs.Group{group}, err
 	}
 	fs, err := cgroupfs.Open(cgroupfs.Options{Root: o.root})

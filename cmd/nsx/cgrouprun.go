@@ -70,7 +70,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			if err != nil {
 				return usage(err)
 			}
-			group, err := o.open(args[0])
+			group, err := o.open(cmd.Context(), args[0])
 			if err != nil {
 				return own(err)
 			}
@@ -96,7 +96,7 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	if err != nil {
 		return usage(err)
 	}
-	group, err := o.freeGroup()
+	group, err := o.freeGroup(ctx)
 	if err != nil {
 		return own(err)
 	}
@@ -129,13 +129,13 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 
 // freeGroup names a group that is not there. Another nsx in a PID namespace of its
 // own may have our number.
-func (o *cgroupRunOptions) freeGroup() (*cgroupfs.Group, error) {
+func (o *cgroupRunOptions) freeGroup(ctx context.Context) (*cgroupfs.Group, error) {
 	for n := 0; ; n++ {
 		name := fmt.Sprintf("/nsx-run-%d", os.Getpid())
 		if n > 0 {
 			name += fmt.Sprintf("-%d", n)
 		}
-		group, err := o.open(name)
+		group, err := o.open(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -24,14 +24,14 @@ func (o *cgroupSetOptions) addDry(cmd *cobra.Command) {
 }
 
 // open names the group, on the machine that is meant.
-func (o *cgroupSetOptions) open(word string) (*cgroupfs.Group, error) {
+func (o *cgroupSetOptions) open(ctx context.Context, word string) (*cgroupfs.Group, error) {
 	if o.root == "/" {
-		return o.groupFlags.open(word)
+		return o.groupFlags.open(ctx, word)
 	}
 	if !o.dryRun {
 		return nil, usagef("--root takes --dry-run: nothing is changed there")
 	}
-	group, err := groupAt(o.root, word)
+	group, err := groupAt(ctx, o.root, word)
 	if err == nil && o.force {
 		group = group.Forced()
 	}
@@ -115,7 +115,7 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 	if err != nil {
 		return usage(err)
 	}
-	group, err := o.open(args[0])
+	group, err := o.open(cmd.Context(), args[0])
 	if err != nil {
 		return err
 	}

@@ -29,11 +29,11 @@ JSON's "unreadable".
   nsx cgroup stat /demo -o json | jq .memory.oom_kills`,
 		Args:              onePath,
 		ValidArgsFunction: completeGroups,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
-			group, err := groupAt(o.root, args[0])
+			group, err := groupAt(cmd.Context(), o.root, args[0])
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ func newStateVerb(s streams, verb, short, long, example string, usual time.Durat
 			if err := o.check(); err != nil {
 				return err
 			}
-			group, err := o.open(args[0])
+			group, err := o.open(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -229,7 +229,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		return runCommand(ctx, s, plan, command, o.environ(), o.dryRun)
 	}
 	// The group comes last, so that there is little to undo.
-	group, err := o.group.open(o.cgroup)
+	group, err := o.group.open(ctx, o.cgroup)
 	if err != nil {
 		return own(err)
 	}
