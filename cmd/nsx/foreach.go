@@ -337,9 +337,8 @@ func (o *foreachOptions) runOne(ctx context.Context, s streams, j *job) {
 	if j.Error = err.Error(); j.Error == "" {
 		return
 	}
-	out := wayOut(o.flags, err)
-	if j.Error += out; !o.captures() {
-		fmt.Fprintf(s.err, "nsx: foreach: %s: %s\n", output.Escape(j.Target), output.Escape(withErrno(err)+out))
+	if j.Error = withErrno(err) + wayOut(o.flags, err); !o.captures() {
+		fmt.Fprintf(s.err, "nsx: foreach: %s: %s\n", output.Escape(j.Target), output.Escape(j.Error))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 )
 
 func main() {
+	saveThreads()
 	keepIgnored()
 	if err := keepClosed(); err != nil {
 		fmt.Fprintln(os.Stderr, "nsx:", err)

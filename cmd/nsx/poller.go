@@ -13,7 +13,7 @@ import (
 // startPoller has Go's poller take its two descriptors now, those of epoll(7)
 // and eventfd(2), or says that there are none left. Later, with the first file
 // or timer that needs it, the runtime would end the program and show its stacks.
-func startPoller(cmd *cobra.Command, _ []string) error {
+func startPoller(cmd *cobra.Command) error {
 	err := freeDescriptors(2)
 	if err == nil {
 		time.AfterFunc(time.Hour, func() {}).Stop()

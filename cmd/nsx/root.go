@@ -102,7 +102,8 @@ func (n *noted) Write(b []byte) (int, error) {
 }
 
 // withErrno is the error's text with the errno's name, which can be searched
-// for, if it has one and does not say so itself.
+// for, if it has one and does not say so itself. What a limit of the shell's means
+// is the same everywhere.
 func withErrno(err error) string {
 	text := err.Error()
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
@@ -112,6 +113,9 @@ func withErrno(err error) string {
 		}
 		if name != "" && !strings.Contains(text, name) {
 			text += " (" + name + ")"
+		}
+		if errno == unix.EMFILE && !strings.Contains(text, "ulimit") {
+			text += ": it takes more open files than this shell's limit (ulimit -n)"
 		}
 	}
 	return text
@@ -157,7 +161,12 @@ alive, and runs commands inside.`,
 			}
 			return cmd.Help()
 		},
-		PersistentPreRunE: startPoller,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRoom(cmd); err != nil {
+				return err
+			}
+			return startPoller(cmd)
+		},
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.Flags().BoolP("version", "V", false, "print the version")
