@@ -43,10 +43,10 @@ type Plan struct {
 
 	options Options
 	of      *process
-	root    *os.File // to become the root directory, nil: it stays
-	rootOf  string   // whose it is, for people
-	dir     *os.File // to become the working directory
-	between credentials      // who makes a new user namespace, in the joined one
+	root    *os.File    // to become the root directory, nil: it stays
+	rootOf  string      // whose it is, for people
+	dir     *os.File    // to become the working directory
+	between credentials // who makes a new user namespace, in the joined one
 	ids     credentials
 	rights  *rights            // nil: ours
 	kept    uint64             // capabilities, of KeepCaps
