@@ -3,33 +3,12 @@ package enter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"nsx/internal/launcher"
 	"nsx/internal/tty"
 )
-
-// Signals are caught to be handed on to commands: see [Cmd.Accompany].
-type Signals struct{ tty *tty.Signals }
-
-// CatchSignals begins to catch the signals that are meant for the command and
-// would end or stop this program, but for those that are ignored. Set
-// [Cmd.Signals] to share them between several commands that run one after the
-// other: otherwise each of them takes Go two milliseconds for this.
-func CatchSignals() *Signals { return &Signals{tty.Catch()} }
-
-// Stop gives the signals the effects back that they had before.
-func (s *Signals) Stop() { s.tty.Stop() }
-
-// Ended says, between two commands, which signal came since CatchSignals that
-// would have ended this program, whether a command got it or not; 0: none. If
-// the terminal said to stop in between, it does.
-func (s *Signals) Ended() syscall.Signal { return s.tty.Ended() }
 
 // Accompany runs the command as if it stood in the place of this program:
 // signals reach it, and job control works as if the shell had started it.
@@ -85,36 +64,6 @@ func (c *Cmd) Accompany() error {
 		return &EndedError{Name: c.Path, By: ended.By, PID: c.Process.Pid, Left: ended.Left != 0}
 	}
 	return c.finish(state, err)
-}
-
-// EndedError says that a command was ended, or never started, because this
-// program was to end.
-type EndedError struct {
-	Name string
-	// By is the signal that said so; 0: ^] was typed three times.
-	By syscall.Signal
-	// PID is the command's; 0: it had not started.
-	PID int
-	// Left says that it, or the helper that was to become it, has not ended
-	// although it was killed: it waits in the kernel, as for a file server that
-	// does not answer, and ends when that does.
-	Left bool
-}
-
-func (e *EndedError) Error() string {
-	by, who := "^] three times", "it was killed"
-	if e.By != 0 {
-		by = unix.SignalName(e.By)
-	}
-	switch {
-	case e.PID == 0 && e.Left:
-		who = "it had not started, and what was to start it waits in the kernel, perhaps for a file server that does not answer, and ends when that does"
-	case e.PID == 0:
-		who = "it had not started"
-	case e.Left:
-		who = fmt.Sprintf("process %d was killed, but waits in the kernel, perhaps for a file server that does not answer, and ends when that does", e.PID)
-	}
-	return fmt.Sprintf("running %s: ended by %s: %s", e.Name, by, who)
 }
 
 // unstarted is for how long a start may take to end that is given up.

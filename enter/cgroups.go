@@ -13,14 +13,6 @@ import (
 	"nsx/internal/launcher"
 )
 
-// entrance is the cgroups that the command starts in, nil if they are ours.
-func (p *Plan) entrance() *cgroupfs.Entrance {
-	if p.options.Cgroup != nil {
-		return p.options.Cgroup
-	}
-	return p.inside
-}
-
 // groupSteps starts the helper in the cgroups: in that of v2 it is born
 // (CLONE_INTO_CGROUP), unless that fails, to the others we move it while it waits.
 func (p *Plan) groupSteps(prog *launcher.Program, attr *launcher.Attr) {
@@ -106,10 +98,6 @@ func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error
 	}
 	return err
 }
-
-// withoutDevices takes CAP_MKNOD away, which is harmless only below a group that
-// says which devices may be opened.
-func (r *rights) withoutDevices() { r.bounding &^= 1 << unix.CAP_MKNOD }
 
 // groupsOf reads which cgroups the target is in.
 func groupsOf(t *inspect.Target) ([]cgroupfs.Membership, *cgroupfs.FS, error) {

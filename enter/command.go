@@ -5,82 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"time"
 
 	"nsx/internal/launcher"
 )
-
-// Cmd is a command to be run in the namespaces of a plan, made by [Command] or
-// [CommandContext]. Its fields and methods are those of os/exec's Cmd as far as it
-// has them, and mean what they mean there. Like that it is for one run, and not for
-// several goroutines; several commands may use one plan at the same time.
-type Cmd struct {
-	// Path is the command: a path, or a name that is looked for in PATH. Both are
-	// looked up where the command will run.
-	Path string
-	// Args are its arguments, with argv[0]; none means {Path}.
-	Args []string
-	// Env is its environment; nil means the caller's or, for the target's own code,
-	// the target's: see Options.OwnEnv.
-	Env []string
-	// Stdin, Stdout and Stderr are its standard files. nil is the caller's
-	// /dev/null, an *os.File is handed over as it is; anything else is copied, from
-	// or to a pipe, by goroutines that Wait waits for. Stdout and Stderr may be the
-	// same, and then only one goroutine at a time writes. It gets no other
-	// descriptors.
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-
-	// Process is the command, once started, and ProcessState how it has ended, once
-	// Wait has returned.
-	Process      *os.Process
-	ProcessState *os.ProcessState
-	// Cancel is called when the context of CommandContext ends while the command
-	// runs; nil: the command is killed.
-	Cancel func() error
-	// WaitDelay is how long Wait waits after the end of the context, or of the
-	// command, until the command is killed and its pipes are closed, which others
-	// may hold open. 0: for ever.
-	WaitDelay time.Duration
-
-	// Inherited is what this process was started with and the command inherits,
-	// as over execve(2); nil: what this process has, as far as Go leaves it alone.
-	Inherited *Inherited
-	// Signals are for Accompany; nil: it catches them itself.
-	Signals *Signals
-
-	plan *Plan
-	ctx  context.Context // nil: it does not end
-	// terminal is which of its files becomes the controlling terminal of a
-	// session of its own; nil: it stays in ours.
-	terminal *int
-
-	pipes   []*os.File // our ends of them
-	copying chan error // of each goroutine that copies
-	copies  int
-	watch   *watch
-}
-
-// Inherited is what a command inherits over execve(2) and Go's runtime changes in
-// a process of its own: ignored and blocked signals, the limit on open files.
-type Inherited = launcher.Inherited
-
-// Command returns a Cmd for the plan, which has to stay open until it has
-// started.
-func Command(p *Plan, name string, args ...string) *Cmd {
-	return &Cmd{plan: p, Path: name, Args: append([]string{name}, args...)}
-}
-
-// CommandContext is Command with a context. If that ends before the command has
-// started, what was done for it is undone; afterwards Cancel is called. In both
-// cases errors.Is finds the context's error.
-func CommandContext(ctx context.Context, p *Plan, name string, args ...string) *Cmd {
-	c := Command(p, name, args...)
-	c.ctx = ctx
-	return c
-}
 
 // Start starts the command. It is killed when the calling process ends, and
 // when the calling thread does: do not call Start from a goroutine that is
@@ -149,25 +77,6 @@ func (c *Cmd) startProcess(ctx context.Context, files []*os.File, try bool) (*os
 		return c.startGuest(ctx, files, try)
 	}
 	return c.startOwn(ctx, files, try)
-}
-
-func (c *Cmd) context() context.Context {
-	if c.ctx == nil {
-		return context.Background()
-	}
-	return c.ctx
-}
-
-// interruption is the error, or that of the context if it has ended; errors.Is
-// finds ctx.Err() in it.
-func interruption(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil {
-		return err
-	}
-	if cause := context.Cause(ctx); errors.Is(cause, ctx.Err()) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx))
 }
 
 // Wait waits for the command to end, and for what copies its standard files. A

@@ -1,10 +1,9 @@
 package enter
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -67,6 +66,7 @@ func refused(reason error, what string, errno unix.Errno, why string) *Error {
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
+
 func (e *usageError) Unwrap() error { return ErrUsage }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
@@ -117,88 +117,6 @@ func (e *ThreadError) Unwrap() error {
 	return unix.EINVAL
 }
 
-// explain says why setns(2) was refused.
-func (j Join) explain(err error) error {
-	e := explained(fmt.Sprintf("joining %s of %s", j.ID, j.From), err, "")
-	switch {
-	case errors.Is(err, unix.EPERM):
-		e.Why, e.Reason = j.explainEPERM(), ErrPermission
-	case errors.Is(err, unix.EINVAL) && j.ID.Type == inspect.PID:
-		e.Why = "one can only join PID namespaces below one's own (setns(2)), and this one is not"
-	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOSPC):
-		e.Why, e.Reason = "see the limits in /proc/sys/user", ErrLimit
-	}
-	return e
-}
-
-func (j Join) explainEPERM() string {
-	caps := "CAP_SYS_ADMIN"
-	if j.ID.Type == inspect.Mnt {
-		caps = "CAP_SYS_ADMIN and CAP_SYS_CHROOT"
-	}
-	owner, err := ownerOf(j.file)
-	if err != nil {
-		return fmt.Sprintf("it takes %s in the user namespace that owns it, which is not ours or below it: run as root of the host", caps)
-	}
-	if own, err := ownNamespace(inspect.User); err == nil && own.Sys().(*syscall.Stat_t).Ino == owner.id.Inode {
-		next := "run as root"
-		if unix.Geteuid() == 0 {
-			next = "we are root without it, as in a container that was started without it"
-		}
-		return fmt.Sprintf("it is owned by our own user namespace, and it takes %s here: %s", caps, next)
-	}
-	why := fmt.Sprintf("it is owned by %s", owner.id)
-	next := "run as root of that namespace"
-	if owner.uid != nil {
-		why += fmt.Sprintf(" of uid %d", *owner.uid)
-		if *owner.uid != uint32(unix.Geteuid()) {
-			next = fmt.Sprintf("run as uid %d or as root of that namespace", *owner.uid)
-		} else if j.ID.Type != inspect.User {
-			next = "join that user namespace too"
-		}
-	}
-	return fmt.Sprintf("%s, and it takes %s there: %s", why, caps, next)
-}
-
-// nsOwner is the user namespace that owns another one (for a user namespace:
-// itself), and who made it.
-type nsOwner struct {
-	id  inspect.ID
-	uid *uint32
-}
-
-// ownerOf asks the kernel. EPERM: the owner is outside of our view.
-func ownerOf(ns *os.File) (nsOwner, error) {
-	fd := int(ns.Fd())
-	if typ, err := linux.NSType(fd); err != nil || typ != unix.CLONE_NEWUSER {
-		if fd, err = linux.NSUserns(fd); err != nil {
-			return nsOwner{}, err
-		}
-		defer unix.Close(fd)
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nsOwner{}, err
-	}
-	o := nsOwner{id: inspect.ID{Type: inspect.User, Inode: st.Ino}}
-	if uid, err := linux.NSOwnerUID(fd); err == nil {
-		o.uid = &uid
-	}
-	return o, nil
-}
-
-// mayJoin guesses whether we may join a namespace, to find out which one of
-// several was refused: root may, and so may the owner who joins the user
-// namespace as well.
-func (p *Plan) mayJoin(j Join) bool {
-	o, err := ownerOf(j.file)
-	if err != nil {
-		return false
-	}
-	uid := uint32(unix.Geteuid())
-	return uid == 0 || o.uid != nil && *o.uid == uid && p.WillJoin(inspect.User)
-}
-
 // explainOpen says why something of a target could not be opened.
 func explainOpen(what string, t *inspect.Target, err error) error {
 	e := explained("opening "+what+" of "+t.Name(), err, "")
@@ -221,3 +139,18 @@ func explainOpen(what string, t *inspect.Target, err error) error {
 	}
 	return e
 }
+
+// interruption is the error, or that of the context if it has ended; errors.Is
+// finds ctx.Err() in it.
+func interruption(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, ctx.Err()) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx))
+}
+
+// holds says whether a capability is in effect.
+func holds(capability int) bool { return linux.HasCapability(capability) }

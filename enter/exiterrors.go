@@ -67,3 +67,33 @@ func (e *ExecError) Unwrap() error { return e.Err }
 func (e *ExecError) NotFound() bool {
 	return !e.found && (errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR))
 }
+
+// EndedError says that a command was ended, or never started, because this
+// program was to end.
+type EndedError struct {
+	Name string
+	// By is the signal that said so; 0: ^] was typed three times.
+	By syscall.Signal
+	// PID is the command's; 0: it had not started.
+	PID int
+	// Left says that it, or the helper that was to become it, has not ended
+	// although it was killed: it waits in the kernel, as for a file server that
+	// does not answer, and ends when that does.
+	Left bool
+}
+
+func (e *EndedError) Error() string {
+	by, who := "^] three times", "it was killed"
+	if e.By != 0 {
+		by = unix.SignalName(e.By)
+	}
+	switch {
+	case e.PID == 0 && e.Left:
+		who = "it had not started, and what was to start it waits in the kernel, perhaps for a file server that does not answer, and ends when that does"
+	case e.PID == 0:
+		who = "it had not started"
+	case e.Left:
+		who = fmt.Sprintf("process %d was killed, but waits in the kernel, perhaps for a file server that does not answer, and ends when that does", e.PID)
+	}
+	return fmt.Sprintf("running %s: ended by %s: %s", e.Name, by, who)
+}

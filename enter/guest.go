@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
 	"nsx/internal/launcher"
-	"nsx/internal/linux"
 )
 
 // A guest is a command that is the target's own code. It is started in an order
@@ -141,74 +139,4 @@ func (p *Plan) guestSteps(prog *launcher.Program) {
 	now := p.permitted(true)
 	prog.Capabilities(now, now, p.kept)
 	prog.AmbientSet(p.kept)
-}
-
-// dropsGroups says that we have the right to drop our supplementary groups.
-func (p *Plan) dropsGroups() bool { return linux.HasCapability(unix.CAP_SETGID) }
-
-// asRoot says that the command's user is root of its user namespace, whom execve(2)
-// gives capabilities.
-func (p *Plan) asRoot() bool {
-	if p.ids.uid != nil {
-		return *p.ids.uid == 0
-	}
-	return unix.Geteuid() == 0
-}
-
-// permitted is the permitted set of the command or, before it is executed, of the
-// process that will be it.
-func (p *Plan) permitted(before bool) uint64 {
-	r := p.rights
-	if !p.asRoot() {
-		return p.kept
-	}
-	set := r.bounding
-	if before || r.noNewPrivs {
-		set &= p.ours()
-	}
-	if r.noNewPrivs {
-		// Under no_new_privs execve(2) adds nothing (cap_bprm_creds_from_file in
-		// security/commoncap.c): what the target has dropped it cannot have again.
-		set &= r.permitted
-	}
-	return set
-}
-
-// ours is the permitted capabilities that we have where the command will be.
-func (p *Plan) ours() uint64 {
-	if p.WillJoin(inspect.User) {
-		return launcher.AllCapabilities() // user_namespaces(7)
-	}
-	return linux.PermittedCapabilities()
-}
-
-// refuseUnsafe refuses what cannot be done for the target's code without giving it
-// more than the target has.
-func (p *Plan) refuseUnsafe() error {
-	o := &p.options
-	why := ""
-	switch {
-	case o.Unshare != nil && len(o.Unshare.Types) > 0:
-		why = "new namespaces for it would be made with rights that the target does not have"
-	case o.MountProc:
-		why = "a new /proc lacks what the target's own /proc hides or makes read-only"
-	case o.MountSys:
-		why = "a new /sys lacks what the target's own /sys hides or makes read-only"
-	case o.KeepCredentials && p.WillJoin(inspect.User):
-		why = "it would keep our ids, those of a user of this host, in the target's user namespace"
-	default:
-		return nil
-	}
-	return refused(ErrUnsafe, "the command is the target's own code", unix.EPERM, why)
-}
-
-// searchPath is where a command is looked for.
-func searchPath(env []string) string {
-	path := launcher.DefaultPath
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, "PATH="); ok && value != "" {
-			path = value
-		}
-	}
-	return path
 }

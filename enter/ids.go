@@ -8,18 +8,7 @@ import (
 
 	"nsx/inspect"
 	"nsx/internal/launcher"
-	"nsx/internal/linux"
 )
-
-// credentials are who the command will be; nil: it stays who we are.
-type credentials struct {
-	uid, gid *uint32
-	// dropGroups leaves the supplementary groups behind, which are ours and
-	// mean nothing in another user namespace; mayDeny says that the kernel may
-	// refuse that (setgroups "deny" in user_namespaces(7)).
-	dropGroups, mayDeny bool
-	uids, gids          inspect.IDMap // of the joined user namespace, if known
-}
 
 // chooseIDs chooses who the command is in the joined user namespace: root, or
 // the target's own ids where the namespace has no root. of is the process whose
@@ -144,9 +133,6 @@ func insideID(m inspect.IDMap, target uint32, follow bool) uint32 {
 	return 0
 }
 
-// any says that there are steps.
-func (i credentials) any() bool { return i.dropGroups || i.gid != nil || i.uid != nil }
-
 // steps changes the ids. The group comes first, while we may still.
 func (i credentials) steps(p *launcher.Program) {
 	if i.dropGroups {
@@ -191,22 +177,4 @@ func unmapped(kind string, id uint32, m inspect.IDMap, errno unix.Errno) (string
 		return fmt.Sprintf("%s %d is not mapped in the user namespace, which maps %s", kind, id, m), ErrNotMapped
 	}
 	return fmt.Sprintf("%s %d is not mapped in the user namespace", kind, id), ErrNotMapped
-}
-
-// chooseCaps chooses the capabilities that KeepCaps keeps. In a user namespace
-// that is joined or made one has all of them (user_namespaces(7)).
-func (p *Plan) chooseCaps() {
-	if !p.options.KeepCaps {
-		return
-	}
-	p.kept = linux.PermittedCapabilities()
-	if p.WillJoin(inspect.User) || p.options.Unshare.has(inspect.User) {
-		p.kept = launcher.AllCapabilities()
-	}
-	if r := p.rights; r != nil {
-		p.kept &= r.bounding
-		if r.noNewPrivs {
-			p.kept &= r.permitted // it can have no others again
-		}
-	}
 }

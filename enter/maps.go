@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
-	"nsx/internal/linux"
 )
 
 // writeMaps gives a process's new user namespace its id maps: directly, where
@@ -140,9 +140,6 @@ func firstLine(out []byte, err error) string {
 	return line
 }
 
-// holds says whether a capability is in effect.
-func holds(capability int) bool { return linux.HasCapability(capability) }
-
 // unmappedOwner is "user" or "group" if ours does not exist in our own user
 // namespace: create_user_ns() in kernel/user_namespace.c minds both.
 func unmappedOwner() string {
@@ -180,4 +177,51 @@ func SubIDs(path, user string, uid int) (inspect.IDRange, error) {
 		}
 	}
 	return inspect.IDRange{}, fmt.Errorf("%w for %s in %s: add a line %s:100000:65536 (usermod --add-subuids, --add-subgids)", ErrNoSubIDs, user, path, user)
+}
+
+// explainNewUser says why a user namespace could not be made.
+func explainNewUser(errno unix.Errno) (string, error) {
+	if errno != unix.EPERM {
+		return explainUnshare(inspect.User)(errno)
+	}
+	if who := unmappedOwner(); who != "" {
+		return "our own " + who + " is not mapped in this user namespace, and so cannot own another", ErrPermission
+	}
+	return "this process is in a chroot, or user namespaces are restricted: see /proc/sys/kernel/unprivileged_userns_clone and apparmor_restrict_unprivileged_userns", ErrPermission
+}
+
+// explainUnshare says why namespaces of the types could not be made.
+func explainUnshare(types ...inspect.Type) func(unix.Errno) (string, error) {
+	return func(errno unix.Errno) (string, error) {
+		switch errno {
+		case unix.EPERM:
+			return "it takes CAP_SYS_ADMIN: run as root, or make a user namespace too", ErrUnshare
+		case unix.ENOSPC, unix.EUSERS:
+			return limitReached(types), ErrLimit
+		}
+		return "", nil
+	}
+}
+
+// limitReached says which limits new namespaces of the types have met, in user
+// namespaces from ours up (inc_ucount in kernel/ucount.c). We see ours.
+func limitReached(types []inspect.Type) string {
+	var limits []string
+	for _, t := range types {
+		path := fmt.Sprintf("/proc/sys/user/max_%s_namespaces", t)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		value := strings.TrimSpace(string(text))
+		if value == "0" {
+			return path + " is 0: no such namespace may be made here"
+		}
+		limits = append(limits, path+" is "+value)
+	}
+	why := "a limit on namespaces is reached, which counts for each user, here or in a user namespace above: " + strings.Join(limits, ", ")
+	if slices.Contains(types, inspect.User) || slices.Contains(types, inspect.PID) {
+		why += "; and no user or PID namespace is more than 32 deep"
+	}
+	return why
 }

@@ -15,12 +15,6 @@ import (
 // those of /etc (ip-netns(8)).
 const netnsEtc = "/etc/netns"
 
-// cover is a file of /etc/netns/NAME and the one that it stands for.
-type cover struct {
-	from, to string
-	missing  bool // there is nothing to cover
-}
-
 // findCovers lists the files for the network namespace that is joined. They are
 // the host's: in another root or mount namespace they are not there.
 func (p *Plan) findCovers() error {

@@ -1,6 +1,10 @@
 package enter
 
 import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
 	"nsx/cgroupfs"
 	"nsx/inspect"
 )
@@ -93,4 +97,93 @@ type Options struct {
 	// gives it a new /proc and, in the environment variable NSX_ROOT, a path of the
 	// target's root directory.
 	HostTools bool
+}
+
+// Unshare says which namespaces to make for the command, and how: unshare(2).
+type Unshare struct {
+	Types []inspect.Type
+	// Bind keeps namespaces by bind mounts on these files, which are made if
+	// they do not exist; both are undone if the command does not start.
+	Bind map[inspect.Type]string
+	// UIDs and GIDs are the id maps of a new user namespace. Its Outside is in
+	// our own user namespace or, if another is joined, in that: see CallerOf.
+	// Without any, all ids inside are the overflow id.
+	UIDs, GIDs inspect.IDMap
+	// Setgroups is "allow" or "deny", for setgroups(2) in a new user namespace. ""
+	// denies it where the kernel takes a map of our own group no other way.
+	Setgroups string
+	// Owner owns a new user namespace: who has that effective uid has all
+	// capabilities in it (user_namespaces(7)). nil is ourselves.
+	Owner *IDs
+	// Propagation is that of the mounts in a new mount namespace: "private"
+	// (also ""), "slave", "shared" or "unchanged" (mount_namespaces(7)).
+	Propagation string
+	// MountProc is where a new /proc is mounted; "" nowhere.
+	MountProc string
+	// MountBinfmt is where binfmt_misc is mounted, as at BinfmtDir; "" nowhere. A user namespace in
+	// which it is has interpreters of its own since Linux 6.7, any other has its
+	// parent's (fs/binfmt_misc.c). Interpreters are registered there, each written
+	// as in Documentation/admin-guide/binfmt-misc.rst.
+	MountBinfmt  string
+	Interpreters []string
+	// Monotonic and Boottime are the offsets of these clocks in a new time
+	// namespace, in seconds; nil is 0.
+	Monotonic, Boottime *int64
+	// KillSignal is what the command gets when we end; 0 is SIGKILL.
+	KillSignal unix.Signal
+}
+
+// IDs are who is meant by Unshare.Owner, with ids of our own user namespace.
+type IDs struct{ UID, GID uint32 }
+
+// propagations are the values of Unshare.Propagation.
+var propagations = map[string]uintptr{
+	"": unix.MS_PRIVATE, "private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED, "unchanged": 0,
+}
+
+// check refuses what cannot be.
+func (n *Unshare) check() error {
+	if n == nil {
+		return nil
+	}
+	if _, known := propagations[n.Propagation]; !known {
+		return usagef("unknown propagation %q: there are private, slave, shared and unchanged", n.Propagation)
+	}
+	if !slices.Contains([]string{"", "allow", "deny"}, n.Setgroups) {
+		return usagef("setgroups %q: there are allow and deny", n.Setgroups)
+	}
+	if len(n.Interpreters) > 0 && n.MountBinfmt == "" {
+		return usagef("interpreters are registered where binfmt_misc is mounted: say where")
+	}
+	for _, need := range []struct {
+		what string
+		has  bool
+		typ  inspect.Type
+	}{
+		{"an id map", len(n.UIDs)+len(n.GIDs) > 0, inspect.User},
+		{"a decision on setgroups", n.Setgroups != "", inspect.User},
+		{"an owner", n.Owner != nil, inspect.User},
+		{"an interpreter, so that it is not this host's,", len(n.Interpreters) > 0, inspect.User},
+		{"a clock offset", n.Monotonic != nil || n.Boottime != nil, inspect.Time},
+		{"a new /proc", n.MountProc != "", inspect.Mnt},
+		{"binfmt_misc", n.MountBinfmt != "", inspect.Mnt},
+		{"a propagation", n.Propagation != "", inspect.Mnt},
+	} {
+		if need.has && !n.has(need.typ) {
+			return usagef("%s takes a new %s namespace", need.what, need.typ)
+		}
+	}
+	for t := range n.Bind {
+		if !n.has(t) {
+			return usagef("%s can be kept by a file only if it is new", t)
+		}
+	}
+	return nil
+}
+
+func (n *Unshare) has(t inspect.Type) bool { return n != nil && slices.Contains(n.Types, t) }
+
+// besides are the types but for those.
+func (n *Unshare) besides(but ...inspect.Type) []inspect.Type {
+	return slices.DeleteFunc(slices.Clone(n.Types), func(t inspect.Type) bool { return slices.Contains(but, t) })
 }

@@ -23,13 +23,8 @@
 package enter
 
 import (
-	"context"
-	"errors"
 	"os"
 	"slices"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/inspect"
@@ -104,136 +99,8 @@ var order = [inspect.TypeLen]int{
 // the command does that last, when there is least left to fail.
 func (p *Plan) StartIn(group *cgroupfs.Entrance) { p.options.Cgroup = group }
 
-// NewPlan opens the namespaces that are requested and differ from the
-// caller's, and whatever else the options need. Later requests for a type
-// replace earlier ones. Nothing is joined yet; the targets may be closed when
-// NewPlan returns.
-//
-// It may look at every process of the machine, and a target with seccomp filters
-// may take a second to be stopped: both end with the context, whose error that is.
-func NewPlan(ctx context.Context, requests []Request, o Options) (*Plan, error) {
-	if err := o.Unshare.check(); err != nil {
-		return nil, err
-	}
-	for _, r := range requests {
-		if r.Target == nil || !slices.Contains(inspect.Types[:], r.Type) {
-			return nil, usagef("a namespace is requested of no target, or of no type")
-		}
-	}
-	const tries = 10 // a process in the middle of unshare(2) is soon done
-	for try := 1; ; try++ {
-		p := &Plan{options: o}
-		err := p.build(ctx, requests)
-		if err == nil {
-			return p, nil
-		}
-		p.Close()
-		if ctx.Err() != nil || !errors.Is(err, ErrMoved) {
-			return nil, interruption(ctx, err)
-		}
-		if try == tries {
-			return nil, &Error{What: "entering the target", Err: unix.EAGAIN, Why: "it was in other namespaces each time that it was looked at again: stop it first, or try again", Reason: ErrMoved}
-		}
-		select {
-		case <-time.After(time.Duration(try) * time.Millisecond):
-		case <-ctx.Done():
-			return nil, interruption(ctx, err)
-		}
-	}
-}
-
-func (p *Plan) build(ctx context.Context, requests []Request) error {
-	if p.options.HostTools {
-		requests = p.outside(requests)
-	}
-	var mnt, user *inspect.Target
-	for i, r := range requests {
-		replaced := slices.ContainsFunc(requests[i+1:], func(later Request) bool { return later.Type == r.Type })
-		if replaced {
-			continue
-		}
-		if err := p.add(r); err != nil {
-			return err
-		}
-		switch {
-		case r.Target.PID == 0 || !p.WillJoin(r.Type):
-		case r.Type == inspect.Mnt:
-			mnt = r.Target
-		case r.Type == inspect.User:
-			user = r.Target
-		}
-	}
-	if p.options.JoinOwner {
-		if err := p.addParent(); err != nil {
-			return err
-		}
-		user = nil
-	}
-	p.sortJoins()
-	of := p.options.Process
-	for _, t := range []*inspect.Target{mnt, user} {
-		if of == nil {
-			of = t
-		}
-	}
-	if err := p.setProcess(of); err != nil {
-		return err
-	}
-	if err := p.openDirs(of, mnt); err != nil {
-		return err
-	}
-	if err := p.chooseIDs(of, user); err != nil {
-		return err
-	}
-	if p.options.HostTools {
-		if err := p.showRoot(of); err != nil {
-			return err
-		}
-		if err := p.checkTracers(ctx); err != nil {
-			return err
-		}
-	}
-	if err := p.chooseRights(ctx, of, mnt); err != nil {
-		return err
-	}
-	if p.Untrusted() && user != nil && user != mnt {
-		file, id, err := user.OpenNamespace(inspect.User)
-		if err != nil || id != p.Joins[p.index(inspect.User)].ID {
-			return ErrMoved // and the id maps are those of another one
-		}
-		file.Close()
-	}
-	p.chooseCaps()
-	if err := p.findCovers(); err != nil {
-		return err
-	}
-	if p.WillJoin(inspect.Mnt) && p.options.Privileged {
-		p.notes = append(p.notes, "the command is the target's own program, and has our rights")
-	}
-	if p.options.TargetCgroup && !p.Untrusted() {
-		if of == nil {
-			return usagef("joining cgroups: no process is named whose they are")
-		}
-		return p.openGroups(of)
-	}
-	return nil
-}
-
 func (p *Plan) sortJoins() {
 	slices.SortFunc(p.Joins, func(a, b Join) int { return order[a.ID.Type] - order[b.ID.Type] })
-}
-
-// setProcess notes the process that the options mean.
-func (p *Plan) setProcess(of *inspect.Target) error {
-	if of == nil || of.PID == 0 {
-		return nil
-	}
-	status, err := of.Status()
-	if err != nil {
-		return explainOpen("the status", of, err)
-	}
-	p.of = &process{name: of.Name(), pid: of.PID, status: status}
-	return nil
 }
 
 // WillJoin says whether a namespace of type t will be joined.
@@ -266,4 +133,58 @@ func (p *Plan) Close() error {
 func (j Join) close() {
 	j.file.Close()
 	j.pidfd.Close() // nil is no harm
+}
+
+// entrance is the cgroups that the command starts in, nil if they are ours.
+func (p *Plan) entrance() *cgroupfs.Entrance {
+	if p.options.Cgroup != nil {
+		return p.options.Cgroup
+	}
+	return p.inside
+}
+
+// credentials are who the command will be; nil: it stays who we are.
+type credentials struct {
+	uid, gid *uint32
+	// dropGroups leaves the supplementary groups behind, which are ours and
+	// mean nothing in another user namespace; mayDeny says that the kernel may
+	// refuse that (setgroups "deny" in user_namespaces(7)).
+	dropGroups, mayDeny bool
+	uids, gids          inspect.IDMap // of the joined user namespace, if known
+}
+
+// any says that there are steps.
+func (i credentials) any() bool { return i.dropGroups || i.gid != nil || i.uid != nil }
+
+// cover is a file of /etc/netns/NAME and the one that it stands for.
+type cover struct {
+	from, to string
+	missing  bool // there is nothing to cover
+}
+
+// rights is what a command that is the target's own code may do at the most.
+type rights struct {
+	of         string
+	bounding   uint64
+	permitted  uint64
+	noNewPrivs bool
+	label      *label
+	filters    [][]byte // of seccomp(2), the oldest first
+}
+
+// label is the target's label of a security module, and where it is written to
+// take effect at the next execve.
+type label struct {
+	path, text string
+}
+
+// filtered says that the command is under seccomp filters of the target.
+func (p *Plan) filtered() bool { return p.rights != nil && len(p.rights.filters) > 0 }
+
+// forks says that the command has to be a child of the helper: setns(2) into a
+// PID namespace, and unshare(2) of one or of a time namespace, is for children
+// only.
+func (p *Plan) forks() bool {
+	n := p.options.Unshare
+	return (p.WillJoin(inspect.PID) || n.has(inspect.PID) || n.has(inspect.Time)) && !p.options.NoFork
 }

@@ -59,6 +59,9 @@ var (
 	// command not be put under them, which both takes ptrace(2): see
 	// Options.NoSeccomp.
 	ErrUntraceable = errors.New("no ptrace for the target's seccomp filters")
+	// ErrFrozen is an ErrUntraceable: the target stands still, for its group is
+	// frozen. Thaw that first.
+	ErrFrozen = fmt.Errorf("the target is frozen: %w", ErrUntraceable)
 	// ErrFiltered says that a seccomp filter of the target forbids what starting the
 	// command takes: see Options.NoSeccomp.
 	ErrFiltered = errors.New("a seccomp filter of the target forbids it")

@@ -41,15 +41,6 @@ func (p *Plan) add(r Request) error {
 	return nil
 }
 
-// ownNamespace looks at the namespace that we are in. ENOENT: the kernel has none.
-func ownNamespace(t inspect.Type) (os.FileInfo, error) {
-	own, err := os.Stat("/proc/thread-self/ns/" + t.String())
-	if err != nil {
-		return nil, fmt.Errorf("looking at our own %s namespace: %w", t, err)
-	}
-	return own, nil
-}
-
 // skipOwn closes and skips a namespace that is our own.
 func (p *Plan) skipOwn(j Join, own os.FileInfo) (bool, error) {
 	theirs, err := j.file.Stat()

@@ -133,12 +133,6 @@ func (c *Cmd) closePipes() {
 	c.pipes = nil
 }
 
-// watch waits for the end of a context while the command runs.
-type watch struct {
-	ended     chan struct{} // closed when the command has
-	cancelled chan error    // what came of it; nil: the command was quicker
-}
-
 // watchContext begins to watch.
 func (c *Cmd) watchContext() {
 	if c.context().Done() == nil {

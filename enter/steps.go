@@ -3,6 +3,7 @@ package enter
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -66,14 +67,6 @@ func (p *Plan) giveUp(prog *launcher.Program) {
 	}
 }
 
-// forks says that the command has to be a child of the helper: setns(2) into a
-// PID namespace, and unshare(2) of one or of a time namespace, is for children
-// only.
-func (p *Plan) forks() bool {
-	n := p.options.Unshare
-	return (p.WillJoin(inspect.PID) || n.has(inspect.PID) || n.has(inspect.Time)) && !p.options.NoFork
-}
-
 // lastSteps becomes the command, or ends where that would begin.
 func (c *Cmd) lastSteps(prog *launcher.Program, env []string, try bool) {
 	prog.DieWithParent(c.plan.endSignal())
@@ -130,4 +123,15 @@ func (p *Plan) plain() bool {
 	return !slices.ContainsFunc(p.Joins, func(j Join) bool {
 		return !slices.Contains([]inspect.Type{inspect.Net, inspect.UTS, inspect.IPC, inspect.Cgroup}, j.ID.Type)
 	})
+}
+
+// searchPath is where a command is looked for.
+func searchPath(env []string) string {
+	path := launcher.DefaultPath
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, "PATH="); ok && value != "" {
+			path = value
+		}
+	}
+	return path
 }
