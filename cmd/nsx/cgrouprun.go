@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/enter"
@@ -26,10 +28,12 @@ func newCgroupRun(s streams) *cobra.Command {
 		Short: "Start a command inside a cgroup",
 		Long: `Start CMD (default: your shell) in a group: it never runs a moment
 elsewhere. With limits, the group is made if it is missing, and limited. Without
-PATH, which takes "--" before CMD, it is one of CMD's own below the root, that goes
-when CMD ends, with all that CMD has left running in it; so it does when a signal
-ends nsx, except by SIGKILL, which leaves /nsx-run-PID behind (nsx cgroup rm). When a
-limit has killed CMD, or refused it a process, it is said which, and whose.
+PATH, which takes "--" before CMD, it is one of CMD's own, that goes when CMD ends,
+with all that CMD has left running in it; so it does when a signal ends nsx, except
+by SIGKILL, which leaves nsx-run-PID behind (nsx cgroup rm). It is made below the
+root or, for an ordinary user, below the nearest group above his own that is
+delegated to him: as in a unit of his own systemd (systemd-run --user --scope). When
+a limit has killed CMD, or refused it a process, it is said which, and whose.
 
 ` + groupHelp + `
 
@@ -96,7 +100,12 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	if err != nil {
 		return usage(err)
 	}
-	group, err := o.freeGroup(ctx)
+	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	if err != nil {
+		return own(err)
+	}
+	home := fs.Home()
+	group, err := o.freeGroup(ctx, home)
 	if err != nil {
 		return own(err)
 	}
@@ -109,8 +118,11 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	caught := enter.CatchSignals()
 	defer caught.Stop()
 	err = runCgroupRun(ctx, s, group, plan, command, caught)
-	if there, _ := group.Exists(); !there {
-		return err // it did not start
+	if there, _ := group.Exists(); !there { // it did not start
+		if home == nil {
+			askManager(fs, err)
+		}
+		return err
 	}
 	// Now nobody waits for what is left any more.
 	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -127,11 +139,28 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	return err
 }
 
-// freeGroup names a group that is not there. Another nsx in a PID namespace of its
-// own may have our number.
-func (o *cgroupRunOptions) freeGroup(ctx context.Context) (*cgroupfs.Group, error) {
+// askManager adds to a refusal what lets an ordinary user limit a command: his own
+// systemd, if it is there, to which v2's controllers are delegated.
+func askManager(fs *cgroupfs.FS, err error) {
+	refused, ok := errors.AsType[*cgroupfs.Error](err)
+	if !ok || !errors.Is(refused, unix.EACCES) || fs.Mode() != "v2" {
+		return
+	}
+	if unix.Access(fmt.Sprintf("/run/user/%d/systemd/private", os.Geteuid()), unix.F_OK) == nil {
+		refused.Next = "start it from a group of your own systemd's: systemd-run --user --scope nsx cgroup run …"
+	}
+}
+
+// freeGroup names a group that is not there, below the given one or, to be refused
+// with the reason, below the root. Another nsx in a PID namespace of its own may have
+// our number.
+func (o *cgroupRunOptions) freeGroup(ctx context.Context, home *cgroupfs.Group) (*cgroupfs.Group, error) {
+	at := "/"
+	if home != nil {
+		at = home.Path()
+	}
 	for n := 0; ; n++ {
-		name := fmt.Sprintf("/nsx-run-%d", os.Getpid())
+		name := path.Join(at, fmt.Sprintf("nsx-run-%d", os.Getpid()))
 		if n > 0 {
 			name += fmt.Sprintf("-%d", n)
 		}
