@@ -18,22 +18,14 @@ import (
 )
 
 // helpersCalls are the system calls that a helper makes for the plan, by its own
-// table.
+// table, and the one that gives it a terminal.
 func helpersCalls(t *testing.T, plan *Plan) []uint64 {
 	t.Helper()
-	prog := &launcher.Program{}
-	prog.Trace("trace", launcher.Tracing{})
-	plan.guestSteps(prog)
-	prog.Fork()
-	prog.Setsid()
-	prog.SetTerminal(launcher.Int(0))
-	prog.DieWithParent(unix.SIGKILL)
-	prog.Exec("cat", "/bin")
-	calls := prog.Calls()
-	if len(calls) < 15 {
-		t.Fatalf("only %d system calls: %d", len(calls), calls)
+	calls, err := Command(plan, "cat").SystemCalls(t.Context())
+	if err != nil || len(calls) < 15 {
+		t.Fatalf("only %d system calls: %d, %v", len(calls), calls, err)
 	}
-	return calls
+	return append(calls, unix.SYS_IOCTL)
 }
 
 // answeringAll is a filter that answers all of the calls itself.

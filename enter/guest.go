@@ -30,18 +30,31 @@ func (c *Cmd) startGuest(ctx context.Context, files []*os.File, try bool) (*os.P
 }
 
 func (c *Cmd) startGuestBy(ctx context.Context, files []*os.File, try, traced bool) (*os.Process, error) {
+	prog, attr, err := c.guestProgram(ctx, files, try, traced)
+	if err != nil {
+		return nil, err
+	}
+	process, err := launcher.Start(ctx, prog, attr)
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	return process, nil
+}
+
+// guestProgram is what the helper does to become such a command.
+func (c *Cmd) guestProgram(ctx context.Context, files []*os.File, try, traced bool) (*launcher.Program, launcher.Attr, error) {
 	attr := c.attr(files)
 	// A copy of this process would run /proc/PID/exe, this program itself, in sight
 	// of the target, which could write to it (CVE-2019-5736).
 	attr.Way = launcher.Memfd
 	for i, f := range files {
 		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, refused(nil, "starting "+c.Path, unix.EISDIR, fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()))
+			return nil, attr, refused(nil, "starting "+c.Path, unix.EISDIR, fmt.Sprintf("descriptor %d of the command would be a directory of ours (%s), by which the target gets at our files: redirect it, for example to /dev/null", i, f.Name()))
 		}
 	}
 	proof, err := c.newProof(ctx, files)
 	if err != nil {
-		return nil, err
+		return nil, attr, err
 	}
 	p := c.plan
 	prog := &launcher.Program{}
@@ -72,11 +85,21 @@ func (c *Cmd) startGuestBy(ctx context.Context, files []*os.File, try, traced bo
 	} else {
 		c.exec(prog, attr.Env)
 	}
-	process, err := launcher.Start(ctx, prog, attr)
-	if err != nil {
-		return nil, c.explain(ctx, err)
+	return prog, attr, nil
+}
+
+// SystemCalls lists the numbers of the system calls that are made to become a
+// command that is the target's own code: those that a seccomp filter of the target
+// can answer in the kernel's place. For any other command there are none to be told.
+func (c *Cmd) SystemCalls(ctx context.Context) ([]uint64, error) {
+	if !c.plan.Untrusted() {
+		return nil, nil
 	}
-	return process, nil
+	prog, _, err := c.guestProgram(ctx, nil, false, true)
+	if err != nil {
+		return nil, err
+	}
+	return prog.Calls(), nil
 }
 
 // guestSteps is what the helper does before the command's process is born.
