@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"nsx/inspect"
+	"nsx/internal/words"
 )
 
 // String is the plan for people, one step a line, in the order in which it is
@@ -142,7 +143,7 @@ func (r *rights) String() string {
 	case n == 1:
 		text += ", 1 seccomp filter"
 	case n > 1:
-		text += fmt.Sprintf(", %d seccomp filters", n)
+		text += ", " + words.Count(n, "seccomp filter", "seccomp filters")
 	}
 	return text
 }

@@ -16,7 +16,7 @@ import (
 // that fn starts included, stay where they are. Of the options only the root
 // and working directory count.
 //
-// In fn, a PID namespace is that of processes started there, not one's own
+// In fn, a PID namespace is that of processes started there, not of this process
 // (setns(2)); /proc/self means nothing under another /proc, so open what you
 // need of it before; and os/exec.Cmd with a nil Stdin, Stdout or Stderr opens
 // the target's /dev/null. Use Command to run commands.

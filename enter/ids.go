@@ -102,7 +102,8 @@ func (p *Plan) mayStay(target inspect.Status) bool {
 }
 
 // inNew chooses the ids in a new user namespace: root, where the maps have it.
-// Groups stay, for a map of one's own group only denies setgroups(2).
+// Supplementary groups are kept: where only the caller's own group is mapped,
+// setgroups(2) is denied.
 func (i *credentials) inNew(n *Unshare) {
 	i.uids, i.gids = n.UIDs, n.GIDs
 	i.mayDeny = true

@@ -38,7 +38,7 @@ func (p *Plan) oneProcess() (pidfd *os.File, mask int) {
 // Namespace by namespace, root has to join the user namespace last, because in
 // it root has no rights over the others any more, and its owner has to join it
 // first, because it is the user namespace that gives the rights. Both work in
-// three passes: all but the user namespace as far as allowed, the user
+// three passes: all except the user namespace as far as allowed, the user
 // namespace, and then those that were refused.
 func (p *Plan) joinSteps(prog *launcher.Program) {
 	if pidfd, mask := p.oneProcess(); pidfd != nil && (!p.Untrusted() || !linux.HasCapability(unix.CAP_SYS_ADMIN)) {

@@ -21,8 +21,8 @@ import (
 func (n *Unshare) writeMaps(pid int) error {
 	setgroups := n.Setgroups
 	if setgroups == "" && len(n.GIDs) > 0 && !holds(unix.CAP_SETGID) && single(n.GIDs, os.Getegid()) {
-		// Without CAP_SETGID a map of one's own group takes this first; who has
-		// it can leave setgroups(2) allowed.
+		// Without CAP_SETGID the kernel takes a map of the caller's own group only
+		// after this; with it, setgroups(2) can stay allowed.
 		setgroups = "deny"
 	}
 	if setgroups != "" {
@@ -49,7 +49,7 @@ func (n *Unshare) writeMaps(pid int) error {
 // setgroupsDenied is why setgroups(2) may not be allowed.
 const setgroupsDenied = "a user namespace above denies it for good"
 
-// single says that a map maps nothing but our own id.
+// single says that a map maps only our own id.
 func single(m inspect.IDMap, own int) bool {
 	return len(m) == 1 && m[0].Count == 1 && m[0].Outside == uint32(own)
 }
@@ -141,7 +141,7 @@ func firstLine(out []byte, err error) string {
 }
 
 // unmappedOwner is "user" or "group" if ours does not exist in our own user
-// namespace: create_user_ns() in kernel/user_namespace.c minds both.
+// namespace: create_user_ns() in kernel/user_namespace.c checks both.
 func unmappedOwner() string {
 	for _, who := range []struct {
 		name, file string

@@ -23,10 +23,11 @@ const cpuSetSize = 1024
 // other for ever; mnt_ns_loop (fs/namespace.c) takes the one with the lower
 // number for the older. Linux 6.18 made that number the 64-bit id of the
 // namespace, and gives each processor a batch of ids of its own (gen_cookie_next
-// in ns_tree_gen_id, kernel/nstree.c). So where our own namespace was made on
-// another processor than the new one, that is refused with EINVAL as often as
-// not. Before and since, one counter serves all processors: mnt_ns_seq, and from
-// 6.19 on that of the fixed ids of initial namespaces.
+// in ns_tree_gen_id, kernel/nstree.c). So if our own namespace was made on another
+// processor than the new one, its id may be the higher one: then the bind mount
+// fails with EINVAL, about half of the time. Before and since, one counter serves all
+// processors: mnt_ns_seq, and from 6.19 on that of the fixed ids of initial
+// namespaces.
 //
 // All types of namespaces take from the same batch, so UTS namespaces, the
 // cheapest, use up what a processor has below our id. This is seldom needed, and

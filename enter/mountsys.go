@@ -11,8 +11,8 @@ import (
 	"nsx/internal/launcher"
 )
 
-// netnsEtc is where the files of each network namespace are that are to stand for
-// those of /etc (ip-netns(8)).
+// netnsEtc has, for each network namespace, the files that take the place of those
+// in /etc (ip-netns(8)).
 const netnsEtc = "/etc/netns"
 
 // findCovers lists the files for the network namespace that is joined. They are
@@ -42,7 +42,7 @@ func (p *Plan) findCovers() error {
 	return nil
 }
 
-// sysSteps mounts a /sys, which shows the network namespace of whom mounts it, and
+// sysSteps mounts a /sys, which shows the network namespace of the one who mounts it, and
 // carries over the cgroups, which would be out of sight below the old one. It
 // covers the files of /etc.
 func (p *Plan) sysSteps(prog *launcher.Program) {

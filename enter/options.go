@@ -72,7 +72,7 @@ type Options struct {
 	// seen: a call of it such as epoll_wait(2) may end with EINTR.
 	NoSeccomp bool
 	// OwnEnv gives a command that is the target's code our environment instead of
-	// the target's. OwnCgroup leaves it in our cgroups, but for a devices hierarchy
+	// the target's. OwnCgroup leaves it in our cgroups, except in a devices hierarchy
 	// of v1, and takes CAP_MKNOD away.
 	OwnEnv, OwnCgroup bool
 	// TargetCgroup starts a command of ours in the target's cgroups, Cgroup any in others.

@@ -13,6 +13,7 @@ import (
 	"nsx/cgroupfs"
 	"nsx/inspect"
 	"nsx/internal/proc"
+	"nsx/internal/words"
 )
 
 // proving is what is done to the command before it runs.
@@ -143,7 +144,7 @@ func (x *proof) status(t *inspect.Target, tracer int) error {
 	x.want(s.NoNewPrivs || !r.noNewPrivs, "no_new_privs is not set")
 	if s.Filters >= 0 {
 		filters := max(x.own.Filters, 0) + len(r.filters)
-		x.want(s.Filters == filters, "it has %d seccomp filters, not %d", s.Filters, filters)
+		x.want(s.Filters == filters, "it has %s, not %d", words.Count(s.Filters, "seccomp filter", "seccomp filters"), filters)
 	}
 	x.want(s.PPID == os.Getpid(), "its parent is %d, not %d", s.PPID, os.Getpid())
 	x.want(tracer == 0 || s.Tracer == tracer, "it is traced by %d, not by %d", s.Tracer, tracer)

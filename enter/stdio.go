@@ -29,7 +29,7 @@ func (f *files) close() {
 }
 
 // openFiles opens the command's standard files: what is no file becomes a pipe,
-// whose other end is kept in c.pipes. What is returned is to be closed also after
+// whose other end is kept in c.pipes. Close what is returned also after
 // an error.
 func (c *Cmd) openFiles() (*files, error) {
 	f := &files{}

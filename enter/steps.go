@@ -113,8 +113,8 @@ func (p *Plan) endSignal() unix.Signal {
 }
 
 // plain says that the command is our own program, in our own file systems, with
-// our own rights, and that all it takes is to join namespaces in which nobody
-// sees its process who did not see ours.
+// our own rights, and only joins namespaces in which nobody can see its process who
+// could not see ours before.
 func (p *Plan) plain() bool {
 	o := &p.options
 	if o.Unshare != nil || o.MountProc || o.MountSys || p.root != nil || p.dir != nil || p.entrance() != nil || p.ids.any() {

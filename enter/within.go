@@ -71,7 +71,7 @@ func (p *Plan) betweenSteps(prog *launcher.Program) {
 	}
 	p.between.steps(prog)
 	if unix.Geteuid() != 0 {
-		// A change of ids gives /proc/PID to root, and we are to write in it.
+		// A change of ids gives /proc/PID to root, and we have to write in it.
 		prog.Prctl("prctl(PR_SET_DUMPABLE)", unix.PR_SET_DUMPABLE, launcher.Int(1))
 	}
 }

@@ -5,8 +5,8 @@ import (
 )
 
 // grouping collects namespaces while a scan goes on: by process first, then
-// by what the kernel and the mount tables say. One pass a step, no list is
-// walked for each of another list's entries.
+// by what the kernel and the mount tables say. Each step is one pass over the data:
+// no loop over a list is inside another one.
 type grouping struct {
 	processes []Process
 	parents   []*Process // of each of them; nil where it was not found

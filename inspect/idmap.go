@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"nsx/internal/words"
 )
 
 // IDRange is one line of /proc/PID/uid_map or gid_map (user_namespaces(7)):
@@ -92,7 +94,7 @@ func (m IDMap) String() string {
 		}
 	}
 	if len(m) > most {
-		parts = append(parts, fmt.Sprintf("and %d ranges more", len(m)-most))
+		parts = append(parts, "and "+words.Count(len(m)-most, "range more", "ranges more"))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -124,7 +126,7 @@ func inOrder(inside, outside []idSpan) (m IDMap) {
 
 type idSpan struct{ first, count uint32 }
 
-// without is the ids from first on but for one.
+// without is the ids from first on except one.
 func without(first, count, id uint32) []idSpan {
 	if id < first || id-first >= count {
 		return []idSpan{{first, count}}

@@ -17,7 +17,7 @@ import (
 //
 //   - whoever starts a command for a user, as su(1), a service manager or nsx
 //     does, is marked when it changes its ids (commit_creds in kernel/cred.c) or
-//     marks itself, lest the user gets hold of what it has in memory;
+//     marks itself, so that the user cannot get at what it has in memory;
 //   - the execve(2) that follows makes new memory, which inherits the mark
 //     (mm_init in kernel/fork.c), and takes it away when the close-on-exec
 //     descriptors are closed, just before the process has its new name

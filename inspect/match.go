@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // match looks a Ref up in a snapshot that was made with what it needs.
@@ -159,7 +161,7 @@ func (s *Snapshot) matchCgroups(what string, within func(path string) bool) (Mat
 func (s *Snapshot) noNamespace(r Ref) error {
 	hint := ""
 	if n := s.UnreadableProcesses(); n > 0 {
-		hint = fmt.Sprintf(", or it is among those of %d unreadable processes", n)
+		hint = ", or it is among those of " + words.Count(n, "unreadable process", "unreadable processes")
 	}
 	return gonef("no namespace %s: it is gone%s", r.Word, hint)
 }

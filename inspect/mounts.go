@@ -45,8 +45,8 @@ const bindType = "nsfs"
 // hidden finds the option by which /proc hides processes from this reader
 // (proc(5)): hidepid=2 (invisible) and 4 (ptraceable) do, unless the reader
 // may trace them or, with 2, is in the group gid=; 1 (noaccess) lists them all.
-// A security module may refuse even root to trace the first process, which
-// every PID namespace has: if that is not to be seen, others need not be.
+// A security module may hide the first process even from root. Every PID namespace
+// has one: if that cannot be seen, others may be hidden too.
 func (m Machine) hidden() string {
 	if !m.isLive() || mayTrace() && unix.Access(m.join("1"), unix.F_OK) == nil {
 		return ""

@@ -86,7 +86,7 @@ type Process struct {
 	// use down to its own (NSpid of proc_pid_status(5)): a detail.
 	NSPIDs []int `json:"ns_pids"`
 	// Threads are the threads that are in other namespaces than the leader,
-	// or all but the leader, if the scan was asked for them.
+	// or all except the leader, if the scan was asked for them.
 	Threads []Thread `json:"threads,omitempty"`
 
 	// Cgroups is nil unless the scan was asked for it.

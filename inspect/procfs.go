@@ -23,7 +23,7 @@ import (
 // in the middle is noticed (ESRCH) and never mixed up.
 type procfs struct{ Machine }
 
-// Fields implements Source: all but those that the details have.
+// Fields implements Source: all except those that the details have.
 func (procfs) Fields() Fields {
 	return FieldNS | FieldForChildren | FieldThreads | FieldCgroups
 }
@@ -55,10 +55,11 @@ func newTaskFiles(above, ns string) *taskFiles {
 	return f
 }
 
-// A worker opens one directory of each process: /proc/PID/ns where the kernel
-// answers, for each name that a walk passes through costs procfs a look at the
-// process (pid_revalidate in fs/proc/base.c), and ten links are read for one
-// file beside them. In a captured tree it may be missing, or closed to us.
+// A worker opens one directory of each process and reaches everything else from
+// there. For each component of a path the kernel looks at the process again
+// (pid_revalidate in fs/proc/base.c), and ten links in ns/ are read for each other
+// file: so it is cheapest to open /proc/PID/ns and read the rest by "../". In a
+// captured tree ns/ may be missing or unreadable: then it is /proc/PID.
 var (
 	filesFromNS   = newTaskFiles("../", "")
 	filesFromTask = newTaskFiles("", "ns/")

@@ -16,8 +16,8 @@ type Set struct {
 	Apart []Type `json:"apart"`
 }
 
-// sets groups the processes whose namespaces are known by all of them, the
-// largest group first. Zombies have none but user and PID, and are left out.
+// sets groups the processes of which all namespaces are known, the largest group
+// first. Zombies have only a user and a PID namespace left, and are left out.
 func (g *grouping) sets() []Set {
 	index := map[NSSet]int{}
 	list := []Set{}

@@ -34,7 +34,7 @@ type Request struct {
 }
 
 // Fields is a set of fields of Process. Those that are not named here are always
-// filled in by a Source, but for User, Cmdline and CmdlineCut, which never are.
+// filled in by a Source, except User, Cmdline and CmdlineCut, which never are.
 type Fields uint
 
 // The fields that a Source may leave out.

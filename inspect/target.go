@@ -375,7 +375,7 @@ func (t *Target) Alive() bool {
 }
 
 // Exiting says that the process has exited, or begun to. It has no memory then,
-// and whoever is no root is refused what is about that (EACCES): its files in
+// and a user who is not root may not read what is about it (EACCES): its files in
 // /proc are root's (task_dump_owner in fs/proc/base.c). It is never true of a
 // namespace.
 func (t *Target) Exiting() bool {
