@@ -1,25 +1,3 @@
-// Package enter runs commands, and Go functions, in the namespaces of other
-// processes and in new ones.
-//
-//	target, err := inspect.Resolve(ctx, "5151")
-//	…
-//	plan, err := enter.NewPlan(ctx, enter.AllOf(target), enter.Options{})
-//	…
-//	defer plan.Close()
-//	err = enter.Command(plan, "ip", "addr").Run()
-//
-// A Plan holds everything open that is needed before the first namespace is
-// joined: afterwards no path can be trusted to mean what it meant. If one
-// namespace cannot be joined, nothing is run.
-//
-// What runs in a target's mount namespace is the target's own code. By default
-// it gets no more rights than the target has, it cannot reach this program or
-// any of its files, and it ends with it: see Options.Privileged.
-//
-// Limits: a Go function can join all types but user and time namespaces, which
-// the kernel lets only processes with a single thread join (setns(2)); Do ends
-// in a *ThreadError for those. So does Command on other architectures than
-// amd64 and arm64.
 package enter
 
 import (

@@ -1,24 +1,3 @@
-// Package inspect shows which namespaces a Linux machine has, who is in them,
-// who owns them and what keeps them alive.
-//
-//	snapshot, err := inspect.Scan(ctx, inspect.Options{Relations: true})
-//	for _, ns := range snapshot.Namespaces {
-//		fmt.Println(ns.ID(), ns.NProcs)
-//	}
-//
-// Scan reads /proc once, on all cores, and returns a Snapshot: plain data,
-// namespaces and processes referring to each other by number. Trouble with
-// single processes is data too (Snapshot.Unreadable), never an error. Resolve
-// turns a word such as "5151" or "net:[4026531840]" into a Target, pinned so
-// that it cannot become another process.
-//
-// Those functions are about this machine. Open makes a Machine of another root,
-// whose methods do the same there; Machine.Find scans for what some words name.
-// Errors can be told apart: ErrUsage, ErrGone, the errno, and those of a context,
-// which whatever scans, loops or waits takes and gives back when it ends.
-//
-// Limits: a snapshot is not atomic, since /proc is read process by process,
-// and what the reader may not see is missing from it: see Snapshot.Complete.
 package inspect
 
 import (
