@@ -156,6 +156,32 @@ func TestRareLimits(t *testing.T) {
 	}
 }
 
+// What protects a group's memory is bounded by those above, and where the file system
+// says so, by them alone.
+func TestProtectionOfAncestors(t *testing.T) {
+	const recursive = "24 1 8:1 / / rw - ext4 /dev/sda1 rw\n29 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
+	for _, c := range []struct{ mounts, a, b, want string }{
+		{mountV2, "0", "50", "7 of 0 by /a"},
+		{mountV2, "30", "50", "7 of 30 by /a"},
+		{mountV2, "50", "30", "7 of 30 by /a/b"},
+		{mountV2, "max", "max", "none"},
+		{mountV2, "max", "30", "7 of 30 by /a/b"},
+		{mountV2, "0", "0", ""},
+		{recursive, "30", "0", "7 of 30 by /a"},
+		{recursive, "0", "50", "7 of 0 by /a"},
+		{recursive, "0", "0", ""},
+	} {
+		tree := map[string]string{
+			"a/memory.low": c.a, "a/b/memory.low": c.b, "a/memory.min": "0", "a/b/memory.min": "0", "a/memory.current": "9", "a/b/memory.current": "7",
+		}
+		g := groupIn(t, openTree(t, c.mounts, tree), "/a/b")
+		wantBound(t, g, "memory.low", c.want)
+		wantBound(t, g, "memory.min", "")
+	}
+	closed := map[string]string{"a/memory.low/": "", "a/b/memory.low": "30", "a/b/memory.current": "7"}
+	wantBound(t, groupIn(t, openTree(t, mountV2, closed), "/a/b"), "memory.low", "at most 7 of 30 by /a/b")
+}
+
 // Quotas compare as CPUs, whatever the period.
 func TestQuotaOfTheLeastCPUs(t *testing.T) {
 	fs := openTree(t, mountV2, map[string]string{"a/cpu.max": "50000 50000\n", "a/b/cpu.max": "100000 200000\n", "a/b/c/cpu.max": "max 1000\n"})

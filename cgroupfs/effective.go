@@ -19,7 +19,8 @@ type Binding struct {
 // Effective is the limit of one resource that really binds: that of the group,
 // among one and those above it, that has the least left.
 type Effective struct {
-	// Resource is "memory", "swap" (on v1 "memory+swap"), "cpu", "pids",
+	// Resource is "memory", "memory.low" (spared, at most), "swap" (on v1
+	// "memory+swap"), "cpu", "pids",
 	// "cpuset.cpus", "cpuset.mems", "hugetlb.2MB", "io.rbps" or the like; Unit
 	// is "bytes", "cpus", "tasks", "list", "bytes_per_second",
 	// "operations_per_second" or "units".
@@ -93,6 +94,7 @@ func (fs *FS) bind(ways []way) Binding {
 	b := Binding{Limits: []Effective{}, Unreadable: []Unreadable{}}
 	for _, w := range ways {
 		b.Limits = append(b.Limits, w.numbers(fs)...)
+		b.Limits = append(b.Limits, w.protections()...)
 		b.Limits = append(b.Limits, w.cpu()...)
 		b.Limits = append(b.Limits, w.cpusets()...)
 		b.Limits = append(b.Limits, w.keyed(fs)...)

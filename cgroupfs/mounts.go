@@ -34,6 +34,9 @@ type Hierarchy struct {
 	// Problem says why nothing can be done with it, if so.
 	Problem string `json:"problem,omitempty"`
 
+	// recursiveProtection: memory.low and memory.min protect what is below, too.
+	recursiveProtection bool
+
 	up     int       // how many levels above MountRoot can be seen too
 	others []place   // what further mounts of it show
 	tree   proc.Root // Options.Root
@@ -123,10 +126,11 @@ func newHierarchy(m *mountinfo.Info, root string) Hierarchy {
 		Mount: filepath.Join(root, filepath.Clean("/"+m.Mountpoint)), MountRoot: m.Root,
 		tree: proc.Root(root),
 	}
+	superOptions := strings.Split(m.VFSOptions, ",")
 	if m.FSType == "cgroup2" {
 		h.Version = 2
+		h.recursiveProtection = slices.Contains(superOptions, "memory_recursiveprot")
 	}
-	superOptions := strings.Split(m.VFSOptions, ",")
 	h.ReadOnly = slices.Contains(strings.Split(m.Options, ","), "ro") || slices.Contains(superOptions, "ro")
 	if h.Version == 1 {
 		h.readOptions(superOptions)

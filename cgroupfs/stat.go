@@ -17,6 +17,9 @@ type Stat struct {
 	PIDs        *PIDsStat     `json:"pids"`
 	IO          []IOStat      `json:"io"`
 	Hugetlb     []HugetlbStat `json:"hugetlb"`
+	Misc        []CountStat   `json:"misc"`
+	RDMA        []CountStat   `json:"rdma"`
+	Dmem        []RegionStat  `json:"dmem"`
 	Pressure    *PressureStat `json:"pressure"`
 	// DevicePrograms restrict devices in the group, on v2. nil is not known:
 	// without the capabilities of Group.DevicePrograms.
@@ -132,7 +135,7 @@ type HugetlbStat struct {
 
 // Stat reads the group's statistics from whatever hierarchies have it.
 func (g *Group) Stat() (Stat, error) {
-	s := Stat{Group: g.path, IO: []IOStat{}, Hugetlb: []HugetlbStat{}}
+	s := Stat{Group: g.path, IO: []IOStat{}, Hugetlb: []HugetlbStat{}, Misc: []CountStat{}, RDMA: []CountStat{}, Dmem: []RegionStat{}}
 	list, err := g.need("read the statistics of " + g.path)
 	if err != nil {
 		return s, err
@@ -145,6 +148,7 @@ func (g *Group) Stat() (Stat, error) {
 		} else {
 			f.fill1(&s)
 		}
+		f.fillKeyed(&s)
 	}
 	for i := range s.IO {
 		s.IO[i].Device = g.fs.disk(s.IO[i].Device.Device)

@@ -108,6 +108,10 @@ func fullV2() map[string]string {
 		"g/io.stat":             "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6 cost.usage=7\n",
 		"g/hugetlb.2MB.current": "2097152\n", "g/hugetlb.2MB.max": "max\n", "g/hugetlb.2MB.events": "max 1\n",
 		"g/hugetlb.2MB.rsvd.current": "4194304\n", "g/hugetlb.2MB.rsvd.max": "8388608\n",
+		"g/misc.current": "sev 3\nsev_es 0\n", "g/misc.peak": "sev 4\nsev_es 1\n", "g/misc.max": "sev 9\nsev_es max\n", "g/misc.events": "sev.max 2\nsev_es.max 0\n",
+		"g/rdma.current": "mlx4_0 hca_handle=2 hca_object=20\n", "g/rdma.max": "mlx4_0 hca_handle=5 hca_object=max\n",
+		"g/dmem.current": "drm/0000:03:00.0/vram0 4096\n", "g/dmem.max": "drm/0000:03:00.0/vram0 8192\n",
+		"g/dmem.low": "drm/0000:03:00.0/vram0 1024\n", "g/dmem.min": "drm/0000:03:00.0/vram0 0\n",
 		"g/cpu.pressure": "some avg10=1.00 avg60=0.00 avg300=0.00 total=9\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n",
 		"g/irq.pressure": "full avg10=2.00 avg60=0.00 avg300=0.00 total=6\n",
 	}
@@ -132,6 +136,10 @@ func TestStatOfAllThatV2Tells(t *testing.T) {
 		"own kills": {number(m.Local.OOMKills), 0}, "own max": {number(m.Local.MaxEvents), 1}, "own forks": {number(s.PIDs.LocalMaxEvents), 2},
 		"discards": {number(s.IO[0].DiscardOps), 6}, "cost": {number(s.IO[0].CostUsageUsec), 7}, "cost wait": {number(s.IO[0].CostWaitUsec), -1},
 		"rsvd": {number(s.Hugetlb[0].RsvdUsageBytes), 4 << 20}, "rsvd limit": {number(s.Hugetlb[0].RsvdLimitBytes), 8 << 20},
+		"misc": {number(s.Misc[0].Current), 3}, "misc peak": {number(s.Misc[0].Peak), 4}, "misc limit": {number(s.Misc[0].Limit), 9},
+		"misc without a limit": {number(s.Misc[1].Limit), -1}, "misc events": {number(s.Misc[0].MaxEvents), 2},
+		"rdma": {number(s.RDMA[1].Current), 20}, "rdma limit": {number(s.RDMA[0].Limit), 5}, "rdma peak": {number(s.RDMA[0].Peak), -1},
+		"dmem": {number(s.Dmem[0].UsageBytes), 4096}, "dmem limit": {number(s.Dmem[0].LimitBytes), 8192}, "dmem low": {number(s.Dmem[0].LowBytes), 1024}, "dmem min": {number(s.Dmem[0].MinBytes), 0},
 		"pages": {int64(len(s.Hugetlb)), 1}, "irq": {s.Pressure.IRQ.Full.TotalUsec, 6},
 	} {
 		if c[0] != c[1] {

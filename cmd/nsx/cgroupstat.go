@@ -87,7 +87,8 @@ func statRows(s cgroupfs.Stat) []statRow {
 func addFields(rows *[]statRow, prefix string, v reflect.Value) {
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if name == "complete" || name == "unreadable" || name == "device" || name == "page_size" {
+		switch name {
+		case "complete", "unreadable", "device", "page_size", "resource", "region": // in the name, or on stderr
 			continue
 		}
 		if v.Type().Field(i).Anonymous {
@@ -126,6 +127,14 @@ func addValue(rows *[]statRow, name string, v reflect.Value) {
 	case []cgroupfs.HugetlbStat:
 		for _, pages := range x {
 			addFields(rows, name+"."+pages.PageSize+".", reflect.ValueOf(pages))
+		}
+	case []cgroupfs.CountStat:
+		for _, c := range x {
+			addFields(rows, name+"."+c.Resource+".", reflect.ValueOf(c))
+		}
+	case []cgroupfs.RegionStat:
+		for _, r := range x {
+			addFields(rows, name+"."+r.Region+".", reflect.ValueOf(r))
 		}
 	case []cgroupfs.DeviceProgram:
 		if x == nil {
