@@ -8,17 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// podman's default limits are more than some machines allow, and crun refuses
-// hybrid cgroups.
-const podmanConf = `[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-lock_type = "file"
-`
+	"nsx/internal/testkit"
+)
 
 // podmanAnswer is what podman inspect says.
 type podmanAnswer struct {
@@ -33,7 +25,7 @@ type podmanAnswer struct {
 func TestPodman(t *testing.T) {
 	needs(t, "podman", "conmon", "runc")
 	cleansUp(t)
-	podman := podmanCommand(t, podmanDir(t, "rootful"))
+	podman := testkit.PodmanCommand(t, podmanDir(t, "rootful"))
 	run(t, podman("import", "-q", rootTar, "box:1")...)
 	t.Cleanup(func() { try(t, podman("rm", "--all", "--force", "--time", "0")...) })
 	run(t, podman(append([]string{
@@ -67,21 +59,6 @@ func podmanDir(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// podmanCommand makes podman's command lines, with all its files in dir.
-func podmanCommand(t *testing.T, dir string) func(...string) []string {
-	t.Helper()
-	conf := filepath.Join(dir, "containers.conf")
-	if err := os.WriteFile(conf, []byte(podmanConf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return func(args ...string) []string {
-		return append([]string{
-			"env", "CONTAINERS_CONF=" + conf, "podman", "--runtime", "runc", "--storage-driver", "vfs",
-			"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "runroot"), "--tmpdir", filepath.Join(dir, "tmp"),
-		}, args...)
-	}
 }
 
 // podmanNS asks podman for the inode numbers of a container's namespaces.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"nsx/internal/testkit"
 )
 
 // An ordinary user whom only podman's own mount namespace knows.
@@ -42,7 +44,7 @@ func TestPodmanRootless(t *testing.T) {
 	home := filepath.Join(dir, "home")
 	run(t, "install", "-d", "-m", "700", "-o", rootlessUID, "-g", rootlessUID, home)
 	as := []string{"setpriv", "--reuid", rootlessUID, "--regid", rootlessUID, "--clear-groups"}
-	rootful := podmanCommand(t, dir)
+	rootful := testkit.PodmanCommand(t, dir)
 	podman := func(args ...string) []string {
 		return append([]string{
 			"env", "-C", home, "HOME=" + home, "XDG_RUNTIME_DIR=" + home, "USER=" + rootlessUser, "TMPDIR=" + home,
