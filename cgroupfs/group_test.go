@@ -75,7 +75,7 @@ func TestCreateAttachRemove(t *testing.T) {
 	refusedWith(t, g.Remove(context.Background(), false), unix.EBUSY, "1 groups below it: a", "-r")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	refusedWith(t, g.Remove(ctx, true), unix.EBUSY, "1 processes are inside", pidString(p.PID))
+	refusedWith(t, g.Remove(ctx, true), unix.EBUSY, "1 process is inside", pidString(p.PID))
 	if !exists(t, deep) {
 		t.Error("half of it was removed")
 	}

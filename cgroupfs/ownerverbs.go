@@ -30,45 +30,45 @@ func (o Owner) CommandFor(v Verb) string {
 	case identity.Systemd:
 		return o.systemdFor(v)
 	case identity.Docker, identity.Podman, identity.Nerdctl:
-		return words(v, o.Kind+" ", map[Verb]string{
+		return ownWords(v, o.Kind+" ", map[Verb]string{
 			VerbSet: "update --memory … --cpus … ", VerbStart: "exec ", VerbFreeze: "pause ", VerbThaw: "unpause ",
 			VerbKill: "kill ", VerbRemove: "rm -f ", VerbLeave: "exec ",
 		}, name)
 	case identity.CRIO:
-		return words(v, "crictl ", map[Verb]string{
+		return ownWords(v, "crictl ", map[Verb]string{
 			VerbSet: "update --memory … ", VerbStart: "exec ", VerbKill: "stop --timeout 0 ", VerbRemove: "rm -f ",
 		}, name)
 	case identity.Containerd:
 		if o.namespace == "k8s.io" && v != VerbFreeze && v != VerbThaw { // crictl has no word for these
 			return Owner{Kind: string(identity.CRIO), Name: o.Name}.CommandFor(v)
 		}
-		return words(v, "ctr -n "+o.namespace+" ", map[Verb]string{ // takes no part of an id
+		return ownWords(v, "ctr -n "+o.namespace+" ", map[Verb]string{ // takes no part of an id
 			VerbStart: "tasks exec --exec-id … ", VerbFreeze: "tasks pause ", VerbThaw: "tasks resume ",
 			VerbKill: "tasks kill -s SIGKILL ", VerbRemove: "tasks delete --force ",
 		}, o.Name)
 	case identity.Kubernetes:
-		return words(v, "kubectl ", map[Verb]string{
+		return ownWords(v, "kubectl ", map[Verb]string{
 			VerbSet: "set resources …", VerbKill: "delete pod …", VerbRemove: "delete pod …", VerbStart: "exec …",
 		}, "")
 	case identity.LXC:
-		return words(v, "lxc-", map[Verb]string{
+		return ownWords(v, "lxc-", map[Verb]string{
 			VerbSet: "cgroup -n " + name + " KEY VALUE", VerbStart: "attach -n " + name, VerbFreeze: "freeze -n " + name,
 			VerbThaw: "unfreeze -n " + name, VerbKill: "stop -k -n " + name, VerbRemove: "stop -n " + name,
 		}, "")
 	case identity.Machined:
-		return words(v, "machinectl ", map[Verb]string{
+		return ownWords(v, "machinectl ", map[Verb]string{
 			VerbStart: "shell ", VerbKill: "kill -s KILL ", VerbRemove: "terminate ",
 		}, name)
 	case identity.Libvirt:
-		return words(v, "virsh ", map[Verb]string{
+		return ownWords(v, "virsh ", map[Verb]string{
 			VerbSet: "memtune ", VerbFreeze: "suspend ", VerbThaw: "resume ", VerbKill: "destroy ", VerbRemove: "shutdown ",
 		}, name)
 	}
 	return ""
 }
 
-// words is a command, empty if there is none for the verb.
-func words(v Verb, program string, verbs map[Verb]string, name string) string {
+// ownWords is a command, empty if there is none for the verb.
+func ownWords(v Verb, program string, verbs map[Verb]string, name string) string {
 	if verbs[v] == "" {
 		return ""
 	}

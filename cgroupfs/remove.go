@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // removeTimeout is how long Remove waits without a deadline of its context:
@@ -162,17 +165,72 @@ func (g *Group) explainBusy(op string, list []*Hierarchy) error {
 			break
 		}
 	}
-	pids, _ := g.fs.inTree(list, g.path)
-	switch {
-	case len(pids) > 0 && pids[0] == 0:
-		e.Cause = fmt.Sprintf("%d processes are inside, of another PID namespace too", len(pids))
-		e.Next = "end them: nsx cgroup kill " + g.path
-	case len(pids) > 0:
-		e.Cause = fmt.Sprintf("%d processes are inside: %s", len(pids), g.fs.names(pids))
-		e.Next = "end them: nsx cgroup kill " + g.path + ", or attach them elsewhere"
-	default:
-		e.Cause = "the kernel has not let go of it, though no process is to be seen inside; one may be exiting"
-		e.Next = "try again"
+	inside := g.inside(list)
+	at := slices.Sorted(maps.Keys(inside))
+	var all []int
+	for _, group := range at {
+		all = append(all, inside[group]...)
 	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	count := words.Count(len(all), "process is", "processes are")
+	switch {
+	case len(all) == 0:
+		e.Cause = "the kernel has not let go of " + g.lowest(list) + ", though no process is to be seen inside; one may be exiting"
+		e.Next = "try again"
+		return e
+	case all[0] == 0:
+		e.Cause = count + " inside, of another PID namespace too"
+		e.Next = "end them: nsx cgroup kill " + g.path
+		return e
+	case len(at) == 1 && at[0] == g.path:
+		e.Cause = fmt.Sprintf("%s inside: %s", count, g.fs.names(all))
+	case len(at) == 1:
+		e.Cause = fmt.Sprintf("%s inside %s: %s", count, at[0], g.fs.names(all))
+	default:
+		const most = 3
+		var parts []string
+		for _, group := range at[:min(len(at), most)] {
+			parts = append(parts, g.fs.names(inside[group])+" in "+group)
+		}
+		if more := len(at) - most; more > 0 {
+			parts = append(parts, "and in "+words.Count(more, "group more", "groups more"))
+		}
+		e.Cause = fmt.Sprintf("%s inside: %s", count, strings.Join(parts, "; "))
+	}
+	e.Next = "end them: nsx cgroup kill " + g.path + ", or attach them elsewhere"
 	return e
+}
+
+// inside finds the live processes of each group that holds the tree up; 0 stands for
+// those that have no number here.
+func (g *Group) inside(list []*Hierarchy) map[string][]int {
+	found := map[string][]int{}
+	for _, h := range list {
+		_ = h.descend(g.path, func(s *spot) error {
+			pids, _, unnamed, err := g.fs.membersBy(h, s.read)
+			if unnamed > 0 {
+				pids = append(pids, 0)
+			}
+			if err == nil && len(pids) > 0 {
+				all := append(found[s.Path()], pids...)
+				slices.Sort(all)
+				found[s.Path()] = slices.Compact(all)
+			}
+			return nil
+		})
+	}
+	return found
+}
+
+// lowest is the group that is to be removed first.
+func (g *Group) lowest(list []*Hierarchy) string {
+	at := g.path
+	for _, h := range list {
+		stop := errors.New("found")
+		if err := h.descend(g.path, func(s *spot) error { at = s.Path(); return stop }); errors.Is(err, stop) {
+			break
+		}
+	}
+	return at
 }

@@ -124,10 +124,19 @@ and in JSON's "unreadable"; those that can only be written are left out.
 // valueLine is one line of a value, which may have several.
 type valueLine struct{ key, text string }
 
+// valueLines are those of a table. A key that several hierarchies have is told apart
+// by its file.
 func valueLines(values []cgroupfs.KeyValue) []valueLine {
+	count := map[string]int{}
+	for _, v := range values {
+		count[v.Key]++
+	}
 	var rows []valueLine
 	for _, v := range values {
 		key := v.Key
+		if count[key] > 1 {
+			key = v.File
+		}
 		for text := range strings.SplitSeq(strings.TrimSuffix(v.Value, "\n"), "\n") {
 			rows = append(rows, valueLine{key, text})
 			key = ""
