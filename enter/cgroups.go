@@ -76,11 +76,12 @@ func (p *Plan) takeGroups(t *inspect.Target) error {
 	return &Error{What: "joining the cgroups of " + t.Name(), Err: err, Why: err.Error(), Reason: ErrCgroups, ours: true}
 }
 
-// checkDevices refuses to leave root of our user namespace outside of a group of v2
-// whose programs rule its devices: the target may have made device files before.
+// checkDevices refuses to leave a command outside of a group of v2 whose programs
+// rule its devices: root of the target may have made device files before, for
+// everybody. An ordinary user is left: he could open them himself.
 func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error {
 	i := slices.IndexFunc(theirs, func(m cgroupfs.Membership) bool { return m.Hierarchy == 0 })
-	if i < 0 || p.WillJoin(inspect.User) || !p.asRoot() {
+	if i < 0 || unix.Geteuid() != 0 {
 		return nil
 	}
 	own, err := fs.Memberships(0)
