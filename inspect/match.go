@@ -33,6 +33,9 @@ func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
 	case RefUnit:
 		return m.matchUnit(s, r)
 	case RefNamespace:
+		if r.KernelID != 0 {
+			return s.matchKernelID(r)
+		}
 		for _, t := range Types {
 			if !r.AnyType && t != r.ID.Type {
 				continue
@@ -53,6 +56,22 @@ func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
 		return Match{}, gonef("%s is %s, which nothing that the scan looked at holds", r.Word, id)
 	}
 	return Match{PIDs: n.PIDs, Namespaces: []ID{id}}, nil
+}
+
+// matchKernelID is for the id that the kernel never uses again.
+func (s *Snapshot) matchKernelID(r Ref) (Match, error) {
+	some := false
+	for i := range s.Namespaces {
+		n := &s.Namespaces[i]
+		some = some || n.KernelID != nil
+		if n.Type == r.ID.Type && n.KernelID != nil && *n.KernelID == r.KernelID {
+			return Match{PIDs: n.PIDs, Namespaces: []ID{n.ID()}}, nil
+		}
+	}
+	if !some {
+		return Match{}, fmt.Errorf("%s: the ids of namespaces are not known here: this kernel has none (Linux 6.18), or the tree is a captured one: %w", r.Word, unix.ENOTTY)
+	}
+	return Match{}, s.noNamespace(r)
 }
 
 func (s *Snapshot) matchProcess(r Ref) (Match, error) {

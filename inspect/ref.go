@@ -22,6 +22,8 @@ type Ref struct {
 	// where the word was a bare inode number.
 	ID      ID
 	AnyType bool
+	// KernelID names it instead of an inode number, if it is not 0.
+	KernelID uint64
 	// Path is RefFile's, RefCgroup's, or the name of a RefNetns, RefUnit or RefName.
 	Path string
 }
@@ -33,7 +35,7 @@ type RefKind uint8
 const (
 	RefProcess   RefKind = iota + 1 // 5151, pid:5151, 5151/5160, init
 	RefSelf                         // self
-	RefNamespace                    // 4026531840, net:4026531840, net:[4026531840]
+	RefNamespace                    // 4026531840, net:4026531840, net:[4026531840], net:=3
 	RefFile                         // /run/netns/blue, ./blue
 	RefNetns                        // netns:blue
 	RefCgroup                       // cgroup:/demo
@@ -69,7 +71,7 @@ func ParseRef(word string) (Ref, error) {
 	case word == "init":
 		r.Kind, r.PID = RefProcess, 1
 		return r, nil
-	case prefix == "pid" && hasColon && !strings.HasPrefix(rest, "["):
+	case prefix == "pid" && hasColon && !strings.HasPrefix(rest, "[") && !strings.HasPrefix(rest, "="):
 		return r.number(rest)
 	case prefix == "netns" && hasColon:
 		if rest == "" || rest == "." || rest == ".." || strings.Contains(rest, "/") {
@@ -90,6 +92,17 @@ func ParseRef(word string) (Ref, error) {
 		return r, nil
 	case hasColon && slices.Contains(laterKinds, prefix):
 		return r, usagef("target %q: a %s goes by no name of its own yet: name a process of it by its PID, or its cgroup (cgroup:/…)", word, prefix)
+	case hasColon && strings.HasPrefix(rest, "="):
+		typ, err := ParseType(prefix)
+		if err != nil {
+			return r, usagef("target %q: %w", word, err)
+		}
+		id, ok := proc.Decimal(rest[1:])
+		if !ok || id == 0 {
+			return r, usagef("target %q: %q is no id of a namespace: want a decimal number", word, rest[1:])
+		}
+		r.Kind, r.ID.Type, r.KernelID = RefNamespace, typ, id
+		return r, nil
 	case hasColon:
 		id, err := ParseID(word)
 		if err != nil {

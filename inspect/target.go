@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/linux"
 	"nsx/internal/proc"
 )
 
@@ -196,7 +197,7 @@ func (m Machine) pinNamespace(ctx context.Context, r Ref) (*Target, error) {
 	var notThere error
 	var o Options
 	for _, o.Holders = range []bool{false, true} {
-		o.Relations, o.Binds = o.Holders, o.Holders
+		o.Relations, o.Binds = o.Holders || r.KernelID != 0, o.Holders
 		s, err := m.Scan(ctx, o)
 		if err != nil {
 			return nil, err
@@ -206,7 +207,14 @@ func (m Machine) pinNamespace(ctx context.Context, r Ref) (*Target, error) {
 			continue
 		}
 		id := match.Namespaces[0]
-		if fd, ok := s.open(dir, s.Namespace(id)); ok {
+		fd, ok := s.open(dir, s.Namespace(id))
+		if ok && r.KernelID != 0 { // an inode number may be used again meanwhile
+			if now, err := linux.NSID(fd); err != nil || now != r.KernelID {
+				unix.Close(fd)
+				return nil, gonef("no namespace %s: it is gone", r.Word)
+			}
+		}
+		if ok {
 			return &Target{Word: r.Word, ID: id, ns: ownDescriptor(fd)}, nil
 		}
 		notThere = fmt.Errorf("namespace %s is there, but no way to open it was found", id)

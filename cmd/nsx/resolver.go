@@ -31,8 +31,11 @@ func (r resolver) resolve(ctx context.Context, word string) (*inspect.Target, er
 }
 
 // request is one namespace of a target, which must be of that type if it is a
-// namespace itself.
+// namespace itself. nsenter(1) has ":ID" for one by its kernel's id.
 func (r resolver) request(ctx context.Context, typ inspect.Type, word string) (enter.Request, error) {
+	if id, ok := strings.CutPrefix(word, ":"); ok {
+		word = typ.String() + ":=" + id
+	}
 	t, err := r.resolve(ctx, word)
 	if err == nil && t.PID == 0 && t.ID.Type != typ {
 		err = usagef("%s: %s is no %s namespace", word, t.ID, typ)
@@ -42,7 +45,7 @@ func (r resolver) request(ctx context.Context, typ inspect.Type, word string) (e
 
 // requests reads [TYPE=]TARGET: one namespace, or all.
 func (r resolver) requests(ctx context.Context, word string) ([]enter.Request, error) {
-	if name, target, ok := strings.Cut(word, "="); ok {
+	if name, target, ok := strings.Cut(word, "="); ok && !strings.HasSuffix(name, ":") { // net:=ID
 		typ, err := inspect.ParseType(name)
 		if err != nil {
 			return nil, usage(err)
