@@ -54,7 +54,9 @@ func theirFlags(cmd string) map[string]string {
 			"u": "here it is --no-trunc", "notruncate": "here it is --no-trunc", "W": "here it is --no-trunc", "nowrap": "here it is --no-trunc",
 			"T": "here it is --tree", "Q": "here it is --filter", "q": "here it is -o name", "quiet": "here it is -o name",
 			"r": "what is piped is never cut; see -o name too", "raw": "what is piped is never cut; see -o name too",
-			"l": "a list is what is printed without --tree", "output-all": "here it is -o wide", "format": "here it is --columns, or -o json",
+			"l": "a list is what is printed without --tree", "list": "a list is what is printed without --tree",
+			"H": "nsx " + cmd + " --help lists the columns", "list-columns": "nsx " + cmd + " --help lists the columns",
+			"V": "here it is nsx version", "version": "here it is nsx version", "output-all": "here it is -o wide", "format": "here it is --columns, or -o json",
 			"a": "here it is --all",
 		}
 	case "enter":
