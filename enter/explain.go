@@ -45,6 +45,8 @@ func (c *Cmd) explainHelper(err *launcher.HelperError) error {
 		return &Error{What: what, Err: unix.EACCES, Reason: ErrUnsafe, Why: "this machine does not execute memfds (vm.memfd_noexec, or a policy such as fapolicyd's), without which the target could overwrite this program"}
 	case errors.Is(err, unix.EAGAIN):
 		return &Error{What: what, Err: unix.EAGAIN, Reason: ErrLimit, Why: processLimits}
+	case errors.Is(err, unix.E2BIG) && c.Env == nil && c.plan.environ != nil:
+		return &Error{What: what, Err: unix.E2BIG, Reason: ErrEnvironment, Why: "the environment of the target is larger than what execve(2) takes under our limit on stacks (RLIMIT_STACK, ulimit -s)"}
 	case errors.Is(err, unix.EFBIG):
 		return &Error{What: what, Err: unix.EFBIG, Reason: ErrLimit, Why: "it is a file in memory, larger than files may be here: raise RLIMIT_FSIZE (ulimit -f)"}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -144,12 +145,16 @@ func setCaps(set uint64) error {
 	return unix.Capset(&header, &all[0])
 }
 
-// playFiltered puts filters on itself and waits.
+// playFiltered puts filters on itself, as often as a second argument says, and waits.
 func playFiltered(args []string) int {
 	var filters []filter
 	if err := json.Unmarshal([]byte(args[0]), &filters); err != nil {
 		fmt.Fprintln(os.Stderr, "filtered:", err)
 		return 1
+	}
+	if len(args) > 1 {
+		n, _ := strconv.Atoi(args[1])
+		filters = slices.Repeat(filters, n)
 	}
 	// All else that is to be said, before a filter can swallow it.
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
