@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,6 +41,21 @@ func hosts(t *testing.T) []host {
 		{"runc", func(t *testing.T, change func(*exec.Cmd), words ...string) int { return inRunc(t, change, words...) }},
 		{"podman", func(t *testing.T, _ func(*exec.Cmd), words ...string) int { return inPodman(t, words...) }},
 	}
+}
+
+// leavesNoGroups removes, at the end, the groups above theirs that a runtime leaves.
+func leavesNoGroups(t *testing.T, name string) {
+	t.Helper()
+	pattern := "/sys/fs/cgroup/*/" + name
+	before, _ := filepath.Glob(pattern)
+	t.Cleanup(func() {
+		after, _ := filepath.Glob(pattern)
+		for _, dir := range after {
+			if !slices.Contains(before, dir) {
+				os.Remove(dir)
+			}
+		}
+	})
 }
 
 // emptyRoot is a root directory with nothing but where the programs of the attacks
@@ -122,6 +138,7 @@ func inPodman(t *testing.T, words ...string) (pid int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	leavesNoGroups(t, "libpod_parent")
 	podman := testkit.PodmanCommand(t, dir)
 	bin := filepath.Join(workDir, "bin")
 	conmon := 0
