@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -259,6 +260,10 @@ func playAccompany(args []string) int {
 
 // Signals for us are meant for the command.
 func TestAccompanyForwardsSignals(t *testing.T) {
+	// Whoever runs the tests may ignore SIGHUP, which a shell could then not trap.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGHUP)
+	defer signal.Stop(caught)
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGINT, unix.SIGQUIT} {
 		t.Run(unix.SignalName(sig), func(t *testing.T) {
 			name := strings.TrimPrefix(unix.SignalName(sig), "SIG")

@@ -82,6 +82,19 @@ func (q Query) Matches(i *Identity) bool {
 	return q.owner == i.claimant() && q.matchesName(i)
 }
 
+// Thing is what a query that matches means, as people type it: the pod or unit that it
+// asks for, of which the identity may be a part, or the identity's own Target.
+func (q Query) Thing(i *Identity) string {
+	whole := *i
+	switch {
+	case q.kind == "unit" && i.Kind != Unit, q.kind == "" && i.Kind != Unit && i.Unit != "" && !matches(q.name, i.Name):
+		whole.Kind, whole.Name, whole.Pod, whole.ID = Unit, i.Unit, nil, ""
+	case i.Pod != nil && q.matchesPod(i) && strings.Count(q.name, "/") < 2 && (q.kind == "pod" || !matches(q.name, i.Name)):
+		whole.Kind = Pod
+	}
+	return whole.Target()
+}
+
 // claimant is what stands in the brackets, "" for root of the host.
 func (i *Identity) claimant() string {
 	named := *i

@@ -13,38 +13,83 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs"
 	"nsx/internal/linux"
 	"nsx/internal/proc"
 )
 
-// readDetails reads what Options.Details asks for, as far as match wants it, and
-// completes the leaders.
+// readDetails reads what Options.Details and Names ask for, as far as match wants it,
+// and completes the leaders.
 func (m Machine) readDetails(ctx context.Context, s *Snapshot, o Options, match Match) error {
 	if o.Details == NoDetails {
 		return nil
 	}
-	look, err := newDetailsReader(m, o.MaxCmdline)
+	chosen := s.choose(o, match)
+	all, err := m.depth(ctx, o, chosen)
 	if err != nil {
 		return err
 	}
-	defer look.close()
-	var chosen []*Process
+	users := userNames(m.root)
+	for i, p := range chosen {
+		d := &all[i]
+		p.UID, p.NSPIDs, p.Cmdline, p.CmdlineCut = d.uid, d.nsPIDs, d.cmdline, d.cut
+		if p.Cgroups == nil {
+			p.Cgroups = d.cgroups
+		}
+		if p.UID != nil {
+			p.User = users[*p.UID]
+			if p.User == "" {
+				p.User = strconv.FormatUint(uint64(*p.UID), 10)
+			}
+		}
+		for _, u := range d.refused {
+			u.PID = p.PID
+			s.Unreadable = append(s.Unreadable, u)
+		}
+	}
+	for _, l := range s.leaders(match) {
+		p := s.Process(l.PID)
+		l.UID, l.User, l.Cmdline, l.CmdlineCut = p.UID, p.User, p.Cmdline, p.CmdlineCut
+	}
+	if o.Names && !s.named {
+		if err := m.identify(ctx, s, o, chosen); err != nil {
+			return err
+		}
+	}
+	if o.Names {
+		s.identifySets()
+	}
+	return nil
+}
+
+// choose lists the processes whose details are asked for.
+func (s *Snapshot) choose(o Options, match Match) (chosen []*Process) {
 	if o.Details == AllDetails {
 		for i := range s.Processes {
 			if match.HasPID(s.Processes[i].PID) {
 				chosen = append(chosen, &s.Processes[i])
 			}
 		}
-	} else {
-		seen := map[int]bool{}
-		for _, l := range s.leaders(match) {
-			if !seen[l.PID] {
-				seen[l.PID] = true
-				chosen = append(chosen, s.Process(l.PID))
-			}
+		return chosen
+	}
+	seen := map[int]bool{}
+	for _, l := range s.leaders(match) {
+		if !seen[l.PID] {
+			seen[l.PID] = true
+			chosen = append(chosen, s.Process(l.PID))
 		}
 	}
+	return chosen
+}
 
+// depth reads processes in depth.
+func (m Machine) depth(ctx context.Context, o Options, chosen []*Process) ([]details, error) {
+	look, err := newDetailsReader(m, o.MaxCmdline)
+	if err != nil {
+		return nil, err
+	}
+	defer look.close()
+	look.names = o.Names && !o.Cgroups
 	timeout := o.CmdlineTimeout
 	if timeout == 0 {
 		timeout = 500 * time.Millisecond
@@ -63,29 +108,7 @@ func (m Machine) readDetails(ctx context.Context, s *Snapshot, o Options, match 
 			all[i].refuse("cmdline", errors.New("no answer within "+timeout.String()))
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	users := userNames(m.root)
-	for i, p := range chosen {
-		d := &all[i]
-		p.UID, p.NSPIDs, p.Cmdline, p.CmdlineCut = d.uid, d.nsPIDs, d.cmdline, d.cut
-		if p.UID != nil {
-			p.User = users[*p.UID]
-			if p.User == "" {
-				p.User = strconv.FormatUint(uint64(*p.UID), 10)
-			}
-		}
-		for _, u := range d.refused {
-			u.PID = p.PID
-			s.Unreadable = append(s.Unreadable, u)
-		}
-	}
-	for _, l := range s.leaders(match) {
-		p := s.Process(l.PID)
-		l.UID, l.User, l.Cmdline, l.CmdlineCut = p.UID, p.User, p.Cmdline, p.CmdlineCut
-	}
-	return nil
+	return all, ctx.Err()
 }
 
 // leaders lists the leaders of the namespaces and sets that match wants, or all.
@@ -109,7 +132,8 @@ type details struct {
 	uid     *uint32
 	nsPIDs  []int
 	cmdline []string
-	cut     bool         // more arguments were not read
+	cut     bool // more arguments were not read
+	cgroups []cgroupfs.Membership
 	refused []Unreadable // without the PID
 }
 
@@ -123,6 +147,7 @@ type detailsReader struct {
 	at      syscall.RawConn // of dir; Control fails once it is closed
 	depth   proc.Depth      // of a live /proc
 	readers sync.Pool
+	names   bool         // cgroups are read, if they have not been
 	most    int          // of a command line
 	left    atomic.Int64 // for long command lines, of all together
 }
@@ -198,6 +223,15 @@ func (l *detailsReader) read(p *Process, early *atomic.Pointer[details]) details
 	}
 	if p.KernelThread || p.State == Zombie {
 		d.cmdline = []string{}
+	}
+	if l.names && p.Cgroups == nil {
+		text, err := r.ReadFile(at, filesFromTask.cgroup)
+		if err == nil {
+			d.cgroups, err = cgroupfs.ParseMemberships(text)
+		}
+		if err != nil && !proc.Gone(err) {
+			d.refuse("cgroup", err)
+		}
 	}
 	known := d
 	early.Store(&known)

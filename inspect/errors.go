@@ -16,6 +16,8 @@ var (
 	// ErrUsage marks the errors about words that name nothing, whatever is there:
 	// what ParseRef and its like refuse.
 	ErrUsage = errors.New("wrong usage")
+	// ErrAmbiguous marks the errors about a name that several things have.
+	ErrAmbiguous = errors.New("ambiguous")
 )
 
 // goneError is an ErrGone that says more. The cause may be nil.

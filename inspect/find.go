@@ -57,9 +57,11 @@ func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot
 	}
 	var pids []int
 	if o.ProcessesOnly {
-		pids = m.pidsOf(refs)
+		if pids = m.pidsOf(refs); o.Names && pids != nil {
+			pids = m.withAncestors(pids)
+		}
 	}
-	s, err := m.look(ctx, o, pids)
+	s, err := m.lookFor(ctx, o, refs, pids)
 	if err != nil {
 		return nil, Match{}, err
 	}
@@ -67,7 +69,7 @@ func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot
 	if errors.Is(err, ErrGone) && o.Relations && !o.Holders {
 		// It may be held by a descriptor, a socket or a mount elsewhere.
 		o.Holders = true
-		if s, err = m.look(ctx, o, pids); err != nil {
+		if s, err = m.lookFor(ctx, o, refs, pids); err != nil {
 			return nil, Match{}, err
 		}
 		match, err = m.matchAll(s, refs)
@@ -84,6 +86,20 @@ func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot
 	s.Unreadable = slices.DeleteFunc(s.Unreadable, func(u Unreadable) bool { return !matters(u, refs, match, o) })
 	s.settle()
 	return s, match, nil
+}
+
+// lookFor is look, and says whose each process is if a word may be a name.
+func (m Machine) lookFor(ctx context.Context, o Options, refs []Ref, pids []int) (*Snapshot, error) {
+	s, err := m.look(ctx, o, pids)
+	if err != nil || !slices.ContainsFunc(refs, func(r Ref) bool { return r.Kind == RefIdentity || r.Kind == RefName }) {
+		return s, err
+	}
+	all := make([]*Process, len(s.Processes))
+	for i := range s.Processes {
+		all[i] = &s.Processes[i]
+	}
+	s.named = true
+	return s, m.identify(ctx, s, o, all)
 }
 
 func parseRefs(words []string) ([]Ref, error) {
@@ -124,7 +140,7 @@ func matters(u Unreadable, refs []Ref, match Match, o Options) bool {
 	case "namespaces", "threads": // it may be in one that was asked for
 		return match.HasPID(u.PID) || !o.ProcessesOnly || asked(RefNamespace, RefFile, RefNetns, RefName)
 	case "cgroup":
-		return match.HasPID(u.PID) || asked(RefCgroup, RefUnit)
+		return match.HasPID(u.PID) || asked(RefCgroup, RefUnit, RefIdentity, RefName)
 	}
 	return true // of those alone, or of the search for holders
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs"
 	"nsx/internal/words"
 )
 
@@ -45,6 +46,17 @@ func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
 			}
 		}
 		return Match{}, s.noNamespace(r)
+	case RefIdentity:
+		return s.matchNames(r, nil)
+	case RefName:
+		at, _ := openNetns(m.root, r.Path)
+		if at < 0 {
+			return s.matchNames(r, nil)
+		}
+		unix.Close(at)
+		if found, err := s.matchNames(r, []string{"netns:" + r.Path}); !errors.Is(err, ErrGone) {
+			return found, err
+		}
 	}
 	fd, id, err := m.openRefFile(r)
 	if err != nil {
@@ -153,28 +165,32 @@ func (m Machine) matchUnit(s *Snapshot, r Ref) (Match, error) {
 }
 
 func (s *Snapshot) matchCgroups(what string, within func(path string) bool) (Match, error) {
-	var m Match
-	seen := map[ID]bool{}
-	for i := range s.Processes {
-		p := &s.Processes[i]
-		for _, group := range p.Cgroups {
-			if !within(group.Path) {
-				continue
-			}
-			m.PIDs = append(m.PIDs, p.PID)
-			for t, inode := range p.NS {
-				if id := (ID{Type(t), inode}); inode != 0 && !seen[id] {
-					seen[id] = true
-					m.Namespaces = append(m.Namespaces, id)
-				}
-			}
-			break
-		}
-	}
+	m := s.matchWhere(func(p *Process) bool {
+		return slices.ContainsFunc(p.Cgroups, func(group cgroupfs.Membership) bool { return within(group.Path) })
+	})
 	if len(m.PIDs) == 0 {
 		return m, gonef("no process is in %s", what)
 	}
 	return m, nil
+}
+
+// matchWhere is some processes and all namespaces that they are in.
+func (s *Snapshot) matchWhere(wanted func(*Process) bool) (m Match) {
+	seen := map[ID]bool{}
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		if !wanted(p) {
+			continue
+		}
+		m.PIDs = append(m.PIDs, p.PID)
+		for t, inode := range p.NS {
+			if id := (ID{Type(t), inode}); inode != 0 && !seen[id] {
+				seen[id] = true
+				m.Namespaces = append(m.Namespaces, id)
+			}
+		}
+	}
+	return m
 }
 
 func (s *Snapshot) noNamespace(r Ref) error {
@@ -205,12 +221,8 @@ func (m Machine) openRefFile(r Ref) (int, ID, error) {
 		}
 		return openNamespaceFile(at, r.Path)
 	}
-	at, path := openNetns(m.root, r.Path)
-	switch {
-	case at >= 0:
+	if at, path := openNetns(m.root, r.Path); at >= 0 {
 		return openNamespaceFile(at, path)
-	case r.Kind == RefName:
-		return -1, ID{}, gonef("%q names nothing: there is no network namespace of that name in /run/netns; other things go by PID (5151), namespace (net:[4026531840]), file (/run/netns/…) or cgroup (cgroup:/…)", r.Path)
 	}
 	return -1, ID{}, gonef("no network namespace %q in /run/netns: ip netns list shows those that ip-netns(8) knows", r.Path)
 }

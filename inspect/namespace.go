@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"sort"
 	"strconv"
+
+	"nsx/identity"
 )
 
 // Namespace is one namespace and all that the scan found out about it. Other
@@ -41,8 +43,11 @@ type Namespace struct {
 	Names []string `json:"names"`
 	// HeldBy is what else was seen to keep it alive.
 	HeldBy []Holder `json:"held_by"`
-	// Container is reserved for the container's identity.
-	Container *Container `json:"container"`
+	// Identity is whose it is by its leader, or the pod whose containers share it; nil
+	// for what the machine booted with, or if the scan was not asked.
+	Identity *identity.Identity `json:"identity"`
+
+	nameless bool
 }
 
 // Count is how many processes there are, or UnknownCount.
@@ -75,6 +80,9 @@ func (c *Count) UnmarshalJSON(text []byte) error {
 
 // ID is the namespace's type and inode number.
 func (n *Namespace) ID() ID { return ID{n.Type, n.Inode} }
+
+// NameKnown says that an Identity of nil means nobody's: what tells could be read.
+func (n *Namespace) NameKnown() bool { return !n.nameless && (n.Leader != nil || n.NProcs.Known()) }
 
 // IsInitial says that the namespace is known to be one of the boot's.
 func (n *Namespace) IsInitial() bool { return n.Initial != nil && *n.Initial }

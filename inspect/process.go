@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"nsx/cgroupfs"
+	"nsx/identity"
 )
 
 // NSSet holds one namespace of each type by its inode number, indexed by
@@ -89,11 +90,15 @@ type Process struct {
 	// or all except the leader, if the scan was asked for them.
 	Threads []Thread `json:"threads,omitempty"`
 
-	// Cgroups is nil unless the scan was asked for it.
+	// Cgroups is nil unless the scan was asked for it, or needed it for Identity.
 	Cgroups []cgroupfs.Membership `json:"cgroups"`
-	// Container is reserved for the container's identity.
-	Container *Container `json:"container"`
+	// Identity is whose it is, nil if nobody's, or if the scan was not asked: see
+	// Options.Names.
+	Identity *identity.Identity `json:"identity"`
 }
+
+// NameKnown says that an Identity of nil means nobody's: what tells could be read.
+func (p *Process) NameKnown() bool { return p.Identity != nil || p.Cgroups != nil }
 
 // Thread is a thread other than its process's leader.
 type Thread struct {
@@ -104,13 +109,6 @@ type Thread struct {
 	// Cgroups are the thread's own, which on v1 and in threaded groups of v2 may
 	// differ from its process's. nil unless the scan was asked for them.
 	Cgroups []cgroupfs.Membership `json:"cgroups"`
-}
-
-// Container will identify a container; nothing fills it yet.
-type Container struct {
-	Runtime string `json:"runtime"`
-	ID      string `json:"id"`
-	Name    string `json:"name"`
 }
 
 // State is a process state letter of proc_pid_stat(5).

@@ -1,10 +1,10 @@
 package inspect
 
 import (
-	"slices"
 	"strings"
 
 	"nsx/cgroupfs"
+	"nsx/identity"
 	"nsx/internal/proc"
 )
 
@@ -26,6 +26,8 @@ type Ref struct {
 	KernelID uint64
 	// Path is RefFile's, RefCgroup's, or the name of a RefNetns, RefUnit or RefName.
 	Path string
+	// Query is RefIdentity's and RefName's.
+	Query identity.Query
 }
 
 // RefKind says what a Ref names.
@@ -40,11 +42,9 @@ const (
 	RefNetns                        // netns:blue
 	RefCgroup                       // cgroup:/demo
 	RefUnit                         // unit:web, web.service, session:3
+	RefIdentity                     // podman:web, pod:shop/cart, unit(alice):web
 	RefName                         // web
 )
-
-// laterKinds are what has a name that is not looked up yet.
-var laterKinds = []string{"ct", "docker", "podman", "containerd", "lxc", "pod", "machine"}
 
 // maxPID is PID_MAX_LIMIT of include/linux/threads.h, and minInode lies below
 // all inode numbers of namespaces: the fixed ones of include/uapi/linux/nsfs.h
@@ -68,7 +68,7 @@ func ParseRef(word string) (Ref, error) {
 	case word == "self":
 		r.Kind = RefSelf
 		return r, nil
-	case word == "init":
+	case word == "init", word == "host":
 		r.Kind, r.PID = RefProcess, 1
 		return r, nil
 	case prefix == "pid" && hasColon && !strings.HasPrefix(rest, "[") && !strings.HasPrefix(rest, "="):
@@ -82,7 +82,7 @@ func ParseRef(word string) (Ref, error) {
 	case prefix == "cgroup" && strings.HasPrefix(rest, "/"):
 		r.Kind, r.Path = RefCgroup, "/"+strings.Trim(rest, "/")
 		return r, nil
-	case hasColon && (prefix == "unit" || prefix == "session"):
+	case hasColon && (prefix == "unit" || prefix == "session") && !strings.Contains(rest, "*"):
 		if rest == "" || strings.Contains(rest, "/") {
 			return r, usagef("target %q: %q is no name of a %s", word, rest, prefix)
 		}
@@ -90,8 +90,15 @@ func ParseRef(word string) (Ref, error) {
 			r.Path = "session-" + rest + ".scope"
 		}
 		return r, nil
-	case hasColon && slices.Contains(laterKinds, prefix):
-		return r, usagef("target %q: a %s goes by no name of its own yet: name a process of it by its PID, or its cgroup (cgroup:/…)", word, prefix)
+	}
+	query, isQuery := identity.ParseQuery(word)
+	switch {
+	case cgroupfs.IsUnit(word) && !query.Glob():
+		r.Kind, r.Path = RefUnit, word
+		return r, nil
+	case isQuery && !query.IsBare():
+		r.Kind, r.Query = RefIdentity, query
+		return r, nil
 	case hasColon && strings.HasPrefix(rest, "="):
 		typ, err := ParseType(prefix)
 		if err != nil {
@@ -113,16 +120,23 @@ func ParseRef(word string) (Ref, error) {
 		}
 		r.Kind, r.ID = RefNamespace, id
 		return r, nil
-	case '0' <= word[0] && word[0] <= '9':
+	case isNumber(word):
 		return r.number(word)
-	case cgroupfs.IsUnit(word):
-		r.Kind, r.Path = RefUnit, word
-		return r, nil
 	case strings.Contains(word, "/"):
 		return r, usagef("target %q: name a file by a path that begins with / or ./", word)
 	}
-	r.Kind, r.Path = RefName, word
+	r.Kind, r.Path, r.Query = RefName, word, query
 	return r, nil
+}
+
+// isNumber says that a word is a number or means to be one. A container's ID may begin
+// with a digit, and so may a name, but they have letters.
+func isNumber(word string) bool {
+	if word[0] < '0' || word[0] > '9' {
+		return false
+	}
+	isLetter := func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
+	return strings.IndexFunc(word, isLetter) < 0 || strings.HasPrefix(word, "0x") || strings.Contains(word, "/")
 }
 
 // number reads PID, PID/TID or a bare inode number.
@@ -160,9 +174,13 @@ func (r Ref) need(o Options) Options {
 	switch {
 	case r.Kind == RefCgroup, r.Kind == RefUnit:
 		o.Cgroups = true
+	case r.Kind == RefIdentity:
+		o.Cgroups, o.Names = true, true
 	case r.TID != 0:
 		o.Threads = true
-	case r.Kind == RefNamespace, r.Kind == RefFile, r.Kind == RefNetns, r.Kind == RefName:
+	case r.Kind == RefName:
+		o.Relations, o.Binds, o.Cgroups, o.Names = true, true, true, true
+	case r.Kind == RefNamespace, r.Kind == RefFile, r.Kind == RefNetns:
 		o.Relations, o.Binds = true, true
 	}
 	return o

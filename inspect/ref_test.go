@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"nsx/identity"
 )
 
 func TestParseRef(t *testing.T) {
@@ -51,11 +53,22 @@ func TestParseRef(t *testing.T) {
 		{"web.service", Ref{Kind: RefUnit, Path: "web.service"}},
 		{"session:3", Ref{Kind: RefUnit, Path: "session-3.scope"}},
 		{"netns:web.service", Ref{Kind: RefNetns, Path: "web.service"}},
+		{"host", Ref{Kind: RefProcess, PID: 1}},
+		{"5f2c9a1e77b0", Ref{Kind: RefName, Path: "5f2c9a1e77b0"}},
+		{"ct:web", Ref{Kind: RefIdentity}},
+		{"pod:shop/cart/app", Ref{Kind: RefIdentity}},
+		{"podman(alice):web", Ref{Kind: RefIdentity}},
+		{"docker(lxc:legacy):cache", Ref{Kind: RefIdentity}},
+		{"unit(alice):sync", Ref{Kind: RefIdentity}},
+		{"unit:ng*", Ref{Kind: RefIdentity}},
 		{"...", Ref{Kind: RefName, Path: "..."}},
 		{"Self", Ref{Kind: RefName, Path: "Self"}},
 		{"\x1b[1m\xff", Ref{Kind: RefName, Path: "\x1b[1m\xff"}},
 	} {
 		tc.want.Word = tc.word
+		if tc.want.Kind == RefName || tc.want.Kind == RefIdentity {
+			tc.want.Query, _ = identity.ParseQuery(tc.word)
+		}
 		if got, err := ParseRef(tc.word); err != nil || got != tc.want {
 			t.Errorf("%s: got %+v, %v; want %+v", tc.word, got, err, tc.want)
 		}
@@ -120,10 +133,9 @@ func TestParseRefRefuses(t *testing.T) {
 		"netns:/run/netns/blue":   "no name",
 		"a/b":                     "begins with / or ./",
 		"cgroup:":                 "no inode number",
-		"ct:web":                  "by its PID",
 		"unit:":                   "no name of a unit",
 		"session:a/b":             "no name of a session",
-		"machine:web":             "cgroup:/",
+		"ct:":                     "",
 		"cgroup:demo":             "no inode number",
 	} {
 		got, err := ParseRef(word)

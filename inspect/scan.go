@@ -33,6 +33,9 @@ type Options struct {
 	ForChildren bool
 	// Details says whose UID, User, Cmdline and NSPIDs are read.
 	Details Details
+	// Names says whose the processes are whose details are read, and the sets and
+	// namespaces that they lead: which container, pod, unit or session.
+	Names bool
 	// Binds looks for names and bind mounts of namespaces in the caller's own
 	// mount namespace: Namespace.Names and HeldBy.
 	Binds bool
@@ -92,6 +95,8 @@ type Snapshot struct {
 	Namespaces []Namespace `json:"namespaces"`
 	// Sets are sorted by size, the largest first.
 	Sets []Set `json:"sets,omitempty"`
+
+	named bool // the identity of every process is known, as far as it can be
 }
 
 // Scan reads all processes and groups them by namespace. It fails if there

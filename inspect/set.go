@@ -1,6 +1,10 @@
 package inspect
 
-import "slices"
+import (
+	"slices"
+
+	"nsx/identity"
+)
 
 // Set is the processes that share all their namespaces: what most people mean
 // by a container.
@@ -14,7 +18,15 @@ type Set struct {
 	// Apart are the types whose namespace is not the one that the machine
 	// booted with; nil where those are not known.
 	Apart []Type `json:"apart"`
+	// Identity is the leader's, nil for the processes of the boot's own set, or if the
+	// scan was not asked.
+	Identity *identity.Identity `json:"identity"`
+
+	nameless bool
 }
+
+// NameKnown says that an Identity of nil means nobody's: what tells could be read.
+func (s *Set) NameKnown() bool { return !s.nameless }
 
 // sets groups the processes of which all namespaces are known, the largest group
 // first. Zombies have only a user and a PID namespace left, and are left out.

@@ -68,12 +68,30 @@ func (m Machine) Resolve(ctx context.Context, word string) (*Target, error) {
 			return nil, err
 		}
 		return m.pinProcess(r, pid)
-	case RefCgroup, RefUnit:
+	case RefCgroup, RefUnit, RefIdentity, RefName:
 		return m.pinOldest(ctx, r)
 	case RefNamespace:
 		return m.pinNamespace(ctx, r)
 	}
 	fd, id, err := m.openRefFile(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Target{Word: r.Word, ID: id, ns: ownDescriptor(fd)}, nil
+}
+
+// pinNetns is the network namespace of a name that nothing else has: nil if there is
+// none.
+func (m Machine) pinNetns(s *Snapshot, r Ref) (*Target, error) {
+	at, path := openNetns(m.root, r.Path)
+	if at < 0 {
+		return nil, nil
+	}
+	if _, err := s.matchNames(r, []string{"netns:" + r.Path}); !errors.Is(err, ErrGone) {
+		unix.Close(at)
+		return nil, err
+	}
+	fd, id, err := openNamespaceFile(at, path)
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +176,17 @@ func (t *Target) stat() (proc.Stat, error) {
 }
 
 func (m Machine) pinOldest(ctx context.Context, r Ref) (*Target, error) {
-	s, err := m.Scan(ctx, r.need(Options{}))
+	s, err := m.lookFor(ctx, r.need(Options{}), []Ref{r}, nil)
+	if err != nil && r.Kind == RefName && ctx.Err() == nil {
+		s, err = &Snapshot{}, nil // without a process table it can still be a file's
+	}
 	if err != nil {
 		return nil, err
+	}
+	if r.Kind == RefName {
+		if t, err := m.pinNetns(s, r); t != nil || err != nil {
+			return t, err
+		}
 	}
 	match, err := m.match(s, r)
 	if err != nil {

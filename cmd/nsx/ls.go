@@ -109,7 +109,7 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 	}
 	snapshot, match, err := machine.Find(ctx, o.targets, inspect.Options{
 		Relations: !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
-		Details: inspect.LeaderDetails, MaxCmdline: o.maxCmdline(),
+		Details: inspect.LeaderDetails, Names: true, MaxCmdline: o.maxCmdline(),
 	})
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ var nsView = &output.View[inspect.Namespace]{
 		{Name: "type", Help: "cgroup, ipc, mnt, net, pid, time, user or uts", Value: func(n *inspect.Namespace) output.Cell {
 			return output.Text(n.Type.String()).With(output.Cyan)
 		}},
+		{Name: "name", Help: "whose it is: a container, pod, unit …, as a target", Cut: output.CutMiddle, Value: namespaceName},
 		{Name: "nprocs", Help: "how many processes are in it", Right: true, Value: func(n *inspect.Namespace) output.Cell {
 			return countCell(n.NProcs)
 		}},
@@ -88,8 +89,8 @@ var nsView = &output.View[inspect.Namespace]{
 			}
 		}},
 	},
-	Default: []string{"ns", "type", "nprocs", "pid", "user", "command"},
-	Wide:    []string{"ns", "type", "id", "nprocs", "pid", "ppid", "user", "parent", "owner", "owner-uid", "initial", "names", "held-by", "command"},
+	Default: []string{"ns", "type", "name", "nprocs", "pid", "user", "command"},
+	Wide:    []string{"ns", "type", "name", "id", "nprocs", "pid", "ppid", "user", "parent", "owner", "owner-uid", "initial", "names", "held-by", "command"},
 	Tree:    "ns",
 	Name:    func(n *inspect.Namespace) string { return n.ID().String() },
 }
@@ -97,6 +98,7 @@ var nsView = &output.View[inspect.Namespace]{
 // setView shows sets of processes that share all their namespaces.
 var setView = &output.View[inspect.Set]{
 	Columns: append([]output.Column[inspect.Set]{
+		{Name: "name", Help: "whose it is: a container, pod, unit …, as a target", Cut: output.CutMiddle, Value: setName},
 		{Name: "nprocs", Help: "how many processes are in it", Right: true, Value: func(s *inspect.Set) output.Cell {
 			return countCell(s.NProcs)
 		}},
@@ -111,8 +113,8 @@ var setView = &output.View[inspect.Set]{
 			return commandCell(s.Leader.Cmdline, s.Leader.CmdlineCut, s.Leader.Comm)
 		}},
 	}, nsColumns(func(s *inspect.Set) inspect.NSSet { return s.NS }, func(*inspect.Set) bool { return true })...),
-	Default: []string{"nprocs", "pid", "user", "apart", "command"},
-	Wide:    slices.Concat([]string{"nprocs", "pid", "user", "apart"}, nsColumnNames(), []string{"command"}),
+	Default: []string{"name", "apart", "nprocs", "pid", "user", "command"},
+	Wide:    slices.Concat([]string{"name", "apart", "nprocs", "pid", "user"}, nsColumnNames(), []string{"command"}),
 	Name:    func(s *inspect.Set) string { return fmt.Sprint(s.Leader.PID) },
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 )
 
 // theirCommands are words of neighbours for commands of ours, theirVerbs those for
@@ -77,5 +78,10 @@ func hint(cmd *cobra.Command, err error) string {
 			return ": " + ours
 		}
 	}
+	if errors.Is(err, unix.EMFILE) {
+		return tooManyFiles
+	}
 	return ""
 }
+
+const tooManyFiles = ": it takes more open files than this shell's limit (ulimit -n)"

@@ -65,7 +65,7 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 		return err
 	}
 	snapshot, match, err := machine.Find(ctx, o.targets, inspect.Options{
-		Cgroups: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline(),
+		Cgroups: true, Names: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline(),
 	})
 	if err != nil {
 		return err
@@ -148,6 +148,7 @@ var psView = &output.View[psRow]{
 		}},
 		{Name: "start", Help: "start time in clock ticks since boot", Right: true, Value: func(r *psRow) output.Cell { return output.Uint(r.StartTicks) }},
 		{Name: "threads", Help: "how many threads it has", Right: true, Value: func(r *psRow) output.Cell { return output.Int(int64(r.NumThreads)) }},
+		{Name: "name", Help: "whose it is: a container, pod, unit …, as a target", Cut: output.CutMiddle, Value: func(r *psRow) output.Cell { return nameCell(r.Identity, r.NameKnown()) }},
 		{Name: "apart", Help: "the types of its namespaces that are not those of the boot", Cut: output.CutEnd, Value: func(r *psRow) output.Cell {
 			return apartCell(r.apart)
 		}},
@@ -164,8 +165,8 @@ var psView = &output.View[psRow]{
 			return commandCell(r.Cmdline, r.CmdlineCut, r.Comm)
 		}},
 	}, nsColumns(func(r *psRow) inspect.NSSet { return r.set }, func(r *psRow) bool { return r.State != inspect.Zombie || r.thread != nil })...),
-	Default: []string{"pid", "user", "apart", "cgroup", "command"},
-	Wide:    slices.Concat([]string{"pid", "tid", "ppid", "ns-pids", "user", "state"}, nsColumnNames(), []string{"cgroups", "command"}),
+	Default: []string{"pid", "user", "name", "apart", "command"},
+	Wide:    slices.Concat([]string{"pid", "tid", "ppid", "ns-pids", "user", "state", "name"}, nsColumnNames(), []string{"cgroups", "command"}),
 	Name:    func(r *psRow) string { return fmt.Sprint(r.PID) },
 }
 

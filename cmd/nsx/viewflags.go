@@ -157,7 +157,7 @@ func (f *viewFlags) finish(w io.Writer, s *inspect.Snapshot, err error) error {
 	if n := s.UnreadableProcesses(); err != nil && n > 0 && len(s.Namespaces) == 0 {
 		why := s.Unreadable[0].Error
 		if why == unix.ErrnoName(unix.EMFILE) {
-			why += ": it takes more open files than this shell's limit (ulimit -n)"
+			why += tooManyFiles
 		}
 		return fmt.Errorf("no process could be read: %s", why)
 	}

@@ -33,6 +33,9 @@ type box struct {
 	group           string
 	memory, pidsMax int64 // as the runtime says, 0 if it does not
 
+	// name is a target that is the container, by its name or else by its ID.
+	name string
+
 	// exec is the runtime's way to run a command inside, or nil.
 	exec []string
 	// as is put before nsx to run it as another user.

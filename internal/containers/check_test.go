@@ -23,6 +23,7 @@ func (b *box) check(t *testing.T) {
 	}
 	before := b.state(t)
 	t.Run("ls", b.checkLs)
+	t.Run("name", b.checkName)
 	t.Run("ps", b.checkPs)
 	t.Run("enter", b.checkEnter)
 	t.Run("rights", b.checkRights)
@@ -40,6 +41,31 @@ func (b *box) check(t *testing.T) {
 	for _, line := range after {
 		if !slices.Contains(before, line) {
 			t.Errorf("nsx left behind %s", line)
+		}
+	}
+}
+
+// checkName looks the container up by its name, which every one of its processes has.
+func (b *box) checkName(t *testing.T) {
+	if b.name == "" {
+		return
+	}
+	doc := decode[struct {
+		Processes []struct{ PID int }
+	}](t, b.nsx("ps", "-o", "json", b.name)...)
+	var got []int
+	for _, p := range doc.Processes {
+		got = append(got, p.PID)
+	}
+	if want := b.members(t); !slices.Equal(got, want) {
+		t.Errorf("%s is %v, want %v", b.name, got, want)
+	}
+	if names := run(t, b.nsx("ps", "--no-headers", "--columns", "name", b.target())...); names != b.name+"\n" {
+		t.Errorf("process %d is named %q, want %s", b.pid, names, b.name)
+	}
+	if b.as == nil {
+		if got := run(t, b.nsx("enter", b.name, "--", "hostname")...); got != hostname+"\n" {
+			t.Errorf("hostname %q, want %s", got, hostname)
 		}
 	}
 }

@@ -56,6 +56,7 @@ func TestContainerd(t *testing.T) {
 		group:   says.CgroupsPath,
 		memory:  says.Resources.Memory.Limit,
 		pidsMax: says.Resources.Pids.Limit,
+		name:    "containerd:box",
 		exec:    ctr("tasks", "exec", "--exec-id", "nsx", "--fifo-dir", filepath.Join(dir, "fifo"), "box"),
 		pause:   ctr("tasks", "pause", "box"),
 		unpause: ctr("tasks", "resume", "box"),

@@ -34,6 +34,7 @@ func TestDocker(t *testing.T) {
 		group:     "/docker/" + id,
 		memory:    says.HostConfig.Memory,
 		pidsMax:   says.HostConfig.PidsLimit,
+		name:      "docker:" + id[:12],
 		exec:      docker("exec", "box"),
 		pause:     docker("pause", "box"),
 		unpause:   docker("unpause", "box"),

@@ -40,6 +40,7 @@ lxc.cgroup.pids.max = %d
 		group:     "/lxc.payload.box",
 		memory:    answer("memory.limit_in_bytes"),
 		pidsMax:   answer("pids.max"),
+		name:      "lxc:box",
 		exec:      append(lxc("attach", "--clear-env"), "--"),
 		pause:     lxc("freeze"),
 		unpause:   lxc("unfreeze"),

@@ -47,7 +47,7 @@ func TestNspawn(t *testing.T) {
 	})
 	// Without a registration there is nobody to ask: the leader is the child of
 	// systemd-nspawn that is the first in its PID namespace.
-	var b box
+	b := box{name: "machine:box"}
 	waitFor(t, "the leader", func() bool {
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nspawn.Process.Pid, nspawn.Process.Pid))
 		for _, pid := range numbers(string(data)) {

@@ -40,6 +40,7 @@ func TestPodman(t *testing.T) {
 		group:     says.State.CgroupPath,
 		memory:    says.HostConfig.Memory,
 		pidsMax:   says.HostConfig.PidsLimit,
+		name:      "podman:box",
 		exec:      podman("exec", "box"),
 		pause:     podman("pause", "box"),
 		unpause:   podman("unpause", "box"),

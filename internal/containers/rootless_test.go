@@ -68,6 +68,7 @@ func TestPodmanRootless(t *testing.T) {
 		pid:     says.State.Pid,
 		pids:    numbers(run(t, podman("top", "box", "hpid")...)),
 		ns:      podmanNS(t, podman, says.ID),
+		name:    "podman(" + rootlessUID + "):box",
 		exec:    podman("exec", "box"),
 		differs: execDiffers("nofile"),
 	}

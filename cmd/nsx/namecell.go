@@ -1,0 +1,45 @@
+package main
+
+import (
+	"nsx/identity"
+	"nsx/inspect"
+	"nsx/output"
+)
+
+// nameCell shows whose something is, by a word that is a target. What runs in plain
+// units and sessions is most of a machine, and stands back.
+func nameCell(id *identity.Identity, known bool) output.Cell {
+	switch {
+	case id == nil && !known:
+		return output.Unknown()
+	case id == nil:
+		return output.None()
+	}
+	cell := output.Text(id.Target())
+	if id.Kind == identity.Unit || id.Kind == identity.Session {
+		return cell.With(output.Dim)
+	}
+	return cell
+}
+
+// hostCell is for what the machine booted with.
+func hostCell() output.Cell { return output.Text("host").With(output.Dim) }
+
+// namespaceName is a container's or the like, then the name that ip-netns(8) gave it,
+// then a unit's.
+func namespaceName(n *inspect.Namespace) output.Cell {
+	switch {
+	case n.IsInitial():
+		return hostCell()
+	case len(n.Names) > 0 && (n.Identity == nil || n.Identity.Kind == identity.Unit || n.Identity.Kind == identity.Session):
+		return output.Text("netns:" + n.Names[0])
+	}
+	return nameCell(n.Identity, n.NameKnown())
+}
+
+func setName(s *inspect.Set) output.Cell {
+	if s.Apart != nil && len(s.Apart) == 0 {
+		return hostCell()
+	}
+	return nameCell(s.Identity, s.NameKnown())
+}

@@ -1,0 +1,289 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nsx/cgroupfs"
+	"nsx/identity"
+	"nsx/internal/proc"
+)
+
+// identify says whose some processes are. Their cgroups have been read, as far as
+// they could be.
+func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []*Process) error {
+	n := namer{snapshot: s, claimants: map[int]*identity.Claimant{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
+	if err := n.findSupervisors(ctx, m, o); err != nil {
+		return err
+	}
+	n.users = userNames(m.root)
+	for _, p := range chosen {
+		p.Identity = n.identity(p)
+	}
+	return nil
+}
+
+// namer finds names from what a snapshot has.
+type namer struct {
+	snapshot  *Snapshot
+	users     map[uint32]string
+	claimants map[int]*identity.Claimant    // by the PID of the supervisor
+	of        map[int]*identity.Identity    // by PID, of those that were asked for
+	known     map[string]*identity.Identity // by paths and supervisor: most processes share theirs
+}
+
+// findSupervisors reads the command lines of all processes that may supervise a
+// container, by their name.
+func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options) error {
+	var found []*Process
+	for i := range n.snapshot.Processes {
+		if p := &n.snapshot.Processes[i]; !p.KernelThread && p.State != Zombie && identity.IsSupervisor(p.Comm) {
+			found = append(found, p)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	all, err := m.depth(ctx, o, found)
+	if err != nil {
+		return err
+	}
+	for i, p := range found {
+		if p.Cgroups == nil {
+			p.Cgroups = all[i].cgroups
+		}
+		if by, ok := identity.FromArgv(all[i].cmdline); ok && all[i].uid != nil {
+			n.claimants[p.PID] = &identity.Claimant{Supervisor: by, UID: *all[i].uid}
+		}
+	}
+	return nil
+}
+
+// identity says whose a process is, nil if nobody's.
+func (n *namer) identity(p *Process) *identity.Identity {
+	if id, known := n.of[p.PID]; known {
+		return id
+	}
+	n.of[p.PID] = nil // a captured tree may have processes that are their own ancestors
+	paths := groupPaths(p.Cgroups)
+	key := strings.Join(paths, "\n")
+	by := n.nearest(p)
+	var claimant *identity.Claimant
+	if by != nil {
+		claimant = n.claimants[by.PID]
+		claimant.Of = n.identity(by)
+		key += "\n" + strconv.Itoa(by.PID)
+	}
+	id, known := n.known[key]
+	if !known {
+		if found, ok := identity.Of(paths, claimant); ok {
+			id = &found
+			n.addUsers(id)
+		}
+		n.known[key] = id
+	}
+	n.of[p.PID] = id
+	return id
+}
+
+func (n *namer) addUsers(id *identity.Identity) {
+	if id.OwnerUID != 0 {
+		id.Owner = n.users[id.OwnerUID]
+	}
+	for i := range id.Parents {
+		n.addUsers(&id.Parents[i])
+	}
+}
+
+// nearest is the nearest supervisor among a process's ancestors that has put it into
+// other namespaces than its own: a supervisor has helpers, too.
+func (n *namer) nearest(p *Process) *Process {
+	if len(n.claimants) == 0 {
+		return nil
+	}
+	child := p
+	for range n.snapshot.Processes { // no longer: in a captured tree some may be their own ancestors
+		parent := n.snapshot.Process(child.PPID)
+		if parent == nil || parent.StartTicks > child.StartTicks {
+			return nil
+		}
+		if n.claimants[parent.PID] != nil && apartFrom(p.NS, parent.NS) {
+			return parent
+		}
+		child = parent
+	}
+	return nil
+}
+
+// apartFrom says that some namespace differs, or may, since those of one of the two
+// are not known.
+func apartFrom(a, b NSSet) bool {
+	if a == (NSSet{}) || b == (NSSet{}) {
+		return true
+	}
+	for t := range a {
+		if a[t] != b[t] && a[t] != 0 && b[t] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// withAncestors are some processes and all above them, among which their supervisors
+// are. It reads no more of them than who their parents are.
+func (m Machine) withAncestors(pids []int) []int {
+	all := slices.Clone(pids)
+	for i := 0; i < len(all); i++ {
+		st, err := proc.ParseStat([]byte(m.readText(strconv.Itoa(all[i]) + "/stat")))
+		if err == nil && st.PPID > 0 && !slices.Contains(all, st.PPID) {
+			all = append(all, st.PPID)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// groupPaths are the paths of a process's cgroups, each once: systemd's first, which
+// says most, then v2's.
+func groupPaths(list []cgroupfs.Membership) []string {
+	rank := func(m cgroupfs.Membership) int {
+		switch {
+		case slices.Contains(m.Controllers, "name=systemd"):
+			return 0
+		case m.Hierarchy == 0:
+			return 1
+		}
+		return 2
+	}
+	var paths []string
+	for want := range 3 {
+		for _, m := range list {
+			if rank(m) == want && !slices.Contains(paths, m.Path) {
+				paths = append(paths, m.Path)
+			}
+		}
+	}
+	return paths
+}
+
+// identifySets says whose the sets and namespaces are, by those who lead them. What
+// the machine booted with is nobody's.
+func (s *Snapshot) identifySets() {
+	for i := range s.Sets {
+		set := &s.Sets[i]
+		if p := s.Process(set.Leader.PID); len(set.Apart) > 0 && p != nil {
+			set.Identity, set.nameless = p.Identity, !p.NameKnown()
+		}
+	}
+	pods := s.podsOfNamespaces()
+	for i := range s.Namespaces {
+		n := &s.Namespaces[i]
+		if n.Leader == nil || n.IsInitial() {
+			continue
+		}
+		if p := s.Process(n.Leader.PID); p != nil {
+			n.Identity, n.nameless = p.Identity, !p.NameKnown()
+		}
+		if pod := pods[n.ID()]; pod != nil {
+			n.Identity = pod
+		}
+	}
+}
+
+// podsOfNamespaces are the pods of the namespaces that several containers of one
+// share: such a namespace is the pod's, whichever of them leads it.
+func (s *Snapshot) podsOfNamespaces() map[ID]*identity.Identity {
+	pods := map[ID]*identity.Identity{}
+	first := map[ID]*identity.Identity{}
+	for i := range s.Sets {
+		set := &s.Sets[i]
+		if set.Identity == nil {
+			continue
+		}
+		for t, inode := range set.NS {
+			id := ID{Type(t), inode}
+			switch other, seen := first[id]; {
+			case inode == 0:
+			case !seen:
+				first[id] = set.Identity
+			case set.Identity.Pod != nil && other.Pod != nil && *set.Identity.Pod == *other.Pod && set.Identity.ID != other.ID:
+				pods[id] = &identity.Identity{
+					Kind: identity.Pod, Runtime: other.Runtime, Pod: other.Pod,
+					Parents: other.Parents, OwnerUID: other.OwnerUID, Owner: other.Owner, By: other.By,
+				}
+			}
+		}
+	}
+	return pods
+}
+
+// matchNames is the processes that a name is of, if it is of one thing or may be of
+// several. others are what else has the name.
+func (s *Snapshot) matchNames(r Ref, others []string) (Match, error) {
+	things := map[string]*Process{} // with the oldest process
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		if p.Identity == nil || !r.Query.Matches(p.Identity) {
+			continue
+		}
+		thing := r.Query.Thing(p.Identity)
+		if oldest := things[thing]; oldest == nil || p.StartTicks < oldest.StartTicks {
+			things[thing] = p
+		}
+	}
+	if len(things) == 0 {
+		return Match{}, s.noName(r)
+	}
+	trusted := map[string]*Process{}
+	for thing, p := range things {
+		if p.Identity.Trusted() {
+			trusted[thing] = p
+		}
+	}
+	if len(trusted) > 0 { // an ID can be given away by anybody
+		things = trusted
+	}
+	if len(things)+len(others) > 1 && !r.Query.Glob() {
+		return Match{}, ambiguous(r, things, others)
+	}
+	return s.matchWhere(func(p *Process) bool {
+		return p.Identity != nil && r.Query.Matches(p.Identity) && things[r.Query.Thing(p.Identity)] != nil
+	}), nil
+}
+
+// noName says that nothing has a name, and what has not been seen.
+func (s *Snapshot) noName(r Ref) error {
+	unseen := 0
+	for _, u := range s.Unreadable {
+		if u.What == "cgroup" {
+			unseen++
+		}
+	}
+	text := fmt.Sprintf("target %q: no container, pod, unit, machine or session has that name", r.Word)
+	if r.Kind == RefName {
+		text = fmt.Sprintf("%q names nothing: no container, pod, unit, machine or network namespace is called that", r.Word)
+	}
+	if unseen > 0 {
+		text += fmt.Sprintf(", or it is among %d processes whose cgroups may not be read", unseen)
+	}
+	return gonef("%s", text)
+}
+
+// ambiguousError is an ErrAmbiguous.
+type ambiguousError struct{ text string }
+
+func (e ambiguousError) Error() string        { return e.text }
+func (e ambiguousError) Is(target error) bool { return target == ErrAmbiguous }
+
+func ambiguous(r Ref, things map[string]*Process, others []string) error {
+	list := slices.Clone(others)
+	for thing, p := range things {
+		list = append(list, fmt.Sprintf("%s (%d)", thing, p.PID))
+	}
+	slices.Sort(list)
+	last := len(list) - 1
+	return ambiguousError{fmt.Sprintf("%q is %d things: %s and %s: say which", r.Word, len(list), strings.Join(list[:last], ", "), list[last])}
+}

@@ -1,0 +1,203 @@
+package inspect
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nsx/identity"
+	"nsx/internal/testkit"
+)
+
+const (
+	idWeb  = "1111aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	idCart = "2222bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	idPod  = "3333cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+	idApp  = "4444dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+	uidPod = "0f3a1b2c-1111-2222-3333-444455556666"
+)
+
+// namedMachine has a container of each way to be named, and those who only claim to
+// be one.
+func namedMachine(t *testing.T) Machine {
+	t.Helper()
+	conmon := func(id, name string) []string {
+		return []string{"/usr/bin/conmon", "--api-version", "1", "-c", id, "-n", name}
+	}
+	shim := func(namespace, id string) []string {
+		return []string{"/usr/bin/containerd-shim-runc-v2", "-namespace", namespace, "-id", id, "-address", "/run/x"}
+	}
+	apart := func(base uint64, types ...string) map[string]uint64 {
+		set := map[string]uint64{}
+		for i, name := range types {
+			set[name] = base + uint64(i)
+		}
+		return set
+	}
+	all := []string{"cgroup", "ipc", "mnt", "net", "pid", "uts"}
+	pod := apart(5000, all...)
+	app := apart(5100, all...)
+	app["net"], app["ipc"], app["uts"] = pod["net"], pod["ipc"], pod["uts"]
+	kube := "/kubepods/burstable/pod" + uidPod
+	proc := testkit.ProcTree(t,
+		testkit.FakeProcess{PID: 1, Comm: "systemd", Cgroup: "0::/init.scope\n"},
+		testkit.FakeProcess{PID: 2, Comm: "kthreadd", Cmdline: []string{}, Flags: 0x00200000},
+		// podman, by conmon.
+		testkit.FakeProcess{PID: 20, PPID: 1, Comm: "conmon", Cmdline: conmon(idWeb, "web"), Cgroup: "0::/machine.slice/libpod-conmon-" + idWeb + ".scope\n"},
+		testkit.FakeProcess{PID: 21, PPID: 20, Comm: "nginx", Cgroup: "0::/machine.slice/libpod-" + idWeb + ".scope/container\n", NS: apart(4100, all...)},
+		testkit.FakeProcess{PID: 22, PPID: 21, Comm: "nginx", Cgroup: "0::/machine.slice/libpod-" + idWeb + ".scope/container\n", NS: apart(4100, all...)},
+		testkit.FakeProcess{PID: 23, PPID: 20, Comm: "podman", Cgroup: "0::/\n"}, // cleans up
+		// docker with another parent of its groups: only the shim knows.
+		testkit.FakeProcess{PID: 30, PPID: 1, Comm: "containerd-shim", Cmdline: shim("moby", idCart), Cgroup: "0::/system.slice/containerd.service\n"},
+		testkit.FakeProcess{PID: 31, PPID: 30, Comm: "node", UID: 1000, Cgroup: "0::/parent/" + idCart + "\n", NS: apart(4200, all...)},
+		// A pod.
+		testkit.FakeProcess{PID: 40, PPID: 1, Comm: "containerd-shim", Cmdline: shim("k8s.io", idPod), Cgroup: "0::/system.slice/containerd.service\n"},
+		testkit.FakeProcess{PID: 41, PPID: 40, Comm: "pause", UID: 65535, Cgroup: "0::" + kube + "/" + idPod + "\n", NS: pod},
+		testkit.FakeProcess{PID: 42, PPID: 40, Comm: "java", UID: 1000, Cgroup: "0::" + kube + "/" + idApp + "\n", NS: app},
+		// alice's rootless podman has no group of its own; she says it is "web" too.
+		testkit.FakeProcess{PID: 50, PPID: 1, Comm: "conmon", UID: 1000, Cmdline: conmon(idApp, "web"), Cgroup: "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-" + idApp + ".scope\n"},
+		testkit.FakeProcess{PID: 51, PPID: 50, Comm: "python3", UID: 1000, Cgroup: "0::/\n", NS: apart(4300, all...)},
+		// LXC, and a conmon that its root runs inside.
+		testkit.FakeProcess{PID: 60, PPID: 1, Comm: "lxc-start", Cmdline: []string{"[lxc monitor] /var/lib/lxc legacy"}, Cgroup: "0::/lxc.monitor.legacy\n"},
+		testkit.FakeProcess{PID: 61, PPID: 60, Comm: "init", Cgroup: "0::/lxc.payload.legacy\n", NS: apart(4400, all...)},
+		testkit.FakeProcess{PID: 62, PPID: 61, Comm: "conmon", Cmdline: conmon(idPod, "web"), Cgroup: "0::/lxc.payload.legacy\n", NS: apart(4400, all...)},
+		testkit.FakeProcess{PID: 63, PPID: 62, Comm: "redis", Cgroup: "0::/lxc.payload.legacy\n", NS: apart(4500, all...)},
+		// Units and a session.
+		testkit.FakeProcess{PID: 70, PPID: 1, Comm: "nginx", Cgroup: "0::/system.slice/nginx.service\n"},
+		testkit.FakeProcess{PID: 71, PPID: 1, Comm: "logind", Cgroup: "0::/system.slice/systemd-logind.service\n", NS: apart(4600, "mnt")},
+		testkit.FakeProcess{PID: 72, PPID: 1, Comm: "sshd", Cgroup: "0::/user.slice/user-1000.slice/session-2.scope\n"},
+		// Nobody's, and one that is its own ancestor.
+		testkit.FakeProcess{PID: 80, PPID: 1, Comm: "sleep", Cgroup: "0::/demo\n", NS: apart(4700, "net")},
+		testkit.FakeProcess{PID: 90, PPID: 91, Comm: "a", Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 91, PPID: 90, Comm: "conmon", Cmdline: []string{"conmon"}, Cgroup: "0::/\n"},
+	)
+	root := filepath.Dir(proc)
+	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("root:x:0:0::/:\nalice:x:1000:1000::/:\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestNames: whose each process, set and namespace is.
+func TestNames(t *testing.T) {
+	testkit.CheckLeaks(t)
+	m := namedMachine(t)
+	s, err := m.Scan(t.Context(), Options{Details: AllDetails, Names: true, Sets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pid, want := range map[int]string{
+		1: "unit:init.scope", 2: "", 20: "", 23: "", 21: "podman:web", 22: "podman:web",
+		30: "unit:containerd", 31: "docker:2222bbbbbbbb",
+		41: "pod:" + uidPod, 42: "ct:4444dddddddd",
+		50: "", 51: "podman(alice):web",
+		60: "", 61: "lxc:legacy", 62: "lxc:legacy", 63: "podman(lxc:legacy):web",
+		70: "unit:nginx", 71: "unit:systemd-logind", 72: "session:2", 80: "", 90: "", 91: "",
+	} {
+		if got := target(s.Process(pid).Identity); got != want {
+			t.Errorf("process %d: %q, want %q", pid, got, want)
+		}
+	}
+	sets := map[int]string{}
+	for _, set := range s.Sets {
+		sets[set.Leader.PID] = target(set.Identity)
+	}
+	if sets[1] != "" || sets[21] != "podman:web" || sets[71] != "unit:systemd-logind" || sets[80] != "" {
+		t.Errorf("sets: %v", sets)
+	}
+	for id, want := range map[ID]string{
+		{Net, boot[Net]}: "", {Net, 5003}: "pod:" + uidPod, {Mnt, 5002}: "pod:" + uidPod, {Mnt, 5102}: "ct:4444dddddddd", {Net, 4103}: "podman:web", {Net, 4700}: "",
+	} {
+		if n := s.Namespace(id); n == nil || target(n.Identity) != want {
+			t.Errorf("%s: %+v, want %q", id, n, want)
+		}
+	}
+	// One alone, with its supervisor.
+	s, match, err := m.Find(t.Context(), []string{"22"}, Options{Details: AllDetails, Names: true, Cgroups: true, ProcessesOnly: true})
+	if err != nil || !slices.Equal(match.PIDs, []int{22}) || target(s.Process(22).Identity) != "podman:web" || s.Process(31) != nil || s.Process(20).Cmdline != nil {
+		t.Errorf("%v, %+v", err, s)
+	}
+	// Of those alone that are asked about, and without it of none.
+	if s, err = m.Scan(t.Context(), Options{Details: LeaderDetails, Names: true, Sets: true}); err != nil || target(s.Process(21).Identity) != "podman:web" || s.Process(22).Identity != nil {
+		t.Errorf("%v, %v", s.Process(22).Identity, err)
+	}
+	if s, err = m.Scan(t.Context(), Options{Details: AllDetails}); err != nil || s.Process(21).Identity != nil {
+		t.Errorf("%v, %v", s.Process(21).Identity, err)
+	}
+}
+
+func target(id *identity.Identity) string {
+	if id == nil {
+		return ""
+	}
+	return id.Target()
+}
+
+// TestFindByName: a name is of one thing, and only a word that says whose it is names
+// what a user or a container claims.
+func TestFindByName(t *testing.T) {
+	m := namedMachine(t)
+	for word, want := range map[string][]int{
+		"web": {21, 22}, "podman:web": {21, 22}, "ct:web": {21, 22}, "1111aa": {21, 22}, "ct:1111aaaa": {21, 22}, "docker:2222": {31},
+		"podman(alice):web": {51}, "podman(lxc:legacy):web": {63},
+		"legacy": {61, 62}, "lxc:legacy": {61, 62},
+		"pod:" + uidPod: {41, 42}, "pod:0f3a": {41, 42}, "4444dd": {42},
+		"nginx": {70}, "unit:nginx": {70}, "nginx.service": {70}, "session:2": {72}, "unit:*": {1, 30, 40, 70, 71}, "podman:*": {21, 22},
+	} {
+		s, match, err := m.Find(t.Context(), []string{word}, Options{})
+		if err != nil || !slices.Equal(match.PIDs, want) || len(match.Namespaces) == 0 {
+			t.Errorf("%s: %v, %v; want %v", word, match, err, want)
+		}
+		if err == nil && !s.Complete {
+			t.Errorf("%s: %+v", word, s.Unreadable)
+		}
+	}
+	for word, want := range map[string]struct {
+		is   error
+		says string
+	}{
+		"wev": {ErrGone, `"wev" names nothing: no container`}, "docker:web": {ErrGone, "no container"}, "podman(bob):web": {ErrGone, "no container"},
+		"container": {ErrGone, ""}, "conmon": {ErrGone, ""},
+	} {
+		if _, _, err := m.Find(t.Context(), []string{word}, Options{}); !errors.Is(err, want.is) || !strings.Contains(err.Error(), want.says) {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	two := namedMachineWith(t, "web")
+	for _, word := range []string{"web", "netns:web"} {
+		_, _, err := two.Find(t.Context(), []string{word}, Options{})
+		if word == "web" && (!errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), `"web" is 2 things: netns:web and podman:web (21): say which`)) {
+			t.Errorf("%s: %v", word, err)
+		}
+		if word == "netns:web" && errors.Is(err, ErrAmbiguous) {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	if _, err := two.Resolve(t.Context(), "web"); !errors.Is(err, ErrAmbiguous) {
+		t.Errorf("resolved: %v", err)
+	}
+}
+
+// namedMachineWith has a file for a network namespace besides.
+func namedMachineWith(t *testing.T, netns string) Machine {
+	t.Helper()
+	m := namedMachine(t)
+	dir := filepath.Join(m.Root(), "run/netns")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, netns), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
