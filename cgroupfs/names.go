@@ -42,6 +42,22 @@ func IsUnit(name string) bool {
 	return slices.Contains(unitSuffixes, path.Ext(name)) && !strings.Contains(name, "/")
 }
 
+// InUnit says that a group is a unit's or below it, by its path alone: below slices.
+func InUnit(group, unit string) bool {
+	if !IsUnit(unit) {
+		unit += ".service"
+	}
+	for _, part := range strings.Split(strings.Trim(group, "/"), "/") {
+		if part == unit {
+			return true
+		}
+		if path.Ext(part) != ".slice" {
+			return false
+		}
+	}
+	return false
+}
+
 // Unit finds the group of a unit of systemd's system manager: a directory of that
 // name, below slices alone, since whoever a deeper group was delegated to could
 // have made one.

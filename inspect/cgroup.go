@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"nsx/cgroupfs"
+	"nsx/identity"
 )
 
 // Group is the cgroup that a word names: by its path ("/demo", "cgroup:/demo", or
@@ -35,8 +38,54 @@ func (m Machine) Group(ctx context.Context, word string) (*cgroupfs.Group, error
 			return nil, err
 		}
 		return groups.GroupOf(memberships)
+	case RefIdentity, RefName:
+		group, err := m.groupOfName(ctx, groups, ref)
+		if errors.Is(err, ErrGone) && ref.Kind == RefName {
+			return nil, noGroup(groups, word)
+		}
+		return group, err
 	}
 	return nil, noGroup(groups, word)
+}
+
+// groupOfName is the group around all processes that a name is of, which somebody has
+// given a name: a container's, or for a pod that around its containers.
+func (m Machine) groupOfName(ctx context.Context, groups *cgroupfs.FS, ref Ref) (*cgroupfs.Group, error) {
+	s, err := m.lookFor(ctx, ref.need(Options{}), []Ref{ref}, nil)
+	if err != nil {
+		return nil, err
+	}
+	match, err := s.matchNames(ref, nil)
+	if err != nil {
+		return nil, err
+	}
+	var around []cgroupfs.Membership
+	for _, one := range s.Process(match.PIDs[0]).Cgroups {
+		claims := identity.Claims(one.Path)
+		for _, claim := range slices.Backward(claims) {
+			if s.allIn(match.PIDs, one.Hierarchy, claim.Path) {
+				one.Path = claim.Path
+				around = append(around, one)
+				break
+			}
+		}
+	}
+	if len(around) == 0 {
+		return nil, gonef("%s has no cgroup of its own: its processes are in %s, as others may be", ref.Word, strings.Join(groupPaths(s.Process(match.PIDs[0]).Cgroups), " and "))
+	}
+	return groups.GroupOf(around)
+}
+
+// allIn says that all processes are in a group of one hierarchy, or below it.
+func (s *Snapshot) allIn(pids []int, hierarchy int, group string) bool {
+	for _, pid := range pids {
+		if !slices.ContainsFunc(s.Process(pid).Cgroups, func(m cgroupfs.Membership) bool {
+			return m.Hierarchy == hierarchy && (m.Path == group || strings.HasPrefix(m.Path, group+"/"))
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // Memberships are the groups that a process or thread is in, one in each of the

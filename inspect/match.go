@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,6 +153,9 @@ func (s *Snapshot) matchCgroup(path string) (Match, error) {
 // matchUnit is for those in a unit's group and below it.
 func (m Machine) matchUnit(s *Snapshot, r Ref) (Match, error) {
 	groups, err := m.cgroups()
+	if errors.Is(err, fs.ErrNotExist) { // none is mounted, but processes have paths in them
+		return s.matchCgroups(r.Word, func(group string) bool { return cgroupfs.InUnit(group, r.Path) })
+	}
 	if err != nil {
 		return Match{}, err
 	}

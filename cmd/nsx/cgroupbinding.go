@@ -81,12 +81,8 @@ func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err
 		return none, err
 	}
 	switch ref.Kind {
-	case inspect.RefProcess, inspect.RefSelf:
-		fs, memberships, err := m.Memberships(ctx, word)
-		if err != nil {
-			return none, err
-		}
-		return fs.EffectiveOf(memberships)
+	case inspect.RefProcess, inspect.RefSelf, inspect.RefIdentity:
+		return processBinding(ctx, m, word)
 	case inspect.RefCgroup, inspect.RefUnit, inspect.RefFile:
 		group, err := m.Group(ctx, word)
 		if err != nil {
@@ -105,7 +101,18 @@ func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err
 		return none, err
 	}
 	defer t.Close()
+	if t.PID != 0 {
+		return processBinding(ctx, m, word)
+	}
 	return none, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
+}
+
+func processBinding(ctx context.Context, m inspect.Machine, word string) (none cgroupfs.Binding, err error) {
+	fs, memberships, err := m.Memberships(ctx, word)
+	if err != nil {
+		return none, err
+	}
+	return fs.EffectiveOf(memberships)
 }
 
 // bindingGaps says what of the limits is not known, and why: "pids: not known:
