@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
+	"nsx/internal/linux"
 )
 
 // Do runs fn in the namespaces of the plan, on an operating system thread of
@@ -82,22 +82,14 @@ func (p *Plan) join() error {
 // errGoexit says that a function ended its goroutine instead of returning.
 var errGoexit = errors.New("enter: the function called runtime.Goexit")
 
-// onThread runs fn on a thread of its own. The goroutine never unlocks it, so
-// that the runtime ends it, whatever namespaces it is in by then.
+// onThread runs fn on a thread of its own, which the runtime ends, whatever
+// namespaces it is in by then.
 func onThread(fn func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		// The process's first thread cannot end alone, and /proc/self shows
-		// what it is in: keep it busy waiting, and take another one.
-		if unix.Gettid() == unix.Getpid() {
-			done <- onThread(fn)
-			runtime.UnlockOSThread()
-			return
-		}
+	linux.OnThread(func() {
 		err := errGoexit
 		defer func() { done <- err }()
 		err = fn()
-	}()
+	})
 	return <-done
 }

@@ -3,7 +3,6 @@ package linux
 import (
 	"context"
 	"os"
-	"runtime"
 	"time"
 	"unsafe"
 
@@ -34,13 +33,12 @@ func SeccompFilters(ctx context.Context, tid int, alive func() bool) (filters []
 		return nil, os.NewSyscallError("ptrace(PTRACE_SECCOMP_GET_FILTER)", unix.EACCES)
 	}
 	done := make(chan struct{})
-	go func() {
+	// The thread ends, and the kernel lets go of what it still traces (exit_ptrace in
+	// kernel/ptrace.c).
+	OnThread(func() {
 		defer close(done)
-		// Never unlocked: the thread ends with the goroutine, and the kernel lets
-		// go of what it still traces (exit_ptrace in kernel/ptrace.c).
-		runtime.LockOSThread()
 		filters, err = tracedFilters(ctx, tid, alive)
-	}()
+	})
 	<-done
 	return filters, err
 }
