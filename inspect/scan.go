@@ -10,9 +10,19 @@ import (
 	"nsx/cgroupfs"
 )
 
-// Options says what to read. The zero value reads the
-// namespaces of every process of this machine and nothing else: read only
-// what the view needs, for each field costs a system call or more a process.
+// Options says what to read. The zero value reads the namespaces of every process
+// and nothing else: read only what the view needs, for each switch costs a system
+// call or more a process. What is not read stays empty:
+//
+//	Process.Cgroups, Thread.Cgroups                Cgroups
+//	Process.Threads, beyond those elsewhere        Threads
+//	Process.PIDForChildren, TimeForChildren        ForChildren, Holders
+//	Process.UID, User, Cmdline, NSPIDs             Details: AllDetails, or of leaders LeaderDetails
+//	Leader.UID, User, Cmdline                      Details: LeaderDetails, AllDetails
+//	Namespace.KernelID, Parent, Owner, OwnerUID    Relations
+//	Namespace.Names                                Binds, Holders
+//	Namespace.HeldBy, beyond threads               ForChildren, Relations, Binds, Holders
+//	Snapshot.Sets                                  Sets
 type Options struct {
 	// Workers is how many processes are read at a time: 0 for one a core.
 	Workers int
