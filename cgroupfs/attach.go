@@ -74,8 +74,8 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 	return nil
 }
 
-// isRefusal says that the kernel does not take a thread into a group of v2, for
-// what the two are or for want of a right.
+// isRefusal says that the kernel does not take a thread into a group of v2, because
+// of what the two are or because a right is missing.
 func isRefusal(err error) bool {
 	for _, errno := range []unix.Errno{unix.EOPNOTSUPP, unix.EBUSY, unix.EACCES, unix.EPERM} {
 		if errors.Is(err, errno) {
@@ -85,7 +85,7 @@ func isRefusal(err error) bool {
 	return false
 }
 
-// checkLeaving minds whose groups the process is in.
+// checkLeaving checks who owns the groups that the process is in.
 func (g *Group) checkLeaving(list []*Hierarchy, pid int) error {
 	for _, h := range list {
 		from, ok := g.fs.memberOf(pid, h)
@@ -205,7 +205,7 @@ func (g *Group) attachIn(h *Hierarchy, pid int, live []int, threads bool, moves 
 	return g.fs.checkMoved(h, g.path, pid, live)
 }
 
-// mayPass says whether an EINVAL may be of the moment.
+// mayPass says whether an EINVAL may be transient.
 func (g *Group) mayPass(pid int) bool {
 	p, err := g.fs.process(pid)
 	return err == nil && !p.KernelThread() && len(g.fs.realtime(pid)) == 0

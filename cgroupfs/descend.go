@@ -120,7 +120,7 @@ func (h *Hierarchy) descend(group string, visit func(*spot) error) error {
 }
 
 // subtree lists the group and all below it in one hierarchy, the deepest first,
-// but for those whose paths are too long for any other program.
+// except those whose paths are too long for any other program.
 func (h *Hierarchy) subtree(group string) ([]string, error) {
 	var list []string
 	err := h.descend(group, func(s *spot) error {

@@ -59,7 +59,7 @@ func (r deviceRule) compile(allow bool) []linux.BPFInsn {
 				linux.BPFInsn{Code: bpfJumpNe, Regs: 4, Imm: int32(part.number)})
 		}
 	}
-	if allow { // nothing is done but what the rule has
+	if allow { // it does only what the rule has
 		p = append(p, linux.BPFInsn{Code: bpfAnd, Regs: 3, Imm: int32(^r.access)}, linux.BPFInsn{Code: bpfJumpNe, Regs: 3})
 	} else {
 		p = append(p, linux.BPFInsn{Code: bpfAnd, Regs: 3, Imm: int32(r.access)}, linux.BPFInsn{Code: bpfJumpEq, Regs: 3})

@@ -138,7 +138,7 @@ func (h *Hierarchy) exists(group, file string) (bool, error) {
 }
 
 // has is exists for those who only look closer or explain: what is not known
-// counts as there, and whoever goes on meets the error.
+// counts as there, and the next step meets the error.
 func (h *Hierarchy) has(group, file string) bool {
 	ok, err := h.exists(group, file)
 	return ok || err != nil

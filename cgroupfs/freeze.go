@@ -194,8 +194,8 @@ func (h *Hierarchy) frozenAbove(group string) string {
 	return ""
 }
 
-// stoppedBy is the group, this one or one above it, for which whoever comes into
-// this one stands still; "" if there is none. It may have been told to freeze and
+// stoppedBy is the group, this one or one above it, that stops every process that
+// comes into this one; "" if there is none. It may have been told to freeze and
 // not be frozen, because of a process that is in the kernel: newcomers do freeze
 // (freezer_attach in kernel/cgroup/legacy_freezer.c, cgroup_freezer_migrate_task in
 // kernel/cgroup/freezer.c).

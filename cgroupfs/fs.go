@@ -1,20 +1,3 @@
-// Package cgroupfs shows, makes, limits, fills and empties control groups on
-// v1, v2 and hybrid hosts.
-//
-//	fs, err := cgroupfs.Open(cgroupfs.Options{})
-//	group, err := fs.Group("/demo")
-//	report, err := group.Create(ctx, cgroupfs.CreateOptions{Controllers: []string{"memory"}})
-//	plan, err := group.Plan(cgroupfs.Limits{Memory: &size}, cgroupfs.PlanOptions{})
-//	report, err = plan.Apply(ctx)
-//
-// A group is one name over all hierarchies: memory may be on v1 and hugetlb on
-// v2, and "/demo" means the directory of that name in each of them. Limits are
-// given in either version's spelling and translated for the version that the
-// controller is really on. Whatever is written is read back.
-//
-// Refusals of the kernel come as *Error: the cause found in live state, what
-// to do, and the errno for errors.Is. Nothing is kept from one Open to the
-// next: a program that enters another mount or cgroup namespace opens again.
 package cgroupfs
 
 import (

@@ -72,7 +72,7 @@ func TestCreateAttachRemove(t *testing.T) {
 	if err != nil || len(children) != 1 || children[0].Path() != g.Path()+"/a" {
 		t.Errorf("children %v, %v", children, err)
 	}
-	refusedWith(t, g.Remove(context.Background(), false), unix.EBUSY, "1 groups below it: a", "-r")
+	refusedWith(t, g.Remove(context.Background(), false), unix.EBUSY, "it has 1 group below it: a", "-r")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	refusedWith(t, g.Remove(ctx, true), unix.EBUSY, "1 process is inside", pidString(p.PID))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/proc"
+	"nsx/internal/words"
 )
 
 // killTimeout is how long Kill waits without a deadline.
@@ -50,7 +51,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		pids, _ := g.fs.inTree(list, g.path)
 		e := &Error{
-			Op: op, Err: late{unix.ETIMEDOUT}, Cause: fmt.Sprintf("%d processes are left: %s", len(pids), g.fs.names(pids)),
+			Op: op, Err: late{unix.ETIMEDOUT}, Cause: fmt.Sprintf("%s left: %s", words.Count(len(pids), "process is", "processes are"), g.fs.names(pids)),
 			Next: "those in state D die when the kernel lets them; see /proc/PID/stack",
 		}
 		for _, h := range list {
@@ -111,7 +112,7 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 	return err
 }
 
-// signal sends SIGKILL to whoever is in the group and below it, and lets what is
+// signal sends SIGKILL to all processes in the group and below it, and lets what is
 // below go on that was frozen by itself. A number cannot be taken
 // by another process between the look and the signal: the process is held by a
 // descriptor and looked at again.

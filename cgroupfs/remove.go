@@ -70,7 +70,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	return e
 }
 
-// guardTree minds the owners of the group and of all below it.
+// guardTree checks the owners of the group and of all below it.
 func (g *Group) guardTree(op string, v Verb, list []*Hierarchy) error {
 	if err := g.guard(op, v); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (g *Group) refuseChildren(op string, list []*Hierarchy) error {
 		if err == nil && len(names) > 0 {
 			return &Error{
 				Op: op, File: h.Dir(g.path), Err: unix.EBUSY,
-				Cause: fmt.Sprintf("it has %d groups below it: %s", len(names), strings.Join(names[:min(len(names), 5)], ", ")),
+				Cause: fmt.Sprintf("it has %s below it: %s", words.Count(len(names), "group", "groups"), strings.Join(names[:min(len(names), 5)], ", ")),
 				Next:  "remove them too with -r",
 			}
 		}

@@ -20,7 +20,7 @@ import (
 // namespace in which the hierarchies are seen. Close it in the end.
 //
 // A command is born inside and never runs a moment elsewhere. On v2 the kernel
-// does that (CLONE_INTO_CGROUP, Linux 5.7), but for groups that were killed once
+// does that (CLONE_INTO_CGROUP, Linux 5.7), except for groups that were killed once
 // (cgroup.kill), where newer kernels kill it at birth: Start says so, and Admit is
 // the way in. On v1 a child is born where the
 // thread that forks it is, and single threads may be anywhere: so a thread of
@@ -46,7 +46,7 @@ type door struct {
 }
 
 // Open opens the group to start commands in it. A frozen group is refused,
-// since whoever starts something there would hang.
+// since a start in it would hang.
 func (g *Group) Open() (*Entrance, error) {
 	op := "start in " + g.path
 	list, err := g.need(op)
@@ -166,7 +166,7 @@ func (e *Entrance) Admit(pid int) error {
 		if err := e.fs.checkMoved(d.h, d.group, pid, []int{pid}); err != nil {
 			return err
 		}
-		// The kernel minds the limit only when a process is born: on v2 this one
+		// The kernel checks the limit only when a process is born: on v2 this one
 		// would have been refused.
 		if cause := d.pidsBound(0); cause != "" {
 			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}

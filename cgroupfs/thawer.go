@@ -52,7 +52,7 @@ func (h *Hierarchy) watch(group string) *thawer {
 	return t
 }
 
-// release ends it, when the group is thawed or is to stay frozen.
+// release ends it, when the group is thawed or should stay frozen.
 func (t *thawer) release() {
 	if t != nil {
 		t.cancel()

@@ -8,10 +8,12 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
-// Summary is a group with what is quickly read of it: a list of a thousand
-// groups is not to read all that Stat does. What no hierarchy knows is none, or nil.
+// Summary is a group with what is quickly read of it: for a list of a thousand
+// groups, Stat would read too much. What no hierarchy knows is none, or nil.
 type Summary struct {
 	Group       *Group
 	Hierarchies []Hierarchy
@@ -78,7 +80,7 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 	if tooLong > 0 {
 		unreadable(list[0], &Error{
 			Err:   unix.ENAMETOOLONG,
-			Cause: fmt.Sprintf("%d groups below have paths of more than %d bytes (ENAMETOOLONG)", tooLong, unix.PathMax-1),
+			Cause: fmt.Sprintf("%s of more than %d bytes (ENAMETOOLONG)", words.Count(tooLong, "group below has a path", "groups below have paths"), unix.PathMax-1),
 		})
 	}
 	s.Unreadable = missing.list

@@ -1,0 +1,48 @@
+// Package cgroupfs shows, makes, limits, fills and empties control groups on
+// v1, v2 and hybrid hosts.
+//
+//	fs, err := cgroupfs.Open(cgroupfs.Options{})
+//	group, err := fs.Group("/demo")
+//	report, err := group.Create(ctx, cgroupfs.CreateOptions{Controllers: []string{"memory"}})
+//	plan, err := group.Plan(cgroupfs.Limits{Memory: &size}, cgroupfs.PlanOptions{})
+//	report, err = plan.Apply(ctx)
+//
+// # One name over all hierarchies
+//
+// A [Group] is one name over all hierarchies: memory may be on v1 and hugetlb on
+// v2, and "/demo" means the directory of that name in each of them. It need not exist.
+// Limits are given in either version's spelling and translated for the version that
+// the controller is really on.
+//
+// # Changing
+//
+// A [Plan] is every write that limits take, to be printed or applied. Whatever is
+// written is read back, and the [Report] says what the kernel made of it. If a write
+// fails, or the context ends, what was written before is put back. Group.Freeze, Thaw,
+// Kill and Remove return when the state holds, or with the context's error and who is
+// in the way.
+//
+// A group that systemd, a container runtime or the caller lives by is not changed:
+// Group.Owner says whose it is, Group.Forced is the same group without that guard.
+//
+// Group.Start runs a command that is never a moment outside of the group. An [Entrance]
+// does so even from another mount namespace.
+//
+// # Reading
+//
+// Group.Stat is what a group uses, Group.Effective which limits really bind it, on the
+// way up to the root. A value may be there, none (no limit), or not known: three
+// different answers. Group.Walk goes through all groups below.
+//
+// # Errors
+//
+// Refusals of the kernel come as [*Error]: the cause found in live state, what
+// to do, and the errno for errors.Is.
+//
+// # Limits
+//
+// Nothing is kept from one [Open] to the next: a program that enters another mount or
+// cgroup namespace opens again. An [FS] and a Group do not change; any number of
+// goroutines may use them at once. Two that write to the same group write over each
+// other, as two programs do.
+package cgroupfs
