@@ -10,6 +10,7 @@ import (
 	"nsx/cgroupfs"
 	"nsx/identity"
 	"nsx/internal/proc"
+	"nsx/internal/words"
 )
 
 // identify says whose some processes are. Their cgroups have been read, as far as
@@ -267,7 +268,7 @@ func (s *Snapshot) noName(r Ref) error {
 		text = fmt.Sprintf("%q names nothing: no container, pod, unit, machine or network namespace is called that", r.Word)
 	}
 	if unseen > 0 {
-		text += fmt.Sprintf(", or it is among %d processes whose cgroups may not be read", unseen)
+		text += ", or it is among " + words.Count(unseen, "process", "processes") + " whose cgroups may not be read"
 	}
 	return gonef("%s", text)
 }
