@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
+	"nsx/internal/words"
 )
 
 // Report is what Apply did.
@@ -41,7 +44,7 @@ func (a Applied) String() string {
 	if a.onlyForWriter() {
 		return fmt.Sprintf("%s: ignored: a reset holds for the descriptor that it was written to, and no longer than that is open", a.Step)
 	}
-	return fmt.Sprintf("%s: %s by the kernel: it is now %s", a.Step, a.Change, quote(a.Now))
+	return fmt.Sprintf("%s: %s by the kernel: it is now %s", a.Step, a.Change, words.Quote(a.Now))
 }
 
 // Adjusted lists the values that the kernel did not take as they were.
@@ -161,7 +164,7 @@ func (a Applied) before() (string, bool) {
 	case a.File == "cgroup.subtree_control":
 		return a.subtreeBefore()
 	case perDevice && a.File == "io.max":
-		return readIOMax(a.Old, device).String(), true
+		return keys.ReadIOMax(a.Old, device).String(), true
 	case perDevice && a.Old != "":
 		return device.String() + " " + a.Old, true
 	case perDevice && a.h.Version == 2:

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // cpu is the smallest quota in CPUs, since each group may have its own period.
@@ -35,7 +37,7 @@ func (w *way) cpu() []Effective {
 
 // cpus is a group's quota as a number of CPUs.
 func (f files) cpus() Value[float64] {
-	file, quota, period := "cpu.max", "", strconv.Itoa(standardPeriod)
+	file, quota, period := "cpu.max", "", strconv.Itoa(keys.StandardPeriod)
 	if f.h.Version == 2 {
 		text, ok, err := f.text(file)
 		if err != nil || !ok {
@@ -114,7 +116,7 @@ func (w *way) cpuset(kind, file string) Effective {
 		text, ok, err := f.text(file)
 		text = strings.TrimSpace(text)
 		if ok {
-			if _, bad := ParseCPUList(text); bad != nil {
+			if _, bad := keys.ParseCPUList(text); bad != nil {
 				err = f.bad(file, text)
 			}
 		}

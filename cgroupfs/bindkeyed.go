@@ -3,14 +3,15 @@ package cgroupfs
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // limitKey tells the limits of one file apart: by disk, by device or resource,
 // and by what of it is limited.
 type limitKey struct {
-	device Device
+	device keys.Device
 	name   string
 }
 
@@ -29,9 +30,9 @@ func (w *way) keyedSources() []keyedSource {
 	list := []keyedSource{{"io", "io", "io.max", parseIOLimits, false}}
 	if w.h.Version == 1 {
 		list = nil
-		for _, f := range ioMaxFields {
-			parse := func(text string) (map[limitKey]float64, bool) { return parseThrottles(text, f.word) }
-			list = append(list, keyedSource{"blkio", "io", f.file, parse, true})
+		for _, f := range keys.IOMaxFields {
+			parse := func(text string) (map[limitKey]float64, bool) { return parseThrottles(text, f.Word) }
+			list = append(list, keyedSource{"blkio", "io", f.File, parse, true})
 		}
 	}
 	return append(list,
@@ -61,7 +62,7 @@ func (w *way) keyed(fs *FS) []Effective {
 		if a.Device == nil || b.Device == nil {
 			return 0
 		}
-		return a.Device.compare(b.Device.Device)
+		return a.Device.Compare(b.Device.Device)
 	})
 	if len(unknown) > 0 {
 		return append(list, merge(unknown)...)
@@ -139,7 +140,7 @@ func (w *way) leastOf(fs *FS, s keyedSource) (found []Effective, rest Effective)
 }
 
 func (k limitKey) compare(other limitKey) int {
-	if n := k.device.compare(other.device); n != 0 {
+	if n := k.device.Compare(other.device); n != 0 {
 		return n
 	}
 	return strings.Compare(k.name, other.name)
@@ -155,11 +156,11 @@ func parseIOLimits(text string) (map[limitKey]float64, bool) {
 		if len(words) == 0 {
 			continue
 		}
-		device, ok := parseDeviceNumber(words[0])
+		device, ok := keys.ParseDeviceNumber(words[0])
 		understood = understood && ok
 		for _, word := range words[1:] {
 			key, value, _ := strings.Cut(word, "=")
-			known := slices.ContainsFunc(ioMaxFields, func(f ioMaxField) bool { return f.word == key })
+			known := slices.ContainsFunc(keys.IOMaxFields, func(f keys.IOMaxField) bool { return f.Word == key })
 			if !ok || !known {
 				continue
 			}
@@ -177,7 +178,7 @@ func parseThrottles(text, field string) (map[limitKey]float64, bool) {
 		if len(words) == 0 {
 			continue
 		}
-		device, ok := parseDeviceNumber(words[0])
+		device, ok := keys.ParseDeviceNumber(words[0])
 		if !ok || len(words) != 2 {
 			understood = false
 			continue
@@ -219,12 +220,9 @@ func parseNested(text string) (map[limitKey]float64, bool) {
 
 // limitInto notes a limit unless it is "max"; false if it is no number.
 func limitInto(limits map[limitKey]float64, key limitKey, value string) bool {
-	n, err := strconv.ParseUint(value, 10, 64)
-	switch {
-	case value == "max" || err == nil && noLimit(int64(min(n, Unlimited))) == Unlimited:
-		return true
-	case err != nil:
-		return false
+	n, ok := keys.ReadSize(value)
+	if !ok || n == keys.Unlimited {
+		return ok
 	}
 	limits[key] = float64(n)
 	return true

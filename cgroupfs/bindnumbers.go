@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // source is where a resource's limit and use are written.
@@ -71,7 +73,7 @@ func (w *way) sources(fs *FS) []source {
 // hasHugePages says whether there are huge pages of a size, by the kernel's name
 // of it, or may be (Documentation/admin-guide/mm/hugetlbpage.rst).
 func (fs *FS) hasHugePages(size string) bool {
-	bytes, err := ParseSize(strings.TrimSuffix(size, "B"))
+	bytes, err := keys.ParseSize(strings.TrimSuffix(size, "B"))
 	if err != nil {
 		return false
 	}

@@ -1,5 +1,9 @@
 package cgroupfs
 
+import (
+	"nsx/cgroupfs/keys"
+)
+
 // protections are what v2 spares of a group's memory, if anything on the way up asks
 // for it. It is at most what each group above has of its own, and shared with the
 // siblings there; where the file system is mounted with memory_recursiveprot, what a
@@ -45,7 +49,7 @@ func (w *way) protection(file string) (e Effective, asked bool) {
 		}
 		first = false
 	}
-	if e.Limit = Number(float64(least)); least == Unlimited {
+	if e.Limit = Number(float64(least)); least == keys.Unlimited {
 		e.Limit = Value[float64]{}
 	}
 	return e, asked

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
+	"nsx/internal/words"
 )
 
 // CreateOptions is what a new group is for.
@@ -20,7 +23,7 @@ type CreateOptions struct {
 	// Limits are set right away. A failure takes the new group back.
 	Limits Limits
 	// Formula is FormulaRatio if empty.
-	Formula Formula
+	Formula keys.Formula
 }
 
 // PlanCreate works out what makes the group, the groups above it that are
@@ -260,14 +263,14 @@ func (h *Hierarchy) nearest(group, file string) (string, error) {
 
 // explainNoController says what a controller's absence means.
 func (fs *FS) explainNoController(name string) error {
-	e := &Error{Op: "controller " + quote(name), Err: unix.ENOENT}
+	e := &Error{Op: "controller " + words.Quote(name), Err: unix.ENOENT}
 	offered := strings.Join(fs.Controllers(), ", ")
 	switch name {
 	case "devices":
 		e.Cause = fmt.Sprintf("it exists on v1 and, as BPF programs, on v2, and neither is mounted (offered: %s)", offered)
 	case "net_cls", "net_prio":
 		e.Cause = fmt.Sprintf("it exists on v1 only, and no v1 hierarchy of it is mounted (offered: %s)", offered)
-		e.Next = v1Only[map[string]string{"net_cls": "net_cls.classid", "net_prio": "net_prio.ifpriomap"}[name]]
+		e.Next = keys.Instead(map[string]string{"net_cls": "net_cls.classid", "net_prio": "net_prio.ifpriomap"}[name])
 	case "cpu", "cpuset", "io", "blkio", "memory", "pids", "hugetlb", "rdma", "misc", "perf_event", "freezer", "cpuacct", "dmem":
 		e.Cause = fmt.Sprintf("no mounted hierarchy has it (offered: %s): the kernel lacks it, has it disabled (cgroup_disable=), or it is bound to a v1 hierarchy that is not mounted here", offered)
 		e.Next = "see the second column of /proc/cgroups"

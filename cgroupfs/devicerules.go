@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // Kinds of devices and of access, as v1 (security/device_cgroup.c) and BPF
@@ -85,38 +87,38 @@ func (r deviceRule) common(o deviceRule) (deviceRule, bool) {
 // "/dev/null rw", "/dev/null". all stands for v1's "a", which is about every
 // device.
 func parseDeviceRule(root, text string) (r deviceRule, all bool, err error) {
-	words := strings.Fields(text)
+	parts := strings.Fields(text)
 	refuse := func() (deviceRule, bool, error) {
-		return r, false, fmt.Errorf("device rule %s: want \"TYPE MAJOR:MINOR ACCESS\" such as \"c 1:3 rwm\" or \"b 8:* r\", a file such as \"/dev/null rw\", or \"a\" for all: %w", quote(text), unix.EINVAL)
+		return r, false, fmt.Errorf("device rule %s: want \"TYPE MAJOR:MINOR ACCESS\" such as \"c 1:3 rwm\" or \"b 8:* r\", a file such as \"/dev/null rw\", or \"a\" for all: %w", words.Quote(text), unix.EINVAL)
 	}
 	switch {
-	case text == "a" || slices.Equal(words, []string{"a", "*:*", "rwm"}):
+	case text == "a" || slices.Equal(parts, []string{"a", "*:*", "rwm"}):
 		return r, true, nil
-	case len(words) == 0:
+	case len(parts) == 0:
 		return refuse()
-	case strings.HasPrefix(words[0], "/"):
-		if r, err = deviceOf(root, words[0]); err != nil {
+	case strings.HasPrefix(parts[0], "/"):
+		if r, err = deviceOf(root, parts[0]); err != nil {
 			return r, false, err
 		}
-		if len(words) == 1 {
-			words = append(words, "rwm")
+		if len(parts) == 1 {
+			parts = append(parts, "rwm")
 		}
-		words = words[1:]
-	case len(words) == 3:
-		r.kind = map[string]uint32{"b": blockDevice, "c": charDevice}[words[0]]
-		major, minor, colon := strings.Cut(words[1], ":")
+		parts = parts[1:]
+	case len(parts) == 3:
+		r.kind = map[string]uint32{"b": blockDevice, "c": charDevice}[parts[0]]
+		major, minor, colon := strings.Cut(parts[1], ":")
 		var ok1, ok2 bool
 		r.major, ok1 = parseDevicePart(major)
 		r.minor, ok2 = parseDevicePart(minor)
 		if r.kind == 0 || !colon || !ok1 || !ok2 {
 			return refuse()
 		}
-		words = words[2:]
+		parts = parts[2:]
 	}
-	if len(words) != 1 || len(words[0]) > 3 { // so v1
+	if len(parts) != 1 || len(parts[0]) > 3 { // so v1
 		return refuse()
 	}
-	for _, letter := range words[0] {
+	for _, letter := range parts[0] {
 		i := strings.IndexRune(accessLetters, letter)
 		if i < 0 {
 			return refuse()
@@ -131,14 +133,14 @@ func parseDevicePart(word string) (uint32, bool) {
 		return anyDevice, true
 	}
 	n, err := strconv.ParseUint(word, 10, 32)
-	return uint32(n), err == nil && isDigits(word)
+	return uint32(n), err == nil
 }
 
 // deviceOf is the device that a file is, without any access.
 func deviceOf(root, name string) (deviceRule, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(root, name), &st); err != nil {
-		return deviceRule{}, fmt.Errorf("device %s: %w", quote(name), err)
+		return deviceRule{}, fmt.Errorf("device %s: %w", words.Quote(name), err)
 	}
 	r := deviceRule{major: unix.Major(st.Rdev), minor: unix.Minor(st.Rdev)}
 	switch st.Mode & unix.S_IFMT {
@@ -147,7 +149,7 @@ func deviceOf(root, name string) (deviceRule, error) {
 	case unix.S_IFCHR:
 		r.kind = charDevice
 	default:
-		return r, fmt.Errorf("device %s: it is no device: %w", quote(name), unix.EINVAL)
+		return r, fmt.Errorf("device %s: it is no device: %w", words.Quote(name), unix.EINVAL)
 	}
 	return r, nil
 }
@@ -188,11 +190,11 @@ func (l deviceList) list() string {
 }
 
 func joinRules(rules []deviceRule, sep string) string {
-	words := make([]string, len(rules))
+	parts := make([]string, len(rules))
 	for i, r := range rules {
-		words[i] = r.String()
+		parts[i] = r.String()
 	}
-	return strings.Join(words, sep)
+	return strings.Join(parts, sep)
 }
 
 // add is v1's dev_exception_add.

@@ -3,11 +3,12 @@ package cgroupfs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
 )
 
 // v2 has no files for devices: BPF programs rule them. devices.allow, devices.deny
@@ -18,29 +19,9 @@ import (
 // v1 nothing is copied before that, so a group without its own follows the one
 // above it.
 
-// isDeviceKey says that a key changes the list of devices.
-func isDeviceKey(key string) bool { return key == "devices.allow" || key == "devices.deny" }
-
 // isDevices says that a key is about devices that BPF programs rule.
 func (g *Group) isDevices(h *Hierarchy, key string) bool {
-	return h.Version == 2 && (isDeviceKey(key) || key == "devices.list")
-}
-
-// deviceSetting checks a rule and spells it as v1's files take it.
-func (t *translator) deviceSetting(s Setting) error {
-	rule, all, err := parseDeviceRule(t.root, s.Value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.Key, err)
-	}
-	text := "a"
-	if !all {
-		text = rule.String()
-	}
-	if t.to == 2 && t.current == nil {
-		t.note("v2 has no file %s: there devices are ruled by a BPF program, which is made of such rules where they are set", s.Key)
-	}
-	t.emit(s.Key, text)
-	return nil
+	return h.Version == 2 && (keys.IsDevices(key) || key == "devices.list")
 }
 
 // deviceChange is the list that a step gives to a group, and what was before it.
@@ -52,9 +33,9 @@ type deviceChange struct {
 
 // planDevices adds the step that does what v1's files would do with the settings,
 // one after the other.
-func (g *Group) planDevices(p *Plan, h *Hierarchy, settings []Setting) error {
+func (g *Group) planDevices(p *Plan, h *Hierarchy, settings []keys.Setting) error {
 	for _, s := range settings {
-		if !isDeviceKey(s.Key) {
+		if !keys.IsDevices(s.Key) {
 			return &Error{Op: "set " + s.Key, Err: unix.EPERM, Cause: "it can only be read", Next: "set devices.deny and devices.allow"}
 		}
 	}
@@ -208,7 +189,7 @@ func (g *Group) besidesV1() []string {
 // others below, and a group that was removed goes a moment later (css_offline).
 func (s Step) write() error {
 	err := s.h.write(s.group, s.File, s.Value)
-	if !isDeviceKey(s.File) || s.Value != "a" {
+	if !keys.IsDevices(s.File) || s.Value != "a" {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
@@ -358,7 +359,7 @@ func TestDevicesOnV2(t *testing.T) {
 	refusedWith(t, err, unix.EPERM, "allow all but c 1:7 rwm")
 	_, err = trySet(t, g, "devices.list=a")
 	refusedWith(t, err, unix.EPERM, "can only be read")
-	_, err = g.Plan(Limits{Raw: []Setting{{"devices.allow", "a"}}}, PlanOptions{})
+	_, err = g.Plan(Limits{Raw: []keys.Setting{{Key: "devices.allow", Value: "a"}}}, PlanOptions{})
 	refusedWith(t, err, unix.ENOENT, "ruled by BPF programs")
 	_, err = g.Get("devices.allow")
 	refusedWith(t, err, unix.EINVAL, "can only be set")
@@ -373,7 +374,7 @@ func TestDevicesUndone(t *testing.T) {
 			set(t, g, before...)
 		}
 		want, below := programsOf(t, g), child(t, g, "below")
-		plan, err := g.Plan(Limits{Devices: []string{"/dev/zero"}, Raw: []Setting{{"cgroup.max.depth", "nonsense"}}}, PlanOptions{})
+		plan, err := g.Plan(Limits{Devices: []string{"/dev/zero"}, Raw: []keys.Setting{{Key: "cgroup.max.depth", Value: "nonsense"}}}, PlanOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

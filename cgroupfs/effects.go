@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // besides is what a write may change besides its own file: partitions of CPUs,
@@ -74,7 +76,7 @@ func (s Step) effects(before map[string]string) []string {
 // noteProtection says that memory is not protected where a group above protects
 // none: "Effective low boundary is limited by memory.low values of all ancestor
 // cgroups" (cgroup-v2.rst).
-func (g *Group) noteProtection(p *Plan, h *Hierarchy, s Setting) {
+func (g *Group) noteProtection(p *Plan, h *Hierarchy, s keys.Setting) {
 	if h.Version != 2 || s.Key != "memory.low" && s.Key != "memory.min" || s.Value == "0" {
 		return
 	}

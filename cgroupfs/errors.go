@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
+	"nsx/internal/words"
 )
 
 // Error is a refusal, explained: what was to be done, why it is refused, as
@@ -30,11 +33,11 @@ func (e *Error) Error() string {
 	if e.File != "" {
 		fmt.Fprintf(&b, ": %s", e.File)
 		if e.Value != "" {
-			fmt.Fprintf(&b, " ← %s", quote(e.Value))
+			fmt.Fprintf(&b, " ← %s", words.Quote(e.Value))
 		}
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %s", describe(e.Err))
+		fmt.Fprintf(&b, ": %s", linux.ErrnoText(e.Err))
 	}
 	if e.Cause != "" {
 		fmt.Fprintf(&b, ": %s", e.Cause)
@@ -53,21 +56,6 @@ func (e *Error) errno() unix.Errno {
 	return errno
 }
 
-// describe is an errno in words and by name, so that both can be searched.
-func describe(err error) string {
-	if errno, ok := errors.AsType[unix.Errno](err); ok {
-		return fmt.Sprintf("%s (%s)", errno, errnoName(errno))
-	}
-	return err.Error()
-}
-
-func errnoName(errno unix.Errno) string {
-	if errno == unix.EOPNOTSUPP {
-		return "EOPNOTSUPP" // the kernel's name; ENOTSUP is the same number
-	}
-	return unix.ErrnoName(errno)
-}
-
 // bare is the errno of an error, or the error.
 func bare(err error) error {
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
@@ -82,14 +70,6 @@ func asError(op string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Err: bare(err)}
-}
-
-// quote makes a word from outside safe to show.
-func quote(word string) string {
-	if len(word) > 80 {
-		word = word[:80] + "…"
-	}
-	return fmt.Sprintf("%q", word)
 }
 
 // together is an error and what could not be undone after it, in one line.

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
+	"nsx/internal/words"
 )
 
 // The functions here and in explain*.go turn an errno of the kernel into its
@@ -134,7 +137,7 @@ func (h *Hierarchy) memoryBound(parent string) (cause, next string) {
 	if at == "" {
 		return "", ""
 	}
-	cause = fmt.Sprintf("what the kernel needs for a new group counts in those above it: %s uses %s of at most %s", at, FormatSize(used), FormatSize(most))
+	cause = fmt.Sprintf("what the kernel needs for a new group counts in those above it: %s uses %s of at most %s", at, keys.FormatSize(used), keys.FormatSize(most))
 	return cause, "raise that limit: nsx cgroup set " + at + " memory.max=…"
 }
 
@@ -159,7 +162,7 @@ func (h *Hierarchy) treeBound(parent string) (cause, next string) {
 
 // explainNoFile is for a control file that a group does not have.
 func (fs *FS) explainNoFile(e *Error, h *Hierarchy, group, file string) {
-	controller := controllerOf(file)
+	controller := keys.Controller(file)
 	if controller == "blkio" && h.Version == 2 {
 		controller = "io"
 	}
@@ -191,7 +194,7 @@ func (h *Hierarchy) notEnabled(group, controller string) string {
 	for _, at := range list {
 		text, err := h.read(at, "cgroup.subtree_control")
 		if err == nil && !slices.Contains(strings.Fields(text), controller) {
-			return fmt.Sprintf("%s is not enabled for the children of %s (its cgroup.subtree_control is %s)", controller, at, quote(text))
+			return fmt.Sprintf("%s is not enabled for the children of %s (its cgroup.subtree_control is %s)", controller, at, words.Quote(text))
 		}
 	}
 	return controller + " is not enabled for it"

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // explainAttach is for a process or thread that a group does not take; file is
@@ -19,7 +21,7 @@ func (fs *FS) explainAttach(h *Hierarchy, group, file string, pid int, err error
 	case e.errno() == unix.ESRCH:
 		e.Cause = "the process is gone"
 	case e.errno() == unix.ENOSPC:
-		e.Cause = fmt.Sprintf("the v1 cpuset is empty: cpus %s, mems %s", quote(oneLine(h, group, "cpuset.cpus")), quote(oneLine(h, group, "cpuset.mems")))
+		e.Cause = fmt.Sprintf("the v1 cpuset is empty: cpus %s, mems %s", words.Quote(oneLine(h, group, "cpuset.cpus")), words.Quote(oneLine(h, group, "cpuset.mems")))
 		cpus, _ := h.nearest(group, "cpuset.cpus")
 		mems, _ := h.nearest(group, "cpuset.mems")
 		e.Next = fmt.Sprintf("set both first, as the group above has them: nsx cgroup set %s cpuset.cpus=%s cpuset.mems=%s", group, cpus, mems)

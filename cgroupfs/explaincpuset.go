@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
+	"nsx/internal/words"
 )
 
 // explainCpuset is for what only cpusets refuse.
@@ -23,12 +26,12 @@ func (fs *FS) explainCpuset(e *Error, s Step) bool {
 		e.Next = "move them out first"
 	case unix.EACCES:
 		// The group above does not have them, if it is not a matter of rights.
-		have, err1 := ParseCPUList(oneLine(s.h, up, s.File))
-		want, err2 := ParseCPUList(s.Value)
+		have, err1 := keys.ParseCPUList(oneLine(s.h, up, s.File))
+		want, err2 := keys.ParseCPUList(s.Value)
 		if err1 != nil || err2 != nil || !slices.ContainsFunc(want, func(n int) bool { return !slices.Contains(have, n) }) {
 			return false
 		}
-		e.Cause = fmt.Sprintf("the group above has only %s of %s", quote(FormatCPUList(have)), base)
+		e.Cause = fmt.Sprintf("the group above has only %s of %s", words.Quote(keys.FormatCPUList(have)), base)
 		e.Next = "give it more first"
 	case unix.EBUSY:
 		e.Cause = fmt.Sprintf("a child has more than that: %s", s.h.childValues(s.group, s.File))
@@ -43,7 +46,7 @@ func (fs *FS) explainCpuset(e *Error, s Step) bool {
 			e.Next = "leave those out, or set its " + "cpuset." + strings.TrimSuffix(base, "s") + "_exclusive=0"
 			return true
 		}
-		e.Cause = fmt.Sprintf("the machine has only %s", quote(have))
+		e.Cause = fmt.Sprintf("the machine has only %s", words.Quote(have))
 	default:
 		return false
 	}
@@ -119,7 +122,7 @@ func within(a, b string) bool {
 
 // listOf is a list that the kernel shows, empty if it is none.
 func listOf(text string) []int {
-	list, _ := ParseCPUList(text)
+	list, _ := keys.ParseCPUList(text)
 	return list
 }
 

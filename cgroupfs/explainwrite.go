@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
+	"nsx/internal/words"
 )
 
 // explainWrite is for a control file that refuses a value.
@@ -24,7 +27,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 	case strings.HasPrefix(s.File, "cpuset.") && fs.explainCpuset(e, s):
 	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EPERM:
 		have := oneLine(s.h, path.Dir(s.group), "devices.list")
-		e.Cause = "the group above does not allow that much, only " + quote(have)
+		e.Cause = "the group above does not allow that much, only " + words.Quote(have)
 		if strings.HasPrefix(have, "a ") {
 			e.Cause = "the group above allows everything but some devices, and that is one of them"
 		}
@@ -50,7 +53,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 	if e.Cause == "" {
 		e.Cause = "the kernel does not take this value"
 		if now, err := s.h.read(s.group, s.File); err == nil {
-			e.Cause += "; it stays " + quote(s.mine(now))
+			e.Cause += "; it stays " + words.Quote(s.mine(now))
 		}
 	}
 	return e
@@ -66,7 +69,7 @@ func (fs *FS) explainEnable(e *Error, s Step) {
 		e.Cause = fmt.Sprintf("%s is bound to v1 at %s, and a controller is on one version only", name, v1.Mount)
 		e.Next = "set it there: the same names work on both"
 	case e.errno() == unix.ENOENT && !slices.Contains(strings.Fields(offered), name) && s.h.has(s.group, ""):
-		e.Cause = fmt.Sprintf("the group is not offered %s (cgroup.controllers is %s)", name, quote(offered))
+		e.Cause = fmt.Sprintf("the group is not offered %s (cgroup.controllers is %s)", name, words.Quote(offered))
 		if s.group != "/" {
 			e.Cause += ": " + s.h.notEnabled(s.group, name)
 			e.Next = "enable it there first, from the top down"
@@ -186,14 +189,14 @@ func (s Step) explainCPU(e *Error) {
 	quota := s.h.quota(s.group)
 	switch s.File {
 	case "cpu.cfs_burst_us", "cpu.max.burst":
-		e.Cause = fmt.Sprintf("the burst must not be larger than the quota, %s", sizeFor(2, quota.QuotaUsec))
+		e.Cause = fmt.Sprintf("the burst must not be larger than the quota, %s", keys.SpellSize(2, quota.QuotaUsec))
 		return
 	case "cpu.cfs_quota_us":
-		quota.QuotaUsec, _ = readSize(s.Value)
+		quota.QuotaUsec, _ = keys.ReadSize(s.Value)
 	case "cpu.cfs_period_us":
 		quota.PeriodUsec, _ = strconv.ParseInt(s.Value, 10, 64)
 	case "cpu.max":
-		if c, err := parseCPUMax(s.Value); err == nil && c.PeriodUsec != 0 {
+		if c, err := keys.ParseCPUMax(s.Value); err == nil && c.PeriodUsec != 0 {
 			quota = c
 		}
 	case "cpu.rt_runtime_us", "cpu.rt_period_us":
@@ -204,10 +207,10 @@ func (s Step) explainCPU(e *Error) {
 	default:
 		return
 	}
-	burst, _ := readSize(oneLine(s.h, s.group, burstKey(s.h.Version)))
+	burst, _ := keys.ReadSize(oneLine(s.h, s.group, keys.Burst(s.h.Version)))
 	if burst > quota.QuotaUsec {
 		e.Cause = fmt.Sprintf("the burst, %d, would be larger than the quota", burst)
-		e.Next = fmt.Sprintf("set %s=0 first", burstKey(s.h.Version))
+		e.Next = fmt.Sprintf("set %s=0 first", keys.Burst(s.h.Version))
 		return
 	}
 	if s.h.Version == 1 {
@@ -217,9 +220,9 @@ func (s Step) explainCPU(e *Error) {
 
 // explainShare finds whose share of the CPUs v1 sees exceeded: no group may
 // have more than one above it.
-func (s Step) explainShare(e *Error, want CPUMax) {
+func (s Step) explainShare(e *Error, want keys.CPUMax) {
 	for _, at := range ancestors(s.group)[1:] {
-		if c := s.h.quota(at); want.CPUs() > c.CPUs() && c.QuotaUsec != Unlimited {
+		if c := s.h.quota(at); want.CPUs() > c.CPUs() && c.QuotaUsec != keys.Unlimited {
 			e.Cause = fmt.Sprintf("it would be %.5g CPUs, and %s above it has %.5g (%s)", want.CPUs(), at, c.CPUs(), c)
 			e.Next = "raise the quota of " + at + " first"
 			return
@@ -227,7 +230,7 @@ func (s Step) explainShare(e *Error, want CPUMax) {
 	}
 	below, _ := s.h.subtree(s.group)
 	for _, at := range below {
-		if c := s.h.quota(at); at != s.group && c.QuotaUsec != Unlimited && want.CPUs() < c.CPUs() {
+		if c := s.h.quota(at); at != s.group && c.QuotaUsec != keys.Unlimited && want.CPUs() < c.CPUs() {
 			e.Cause = fmt.Sprintf("it would be %.5g CPUs, and %s below it has %.5g (%s)", want.CPUs(), at, c.CPUs(), c)
 			e.Next = "lower the quota of " + at + " first"
 			return
@@ -236,17 +239,17 @@ func (s Step) explainShare(e *Error, want CPUMax) {
 }
 
 // quota is a group's quota, unlimited where it has no such file.
-func (h *Hierarchy) quota(group string) CPUMax {
-	c := CPUMax{Unlimited, standardPeriod}
+func (h *Hierarchy) quota(group string) keys.CPUMax {
+	c := keys.CPUMax{QuotaUsec: keys.Unlimited, PeriodUsec: keys.StandardPeriod}
 	if h.Version == 2 {
 		text, _ := h.read(group, "cpu.max")
-		if read, err := parseCPUMax(text); err == nil {
+		if read, err := keys.ParseCPUMax(text); err == nil {
 			c = read
 		}
 		return c
 	}
 	text, _ := h.read(group, "cpu.cfs_quota_us")
-	if n, ok := readSize(text); ok {
+	if n, ok := keys.ReadSize(text); ok {
 		c.QuotaUsec = n
 	}
 	text, _ = h.read(group, "cpu.cfs_period_us")
@@ -259,23 +262,23 @@ func (h *Hierarchy) quota(group string) CPUMax {
 // explainMemory is for v1's limits: memory <= memory and swap together, and
 // neither below what cannot be reclaimed.
 func (s Step) explainMemory(e *Error) {
-	limit, _ := readSize(oneLine(s.h, s.group, "memory.limit_in_bytes"))
-	memsw, _ := readSize(oneLine(s.h, s.group, "memory.memsw.limit_in_bytes"))
-	want, _ := readSize(s.Value)
+	limit, _ := keys.ReadSize(oneLine(s.h, s.group, "memory.limit_in_bytes"))
+	memsw, _ := keys.ReadSize(oneLine(s.h, s.group, "memory.memsw.limit_in_bytes"))
+	want, _ := keys.ReadSize(s.Value)
 	switch {
 	case e.errno() == unix.EAGAIN && s.File == "memory.reclaim":
-		used, _ := readSize(oneLine(s.h, s.group, "memory.current"))
-		e.Cause = fmt.Sprintf("less than that could be reclaimed; what could be, was, and the group uses %s now (memory.current)", FormatSize(used))
+		used, _ := keys.ReadSize(oneLine(s.h, s.group, "memory.current"))
+		e.Cause = fmt.Sprintf("less than that could be reclaimed; what could be, was, and the group uses %s now (memory.current)", keys.FormatSize(used))
 	case e.errno() == unix.EBUSY:
 		use := strings.Replace(s.File, "limit_in_bytes", "usage_in_bytes", 1)
-		used, _ := readSize(oneLine(s.h, s.group, use))
-		e.Cause = fmt.Sprintf("the group uses %s (%s), and the kernel could not reclaim enough; the limit stays as it was", FormatSize(used), use)
+		used, _ := keys.ReadSize(oneLine(s.h, s.group, use))
+		e.Cause = fmt.Sprintf("the group uses %s (%s), and the kernel could not reclaim enough; the limit stays as it was", keys.FormatSize(used), use)
 		e.Next = "end or shrink its processes, or choose a higher limit"
 	case e.errno() == unix.EINVAL && s.File == "memory.limit_in_bytes" && want > memsw:
-		e.Cause = fmt.Sprintf("memory.memsw.limit_in_bytes is %s, and memory and swap together cannot be less than memory alone", FormatSize(memsw))
+		e.Cause = fmt.Sprintf("memory.memsw.limit_in_bytes is %s, and memory and swap together cannot be less than memory alone", keys.FormatSize(memsw))
 		e.Next = "give memory.memsw.limit_in_bytes too, or set memory.max or memory.swap.max, which keep them in order"
 	case e.errno() == unix.EINVAL && s.File == "memory.memsw.limit_in_bytes" && want < limit:
-		e.Cause = fmt.Sprintf("memory.limit_in_bytes is %s, and memory and swap together cannot be less than memory alone", FormatSize(limit))
+		e.Cause = fmt.Sprintf("memory.limit_in_bytes is %s, and memory and swap together cannot be less than memory alone", keys.FormatSize(limit))
 		e.Next = "give memory.limit_in_bytes too"
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
+	"nsx/internal/proc"
 )
 
 // KeyValue is what a control file holds.
@@ -42,14 +45,14 @@ func (g *Group) Get(keys ...string) ([]KeyValue, error) {
 }
 
 func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return KeyValue{}, err
 	}
 	h, err := g.hierarchyFor(key)
 	if err == nil && g.isDevices(h, key) {
 		return g.getDevices(h, key)
 	}
-	if _, bad := refused[key]; bad && errors.Is(err, unix.EPERM) {
+	if keys.NoLimit(key) != nil {
 		// May be looked at all the same.
 		h, err = list[0], nil
 	}
@@ -103,13 +106,13 @@ func (g *Group) explainRead(h *Hierarchy, key string, err error) error {
 // getTranslated reads the files of the controller's version and spells them as
 // the key's.
 func (g *Group) getTranslated(h *Hierarchy, key string) (KeyValue, bool) {
-	r := ruleFor(key)
-	to := KeyVersion(key)
-	if r == nil || to == 0 || to == h.Version {
+	v1, v2 := keys.Spellings(key)
+	to := keys.Version(key)
+	if to == 0 || to == h.Version {
 		return KeyValue{}, false
 	}
-	from := map[int][]string{1: r.v2, 2: r.v1}[to]
-	var settings []Setting
+	from := map[int][]string{1: v2, 2: v1}[to]
+	var settings []keys.Setting
 	var file string
 	empty := len(from) > 0 // a list of disks without any
 	for _, name := range from {
@@ -130,18 +133,18 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (KeyValue, bool) {
 			if line == "" || strings.HasPrefix(line, "default ") && strings.HasSuffix(name, "_device") {
 				continue
 			}
-			settings = append(settings, Setting{name, line})
+			settings = append(settings, keys.Setting{Key: name, Value: line})
 		}
 	}
 	if empty {
 		return KeyValue{Key: key, File: path.Join(h.Dir(g.path), from[0])}, true
 	}
-	t := &translator{to: to, root: g.fs.root}
-	if file == "" || t.run(settings) != nil {
+	out, err := keys.Translate(keys.TranslateOptions{To: to, Machine: disks(proc.Root(g.fs.root))}, settings...)
+	if file == "" || err != nil {
 		return KeyValue{}, false
 	}
 	var lines []string
-	for _, s := range t.out.Settings {
+	for _, s := range out.Settings {
 		if s.Key == key {
 			lines = append(lines, s.Value)
 		}
@@ -149,7 +152,7 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (KeyValue, bool) {
 	if len(lines) == 0 {
 		return KeyValue{}, false
 	}
-	return KeyValue{key, strings.Join(lines, "\n"), file, t.out.Notes}, true
+	return KeyValue{key, strings.Join(lines, "\n"), file, out.Notes}, true
 }
 
 // GetAll reads all control files but the lists of members and what can only be

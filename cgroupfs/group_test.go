@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -101,7 +102,7 @@ func TestCreateUndone(t *testing.T) {
 		t.Error("the plan was not made before")
 	}
 	// What the kernel alone can refuse.
-	report, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &low, Raw: []Setting{{"memory.swappiness", "1000"}}}})
+	report, err := g.Create(t.Context(), CreateOptions{Limits: Limits{Memory: &low, Raw: []keys.Setting{{Key: "memory.swappiness", Value: "1000"}}}})
 	refusedWith(t, err, unix.EINVAL, "memory.swappiness")
 	if exists(t, g) || len(report.Steps) != 0 {
 		t.Errorf("not undone: %v", report)
@@ -420,7 +421,7 @@ func TestVanishedGroup(t *testing.T) {
 	v2Of(t, fs)
 	g := made(t, fs)
 	n := "1"
-	plan, err := g.Plan(Limits{Settings: []Setting{{"cgroup.max.depth", n}}}, PlanOptions{})
+	plan, err := g.Plan(Limits{Settings: []keys.Setting{{Key: "cgroup.max.depth", Value: n}}}, PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

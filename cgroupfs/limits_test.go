@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -21,7 +22,7 @@ func TestSetReadsBack(t *testing.T) {
 		testkit.RequireCgroup1(t, c)
 	}
 	g := made(t, fs, "cpu", "memory", "pids")
-	cpu, _ := ParseCPUs("1.5")
+	cpu, _ := keys.ParseCPUs("1.5")
 	memory, swap, pids := int64(64<<20), int64(0), int64(10)
 	p, err := g.Plan(Limits{CPU: &cpu, Memory: &memory, Swap: &swap, PIDs: &pids}, PlanOptions{})
 	if err != nil {
@@ -331,7 +332,7 @@ func TestBusyLoopIsHeld(t *testing.T) {
 	fs := openFS(t)
 	needs(t, fs, "cpu", "cpuacct")
 	g := newGroup(t, fs)
-	fifth, _ := ParseCPUs("0.2")
+	fifth, _ := keys.ParseCPUs("0.2")
 	if _, err := g.Create(t.Context(), CreateOptions{Controllers: []string{"cpuacct"}, Limits: Limits{CPU: &fifth}}); err != nil {
 		t.Fatal(err)
 	}

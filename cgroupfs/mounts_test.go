@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -207,7 +208,7 @@ func TestCapturedV2(t *testing.T) {
 	}
 	_, err = trySet(t, g, "cpu.max=1000")
 	refusedWith(t, err, unix.ENOENT, "cpu is not enabled for the children of /demo")
-	p, err := (&Group{fs: fs, path: "/demo/x"}).PlanCreate(CreateOptions{Limits: Limits{Settings: []Setting{{"cpu.shares", "2048"}}}})
+	p, err := (&Group{fs: fs, path: "/demo/x"}).PlanCreate(CreateOptions{Limits: Limits{Settings: []keys.Setting{{Key: "cpu.shares", Value: "2048"}}}})
 	want := "/demo/cgroup.subtree_control ← +cpu\nmkdir " + root + "/sys/fs/cgroup/demo/x\n" + root + "/sys/fs/cgroup/demo/x/cpu.weight ← 200"
 	if err != nil || !strings.HasSuffix(p.String(), want) {
 		t.Errorf("plan %s\n%v", p, err)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
 )
 
 // Plan is all that is to be done, in order. Apply does exactly that.
@@ -57,7 +59,7 @@ func (s Step) target() string {
 // PlanOptions is how to plan.
 type PlanOptions struct {
 	// Formula is FormulaRatio if empty.
-	Formula Formula
+	Formula keys.Formula
 }
 
 func (g *Group) newPlan() *Plan {
@@ -105,7 +107,7 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 	type share struct {
 		h        *Hierarchy
-		settings []Setting
+		settings []keys.Setting
 	}
 	var shares []*share
 	for _, s := range l.List() {
@@ -121,18 +123,12 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 		shares[i].settings = append(shares[i].settings, s)
 	}
 	for _, x := range shares {
-		t := &translator{to: x.h.Version, formula: o.Formula, root: g.fs.root, current: func(key string) (string, bool) {
-			text, err := x.h.read(g.path, key)
-			return text, err == nil
-		}, top: func(key string) string {
-			text, _ := x.h.read("/", key)
-			return text
-		}}
-		if err := t.run(x.settings); err != nil {
+		out, err := keys.Translate(keys.TranslateOptions{To: x.h.Version, Formula: o.Formula, Machine: g.machine(x.h)}, x.settings...)
+		if err != nil {
 			return err
 		}
-		var devices []Setting
-		for _, s := range t.out.Settings {
+		var devices []keys.Setting
+		for _, s := range out.Settings {
 			if g.isDevices(x.h, s.Key) {
 				devices = append(devices, s)
 				continue
@@ -145,7 +141,7 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 				return err
 			}
 		}
-		p.Notes = append(p.Notes, t.out.Notes...)
+		p.Notes = append(p.Notes, out.Notes...)
 	}
 	for _, s := range l.Raw {
 		if err := g.planRaw(p, s); err != nil {
@@ -156,9 +152,9 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 }
 
 // planRaw finds the hierarchy where the group has a file of that very name.
-func (g *Group) planRaw(p *Plan, s Setting) error {
-	if _, bad := refused[s.Key]; bad {
-		return refuseKey(s.Key)
+func (g *Group) planRaw(p *Plan, s keys.Setting) error {
+	if err := keys.NoLimit(s.Key); err != nil {
+		return err
 	}
 	if s.Value == "" && !strings.HasPrefix(s.Key, "cpuset.") {
 		return fmt.Errorf("%s: an empty value: %w, which the kernel would take for 0 or not at all", s.Key, unix.EINVAL)
@@ -185,24 +181,24 @@ func (g *Group) planRaw(p *Plan, s Setting) error {
 // hierarchyFor is the hierarchy that a key's controller is on. Freezing is in
 // the core of v2, so it is there if the group is.
 func (g *Group) hierarchyFor(key string) (*Hierarchy, error) {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return nil, err
 	}
-	if _, ok := refused[key]; ok {
-		return nil, refuseKey(key)
+	if err := keys.NoLimit(key); err != nil {
+		return nil, err
 	}
 	if key == "cgroup.clone_children" { // of every v1 hierarchy, and only cpusets mind it
 		return g.fs.controller("cpuset")
 	}
 	v2 := g.fs.v2()
-	switch controllerOf(key) {
+	switch keys.Controller(key) {
 	case "freezer", "cgroup":
-		if v2 != nil && (v2.has(g.path, "") || KeyVersion(key) == 2 && key != "cgroup.freeze") {
+		if v2 != nil && (v2.has(g.path, "") || keys.Version(key) == 2 && key != "cgroup.freeze") {
 			return v2, nil
 		}
 		return g.fs.controller("freezer")
 	}
-	return g.fs.controller(controllerOf(key))
+	return g.fs.controller(keys.Controller(key))
 }
 
 // notePIDs says what a limit below the present number means, which the kernel
@@ -211,7 +207,7 @@ func (p *Plan) notePIDs(s Step) {
 	if s.File != "pids.max" {
 		return
 	}
-	limit, ok := readSize(s.Value)
+	limit, ok := keys.ReadSize(s.Value)
 	now, err := s.h.read(s.group, "pids.current")
 	running, ok2 := parseCount(now)
 	if err == nil && ok && ok2 && running > limit {
@@ -225,9 +221,9 @@ func (g *Group) checkMemory(s Step) error {
 	if s.File != "memory.max" || g.force {
 		return nil
 	}
-	limit, ok := readSize(s.Value)
+	limit, ok := keys.ReadSize(s.Value)
 	text, err := s.h.read(s.group, "memory.current")
-	used, ok2 := readSize(text)
+	used, ok2 := keys.ReadSize(text)
 	if ignoreGone(err) != nil {
 		return asError("set limits of "+g.path, err)
 	}
@@ -236,7 +232,7 @@ func (g *Group) checkMemory(s Step) error {
 	}
 	return &Error{
 		Op: "set limits of " + g.path, File: path.Join(s.Path, s.File), Value: s.Value, Err: unix.EBUSY,
-		Cause: fmt.Sprintf("the group uses %s (memory.current), and the kernel would kill processes to get below the limit", FormatSize(used)),
+		Cause: fmt.Sprintf("the group uses %s (memory.current), and the kernel would kill processes to get below the limit", keys.FormatSize(used)),
 		Next:  "set memory.high first and let it shrink, or force it (--force)",
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"nsx/internal/words"
 )
 
 // PressureStat is pressure stall information (the kernel's
@@ -38,12 +40,12 @@ type PressureLine struct {
 func ParsePressure(text string) (Pressure, error) {
 	var p Pressure
 	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		if len(words) != 5 {
-			return p, fmt.Errorf("%s is no line of a pressure file", quote(line))
+		parts := strings.Fields(line)
+		if len(parts) != 5 {
+			return p, fmt.Errorf("%s is no line of a pressure file", words.Quote(line))
 		}
 		var l PressureLine
-		for _, word := range words[1:] {
+		for _, word := range parts[1:] {
 			key, value, _ := strings.Cut(word, "=")
 			var err error
 			switch key {
@@ -59,10 +61,10 @@ func ParsePressure(text string) (Pressure, error) {
 				err = strconv.ErrSyntax
 			}
 			if err != nil {
-				return p, fmt.Errorf("%s is no line of a pressure file", quote(line))
+				return p, fmt.Errorf("%s is no line of a pressure file", words.Quote(line))
 			}
 		}
-		switch words[0] {
+		switch parts[0] {
 		case "some":
 			p.Some = &l
 		case "full":
@@ -70,7 +72,7 @@ func ParsePressure(text string) (Pressure, error) {
 		}
 	}
 	if p.Some == nil && p.Full == nil {
-		return p, fmt.Errorf("%s is no pressure file", quote(text))
+		return p, fmt.Errorf("%s is no pressure file", words.Quote(text))
 	}
 	return p, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -23,12 +24,12 @@ func TestSameWordsTheSecondTime(t *testing.T) {
 		{"memory.max_usage_in_bytes=0", ""},
 		{"memory.failcnt=0", ""},
 	} {
-		setting, err := ParseSetting(tc.raw)
+		setting, err := keys.ParseSetting(tc.raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, try := range []string{"first", "second"} {
-			p, err := g.Plan(Limits{Raw: []Setting{setting}}, PlanOptions{})
+			p, err := g.Plan(Limits{Raw: []keys.Setting{setting}}, PlanOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +43,7 @@ func TestSameWordsTheSecondTime(t *testing.T) {
 		}
 	}
 	before := get(t, g, "memory.limit_in_bytes")
-	if _, err := g.Plan(Limits{Raw: []Setting{{"memory.limit_in_bytes", ""}}}, PlanOptions{}); err == nil {
+	if _, err := g.Plan(Limits{Raw: []keys.Setting{{Key: "memory.limit_in_bytes", Value: ""}}}, PlanOptions{}); err == nil {
 		t.Error("an empty value is taken")
 	}
 	if now := get(t, g, "memory.limit_in_bytes"); now != before {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/cgroupfs/keys"
 )
 
 // files reads the files of a group in one hierarchy. What cannot be read or
@@ -61,23 +63,23 @@ func (f files) limit(file string) Value[int64] {
 	if !ok {
 		return Value[int64]{err: err}
 	}
-	n, ok := readSize(text)
+	n, ok := keys.ReadSize(text)
 	switch {
 	case !ok:
 		return NotKnown[int64](f.bad(file, text))
-	case n == Unlimited:
+	case n == keys.Unlimited:
 		return Value[int64]{}
 	}
 	return Number(n)
 }
 
-// protection is a size of which 0 is the least, and "max" is Unlimited.
+// protection is a size of which 0 is the least, and "max" is keys.Unlimited.
 func (f files) protection(file string) Value[int64] {
 	text, ok, err := f.text(file)
 	if !ok {
 		return Value[int64]{err: err}
 	}
-	n, ok := readSize(text)
+	n, ok := keys.ReadSize(text)
 	if !ok {
 		return NotKnown[int64](f.bad(file, text))
 	}

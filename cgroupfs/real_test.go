@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -169,7 +170,7 @@ func trySet(t *testing.T, g *Group, settings ...string) (Report, error) {
 	t.Helper()
 	var l Limits
 	for _, word := range settings {
-		s, err := ParseSetting(word)
+		s, err := keys.ParseSetting(word)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,8 @@ package cgroupfs
 import (
 	"slices"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // fill1 reads what one v1 hierarchy has to say, in v2's units.
@@ -129,7 +131,7 @@ func (f files) fillIO1(s *Stat) {
 			if len(words) != 3 {
 				continue
 			}
-			device, ok := parseDeviceNumber(words[0])
+			device, ok := keys.ParseDeviceNumber(words[0])
 			key := map[string]string{
 				"service_bytes Read": "rbytes", "service_bytes Write": "wbytes", "service_bytes Discard": "dbytes",
 				"serviced Read": "rios", "serviced Write": "wios", "serviced Discard": "dios",

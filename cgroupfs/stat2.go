@@ -3,6 +3,8 @@ package cgroupfs
 import (
 	"slices"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 func (f files) fill2(s *Stat) {
@@ -105,11 +107,11 @@ func (f files) fillPIDs(s *Stat) {
 func (f files) fillIO2(s *Stat) {
 	text, _, _ := f.text("io.stat")
 	for line := range strings.Lines(text) {
-		device, known := Device{}, false
+		device, known := keys.Device{}, false
 		for word := range strings.FieldsSeq(line) {
 			key, value, pair := strings.Cut(word, "=")
 			if !pair {
-				device, known = parseDeviceNumber(word)
+				device, known = keys.ParseDeviceNumber(word)
 				continue
 			}
 			if !known {
@@ -127,7 +129,7 @@ func (f files) fillIO2(s *Stat) {
 }
 
 // ioField is where a key of io.stat is counted, nil if it is not.
-func (s *Stat) ioField(device Device, key string) *Value[int64] {
+func (s *Stat) ioField(device keys.Device, key string) *Value[int64] {
 	field := map[string]func(*IOStat) *Value[int64]{
 		"rbytes":       func(io *IOStat) *Value[int64] { return &io.ReadBytes },
 		"wbytes":       func(io *IOStat) *Value[int64] { return &io.WriteBytes },
@@ -146,7 +148,7 @@ func (s *Stat) ioField(device Device, key string) *Value[int64] {
 	return field(ioStat(s, device))
 }
 
-func ioStat(s *Stat, device Device) *IOStat {
+func ioStat(s *Stat, device keys.Device) *IOStat {
 	i := slices.IndexFunc(s.IO, func(io IOStat) bool { return io.Device.Device == device })
 	if i < 0 {
 		i = len(s.IO)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -128,7 +129,7 @@ func TestStatOfAllThatV2Tells(t *testing.T) {
 	}
 	for name, c := range map[string][2]int64{
 		"frozen": {number(s.FrozenUsec), 77}, "working set": {number(m.WorkingSetBytes), 800}, "high": {number(m.HighBytes), 4000},
-		"low": {number(m.LowBytes), 300}, "min": {number(m.MinBytes), Unlimited}, "swap peak": {number(m.SwapPeakBytes), 11},
+		"low": {number(m.LowBytes), 300}, "min": {number(m.MinBytes), keys.Unlimited}, "swap peak": {number(m.SwapPeakBytes), 11},
 		"swap limit": {number(m.SwapLimitBytes), -1}, "swap high": {number(m.SwapHighBytes), 12}, "zswap": {number(m.ZswapBytes), 13},
 		"zswap limit": {number(m.ZswapLimitBytes), 14}, "socket": {number(m.SocketBytes), 8}, "faults": {number(m.MajorFaults), 9},
 		"refaults": {number(m.RefaultsFile), 3}, "low events": {number(m.LowEvents), 1}, "group kills": {number(m.OOMGroupKills), 6},

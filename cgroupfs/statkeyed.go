@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // CountStat is a resource that is counted and has a name: of misc ("sev_es"), or of
@@ -65,10 +67,10 @@ func (f files) keyed(file string) keyed {
 			if key, of, pair := strings.Cut(word, "="); pair {
 				name, value = name+"."+key, of
 			}
-			switch n, ok := readSize(value); {
+			switch n, ok := keys.ReadSize(value); {
 			case !ok:
 				k.values[name] = NotKnown[int64](f.bad(file, line))
-			case n == Unlimited:
+			case n == keys.Unlimited:
 				k.values[name] = Value[int64]{}
 			default:
 				k.values[name] = Number(n)

@@ -8,11 +8,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
 // throttled makes a group that can limit the use of a disk, on v1 or v2.
-func throttled(t *testing.T) (g *Group, disk Device) {
+func throttled(t *testing.T) (g *Group, disk keys.Device) {
 	t.Helper()
 	fs := openFS(t)
 	needs(t, fs, "io")
@@ -96,7 +97,7 @@ func TestThrottledUse(t *testing.T) {
 }
 
 // ioOf is a disk's part of the group's statistics.
-func ioOf(t *testing.T, g *Group, disk Device) IOStat {
+func ioOf(t *testing.T, g *Group, disk keys.Device) IOStat {
 	t.Helper()
 	s, err := g.Stat()
 	if err != nil {

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
+	"nsx/internal/words"
 )
 
 // Unreadable is something about a group that is not known.
@@ -24,9 +27,9 @@ type Unreadable struct {
 func newUnreadable(group, file string, err error) Unreadable {
 	u := Unreadable{Group: group, File: file, err: err}
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
-		u.Errno = errnoName(errno)
+		u.Errno = linux.ErrnoName(errno)
 	}
-	u.Reason = describe(err)
+	u.Reason = linux.ErrnoText(err)
 	if explained, ok := errors.AsType[*Error](err); ok {
 		u.Reason = explained.Cause
 	}
@@ -61,4 +64,4 @@ next:
 }
 
 // notUnderstood is about the text of a file that no kernel is known to write.
-func notUnderstood(text string) error { return fmt.Errorf("%s is not understood", quote(text)) }
+func notUnderstood(text string) error { return fmt.Errorf("%s is not understood", words.Quote(text)) }

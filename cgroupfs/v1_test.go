@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -120,7 +121,7 @@ func TestWeightGoesToBFQ(t *testing.T) {
 	g := made(t, fs, "blkio")
 	h := hierarchyOf(t, fs, "blkio")
 	testkit.Require(t, h.has(g.path, "blkio.bfq.weight") && !h.has(g.path, "blkio.weight"), "needs a blkio hierarchy with BFQ's weight alone")
-	p, err := g.Plan(Limits{Settings: []Setting{{"io.weight", "10000"}}}, PlanOptions{})
+	p, err := g.Plan(Limits{Settings: []keys.Setting{{Key: "io.weight", Value: "10000"}}}, PlanOptions{})
 	if err != nil || !strings.HasSuffix(p.String(), "blkio.bfq.weight ← 1000") {
 		t.Fatalf("%s, %v", p, err)
 	}

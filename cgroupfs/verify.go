@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nsx/cgroupfs/keys"
 )
 
 // writeOnly says whether a file cannot be read back.
@@ -21,12 +23,12 @@ func (s Step) isKeyed() bool {
 }
 
 // device is the device that a value is for, if it is for one, and the rest.
-func (s Step) device() (Device, string, bool) {
+func (s Step) device() (keys.Device, string, bool) {
 	first, rest, ok := strings.Cut(s.Value, " ")
 	if !ok || !strings.HasPrefix(s.File, "io.") && !strings.HasPrefix(s.File, "blkio.") {
-		return Device{}, "", false
+		return keys.Device{}, "", false
 	}
-	d, ok := parseDeviceNumber(first)
+	d, ok := keys.ParseDeviceNumber(first)
 	return d, strings.TrimSpace(rest), ok
 }
 
@@ -47,9 +49,9 @@ func (s Step) mine(text string) string {
 		line, _, _ := strings.Cut(text, "\n")
 		return strings.TrimPrefix(line, "oom_kill_disable ")
 	case ok && s.File == "io.max":
-		return readIOMax(text, device).String()
+		return keys.ReadIOMax(text, device).String()
 	case ok:
-		return keyedByDevice(text, device.String())
+		return keys.ByDevice(text, device.String())
 	case s.File == "io.weight" || strings.HasSuffix(s.File, "bfq.weight"):
 		// "default 100", then a line for each device.
 		line, _, _ := strings.Cut(text, "\n")
@@ -63,7 +65,7 @@ func (s Step) compare(now string) string {
 	wrote := s.Value
 	if device, rest, ok := s.device(); ok {
 		if s.File == "io.max" {
-			return s.compareIOMax(readIOMax(now, device))
+			return s.compareIOMax(keys.ReadIOMax(now, device))
 		}
 		if strings.Contains(rest, "=") {
 			return compareWords(rest, now)
@@ -77,14 +79,14 @@ func (s Step) compare(now string) string {
 	case s.File == "cgroup.subtree_control":
 		return s.compareSubtree(now)
 	case s.File == "cpuset.cpus" || s.File == "cpuset.mems":
-		a, err1 := parseCPUList(wrote, lastOf(now))
-		b, err2 := ParseCPUList(now)
+		a, err1 := keys.ParseCPUListUpTo(wrote, keys.LastOf(now))
+		b, err2 := keys.ParseCPUList(now)
 		if err1 == nil && err2 == nil && slices.Equal(a, b) {
 			return ""
 		}
 	case s.File == "cpu.max":
-		a, err1 := parseCPUMax(wrote)
-		b, err2 := parseCPUMax(now)
+		a, err1 := keys.ParseCPUMax(wrote)
+		b, err2 := keys.ParseCPUMax(now)
 		if err1 == nil && err2 == nil && a.QuotaUsec == b.QuotaUsec && (a.PeriodUsec == 0 || a.PeriodUsec == b.PeriodUsec) {
 			return ""
 		}
@@ -139,17 +141,17 @@ func sameNumber(a, b string) bool {
 // compareNumbers does not look at what was there before: what is rounded or
 // clamped stays so when it is written again.
 func (s Step) compareNumbers(wrote, now string) string {
-	a, ok1 := readSize(wrote)
-	if n, err := ParseSize(wrote); !ok1 && err == nil {
+	a, ok1 := keys.ReadSize(wrote)
+	if n, err := keys.ParseSize(wrote); !ok1 && err == nil {
 		a, ok1 = n, true // the kernel takes 1M too
 	}
-	b, ok2 := readSize(now)
+	b, ok2 := keys.ReadSize(now)
 	switch {
 	case ok1 && ok2 && a == b:
 		return "" // -1 and v1's number for it
 	case sameNumber(wrote, now):
 		return ""
-	case ok1 && ok2 && b == Unlimited:
+	case ok1 && ok2 && b == keys.Unlimited:
 		return "ignored"
 	case ok1 && ok2 && b < a && a-b < 64<<10 && !strings.HasPrefix(s.File, "cpu."):
 		return "rounded" // down to a page, which has 64 KiB at most
@@ -159,13 +161,13 @@ func (s Step) compareNumbers(wrote, now string) string {
 	return "changed"
 }
 
-func (s Step) compareIOMax(now IOMax) string {
-	want, err := parseIOMax("/", s.Value)
+func (s Step) compareIOMax(now keys.IOMax) string {
+	want, err := keys.ParseIOMax(s.Value)
 	if err != nil {
 		return "changed"
 	}
-	for _, f := range ioMaxFields {
-		a, b := *f.of(&want), *f.of(&now)
+	for _, f := range keys.IOMaxFields {
+		a, b := *f.Of(&want), *f.Of(&now)
 		if a != nil && (b == nil || *a != *b) {
 			return "clamped"
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"nsx/cgroupfs/keys"
 )
 
 // What is normal stays normal, and the numbers are systemd's (its test
@@ -14,23 +16,10 @@ func TestWeightsOfBFQ(t *testing.T) {
 	for weight, want := range map[int]string{1: "1", 50: "50", 99: "99", 100: "100", 101: "100", 107: "100", 500: "136", 666: "151", 5000: "545", 9999: "999", 10000: "1000"} {
 		for _, dir := range []string{"v1", "v2"} {
 			g, file := bfqGroup(t, dir, "100\n")
-			p, err := g.Plan(Limits{Settings: []Setting{{"io.weight", strconv.Itoa(weight)}}}, PlanOptions{})
+			p, err := g.Plan(Limits{Settings: []keys.Setting{{Key: "io.weight", Value: strconv.Itoa(weight)}}}, PlanOptions{})
 			if err != nil || !strings.HasSuffix(p.String(), file+" ← "+want) {
 				t.Errorf("%s: %d gives %v, %v; want %s", dir, weight, p, err, want)
 			}
-		}
-	}
-	for n := int64(1); n <= 1000; n++ {
-		tr := &translator{}
-		if back := tr.scaleWeight("io.weight", "io.bfq.weight", tr.scaleWeight("io.bfq.weight", "io.weight", n)); back != n {
-			t.Fatalf("%d comes back as %d", n, back)
-		}
-	}
-	// CFQ's has the same ends, and 500 as normal.
-	for n := int64(1); n <= 100; n++ {
-		tr := &translator{}
-		if back := tr.scaleWeight("blkio.weight", "io.weight", tr.scaleWeight("io.weight", "blkio.weight", n)); back != n {
-			t.Fatalf("%d comes back as %d", n, back)
 		}
 	}
 }
@@ -82,7 +71,7 @@ func TestBothWeights(t *testing.T) {
 		writes []string
 		note   string
 	}
-	plan := func(tree map[string]string, settings ...Setting) want {
+	plan := func(tree map[string]string, settings ...keys.Setting) want {
 		t.Helper()
 		p, err := groupIn(t, openTree(t, mountV2, tree), "/g").Plan(Limits{Settings: settings}, PlanOptions{})
 		if err != nil {
@@ -100,15 +89,15 @@ func TestBothWeights(t *testing.T) {
 		return w
 	}
 	for _, c := range []struct {
-		settings []Setting
+		settings []keys.Setting
 		writes   []string
 	}{
-		{[]Setting{{"io.weight", "500"}}, []string{"io.weight 500", "io.bfq.weight 136"}},
-		{[]Setting{{"blkio.weight", "500"}}, []string{"io.weight 100", "io.bfq.weight 100"}},
-		{[]Setting{{"io.weight", "8:0 500"}}, []string{"io.bfq.weight 8:0 136"}},
-		{[]Setting{{"io.weight", "8:16 500"}}, []string{"io.weight 8:16 500"}},
-		{[]Setting{{"io.bfq.weight", "7"}}, []string{"io.bfq.weight 7"}},
-		{[]Setting{{"io.weight", "50"}, {"io.bfq.weight", "7"}}, []string{"io.weight 50", "io.bfq.weight 7"}},
+		{[]keys.Setting{{Key: "io.weight", Value: "500"}}, []string{"io.weight 500", "io.bfq.weight 136"}},
+		{[]keys.Setting{{Key: "blkio.weight", Value: "500"}}, []string{"io.weight 100", "io.bfq.weight 100"}},
+		{[]keys.Setting{{Key: "io.weight", Value: "8:0 500"}}, []string{"io.bfq.weight 8:0 136"}},
+		{[]keys.Setting{{Key: "io.weight", Value: "8:16 500"}}, []string{"io.weight 8:16 500"}},
+		{[]keys.Setting{{Key: "io.bfq.weight", Value: "7"}}, []string{"io.bfq.weight 7"}},
+		{[]keys.Setting{{Key: "io.weight", Value: "50"}, {Key: "io.bfq.weight", Value: "7"}}, []string{"io.weight 50", "io.bfq.weight 7"}},
 	} {
 		if got := plan(tree, c.settings...); !slices.Equal(got.writes, c.writes) || got.note != "" {
 			t.Errorf("%v: %q, want %q", c.settings, got, c.writes)
@@ -118,11 +107,11 @@ func TestBothWeights(t *testing.T) {
 	idle := maps.Clone(tree)
 	idle["io.cost.qos"] = ""
 	idle["sys/block/sda/queue/scheduler"] = "[none] bfq\n"
-	if got := plan(idle, Setting{"io.weight", "500"}); len(got.writes) != 2 || !strings.Contains(got.note, "io.cost.qos") || !strings.Contains(got.note, "bfq") {
+	if got := plan(idle, keys.Setting{Key: "io.weight", Value: "500"}); len(got.writes) != 2 || !strings.Contains(got.note, "io.cost.qos") || !strings.Contains(got.note, "bfq") {
 		t.Errorf("%q", got)
 	}
 	idle["io.cost.qos"] = "8:0 enable=1 ctrl=auto\n"
-	if got := plan(idle, Setting{"io.weight", "500"}); got.note != "" {
+	if got := plan(idle, keys.Setting{Key: "io.weight", Value: "500"}); got.note != "" {
 		t.Errorf("%q", got)
 	}
 }

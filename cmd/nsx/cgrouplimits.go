@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nsx/cgroupfs"
+	"nsx/cgroupfs/keys"
 )
 
 // limitFlags are the limits of cgroup create, set and run, as words.
@@ -70,7 +71,7 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 		{"swap", f.swap, &l.Swap},
 	} {
 		if cmd.Flags().Changed(size.flag) {
-			n, err := cgroupfs.ParseSize(size.word)
+			n, err := keys.ParseSize(size.word)
 			note(size.flag, err)
 			*size.to = &n
 		}
@@ -118,13 +119,13 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 		}
 	}
 	if cmd.Flags().Changed("cpus") {
-		c, err := cgroupfs.ParseCPUs(f.cpus)
+		c, err := keys.ParseCPUs(f.cpus)
 		note("cpus", err)
 		l.CPU = &c
 	}
 	for _, word := range f.ioMax {
 		if f.elsewhere { // disks are called as they are there
-			l.Settings = append(l.Settings, cgroupfs.Setting{Key: "io.max", Value: word})
+			l.Settings = append(l.Settings, keys.Setting{Key: "io.max", Value: word})
 			continue
 		}
 		m, err := cgroupfs.ParseIOMax(word)
@@ -132,7 +133,7 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 		l.IOMax = append(l.IOMax, m)
 	}
 	for _, word := range f.hugetlb {
-		page, n, err := cgroupfs.ParseHugetlb(word)
+		page, n, err := keys.ParseHugetlb(word)
 		note("hugetlb", err)
 		if l.Hugetlb == nil {
 			l.Hugetlb = map[string]int64{}
@@ -143,7 +144,7 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 		l.Devices = f.devices
 	}
 	for _, word := range words {
-		setting, err := cgroupfs.ParseSetting(word)
+		setting, err := keys.ParseSetting(word)
 		if err != nil && firstErr == nil {
 			firstErr = err
 		}
@@ -159,7 +160,7 @@ func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits
 // parseCount reads a number that is no size.
 func parseCount(word string, orMax bool) (int64, error) {
 	if orMax && (word == "max" || word == "-1") {
-		return cgroupfs.Unlimited, nil
+		return keys.Unlimited, nil
 	}
 	n, err := strconv.ParseInt(word, 10, 64)
 	if err != nil || n < 0 {
@@ -168,8 +169,8 @@ func parseCount(word string, orMax bool) (int64, error) {
 	return n, nil
 }
 
-func parseFormula(word string) (cgroupfs.Formula, error) {
-	known := []cgroupfs.Formula{cgroupfs.FormulaRatio, cgroupfs.FormulaOCI, cgroupfs.FormulaOCIOld}
+func parseFormula(word string) (keys.Formula, error) {
+	known := []keys.Formula{keys.FormulaRatio, keys.FormulaOCI, keys.FormulaOCIOld}
 	names := make([]string, len(known))
 	for i, f := range known {
 		if word == string(f) {

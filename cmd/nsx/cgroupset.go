@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nsx/cgroupfs"
+	"nsx/cgroupfs/keys"
 )
 
 type cgroupSetOptions struct {
@@ -138,7 +139,7 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 	})
 }
 
-func makePlan(group *cgroupfs.Group, limits cgroupfs.Limits, formula cgroupfs.Formula, controllers []string, create bool) (*cgroupfs.Plan, error) {
+func makePlan(group *cgroupfs.Group, limits cgroupfs.Limits, formula keys.Formula, controllers []string, create bool) (*cgroupfs.Plan, error) {
 	if create {
 		return group.PlanCreate(cgroupfs.CreateOptions{Controllers: controllers, Limits: limits, Formula: formula})
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nsx/cgroupfs"
+	"nsx/cgroupfs/keys"
 )
 
 func newCgroupTranslate(s streams) *cobra.Command {
@@ -30,15 +31,15 @@ else, is an error that explains the choice. No cgroup is touched.`,
 			if to < 0 || to > 2 {
 				return usagef("--to: there is no cgroup version %d", to)
 			}
-			settings := make([]cgroupfs.Setting, 0, len(args))
+			settings := make([]keys.Setting, 0, len(args))
 			for _, word := range args {
-				setting, err := cgroupfs.ParseSetting(word)
+				setting, err := keys.ParseSetting(word)
 				if err != nil {
 					return usage(err)
 				}
 				settings = append(settings, setting)
 			}
-			t, err := cgroupfs.Translate(cgroupfs.TranslateOptions{To: to, Formula: f}, settings...)
+			t, err := cgroupfs.Translate(keys.TranslateOptions{To: to, Formula: f}, settings...)
 			if err != nil {
 				return badValue(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"nsx/cgroupfs"
+	"nsx/cgroupfs/keys"
 	"nsx/internal/words"
 	"nsx/output"
 )
@@ -45,7 +46,7 @@ func whose(h cgroupfs.Hit) string {
 	for _, l := range h.Limits {
 		limit := l.Limit.String()
 		if n, ok := l.Limit.Get(); ok && h.Resource == "memory" {
-			limit = cgroupfs.FormatSize(n)
+			limit = keys.FormatSize(n)
 		}
 		limits = append(limits, fmt.Sprintf("the limit of %s is %s (%s)", l.Group, limit, l.File))
 	}

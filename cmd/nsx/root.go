@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/inspect"
+	"nsx/internal/linux"
 	"nsx/output"
 )
 
@@ -107,11 +108,7 @@ func (n *noted) Write(b []byte) (int, error) {
 func withErrno(err error) string {
 	text := err.Error()
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
-		name := unix.ErrnoName(errno)
-		if errno == unix.EOPNOTSUPP {
-			name = "EOPNOTSUPP" // the kernel's name; ENOTSUP is the same number
-		}
-		if name != "" && !strings.Contains(text, name) {
+		if name := linux.ErrnoName(errno); name != "" && !strings.Contains(text, name) {
 			text += " (" + name + ")"
 		}
 		if errno == unix.EMFILE && !strings.Contains(text, "ulimit") {

@@ -15,9 +15,17 @@ func ErrnoText(err error) string {
 	if !errors.As(err, &errno) {
 		return err.Error()
 	}
-	name := unix.ErrnoName(errno)
+	name := ErrnoName(errno)
 	if name == "" {
 		return errno.Error()
 	}
 	return fmt.Sprintf("%s (%s)", errno.Error(), name)
+}
+
+// ErrnoName is the kernel's name of an errno, "" if it has none.
+func ErrnoName(errno unix.Errno) string {
+	if errno == unix.EOPNOTSUPP {
+		return "EOPNOTSUPP" // ENOTSUP, C's other name, is the same number
+	}
+	return unix.ErrnoName(errno)
 }

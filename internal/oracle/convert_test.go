@@ -15,19 +15,20 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"nsx/cgroupfs"
+	"nsx/cgroupfs/keys"
 )
 
 // translated is what nsx makes of v1's settings on v2, by key.
-func translated(formula cgroupfs.Formula, settings ...string) (map[string]string, error) {
-	list := make([]cgroupfs.Setting, 0, len(settings))
+func translated(formula keys.Formula, settings ...string) (map[string]string, error) {
+	list := make([]keys.Setting, 0, len(settings))
 	for _, word := range settings {
-		s, err := cgroupfs.ParseSetting(word)
+		s, err := keys.ParseSetting(word)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, s)
 	}
-	t, err := cgroupfs.Translate(cgroupfs.TranslateOptions{To: 2, Formula: formula}, list...)
+	t, err := cgroupfs.Translate(keys.TranslateOptions{To: 2, Formula: formula}, list...)
 	values := map[string]string{}
 	for _, s := range t.Settings {
 		values[s.Key] = s.Value
@@ -35,7 +36,7 @@ func translated(formula cgroupfs.Formula, settings ...string) (map[string]string
 	return values, err
 }
 
-func mustTranslate(t *testing.T, formula cgroupfs.Formula, settings ...string) map[string]string {
+func mustTranslate(t *testing.T, formula keys.Formula, settings ...string) map[string]string {
 	t.Helper()
 	values, err := translated(formula, settings...)
 	if err != nil {
@@ -47,7 +48,7 @@ func mustTranslate(t *testing.T, formula cgroupfs.Formula, settings ...string) m
 // The curve is the same for all shares that v1's kernel knows.
 func TestSharesByOCI(t *testing.T) {
 	for shares := uint64(1); shares < 300000; shares += 1 + shares/500 {
-		got := mustTranslate(t, cgroupfs.FormulaOCI, fmt.Sprintf("cpu.shares=%d", shares))["cpu.weight"]
+		got := mustTranslate(t, keys.FormulaOCI, fmt.Sprintf("cpu.shares=%d", shares))["cpu.weight"]
 		oci := strconv.FormatUint(cgroups.ConvertCPUSharesToCgroupV2Value(shares), 10)
 		containerd := strconv.FormatUint(cgroup2.ConvertCPUSharesToCgroupV2Value(shares), 10)
 		if got != oci || got != containerd {
@@ -55,7 +56,7 @@ func TestSharesByOCI(t *testing.T) {
 		}
 	}
 	// 0 is "unset" to them. The kernel clamps it to 2 shares, the least weight.
-	got := mustTranslate(t, cgroupfs.FormulaOCI, "cpu.shares=0")["cpu.weight"]
+	got := mustTranslate(t, keys.FormulaOCI, "cpu.shares=0")["cpu.weight"]
 	if oci := cgroups.ConvertCPUSharesToCgroupV2Value(0); got != "1" || oci != 0 {
 		t.Errorf("0 shares: weight %s, opencontainers %d", got, oci)
 	}
@@ -68,7 +69,7 @@ func TestRatioIsNotTheCurve(t *testing.T) {
 	if half != 59 || whole != 100 {
 		t.Errorf("the curve makes %d and %d of them", half, whole)
 	}
-	ours := mustTranslate(t, cgroupfs.FormulaRatio, "cpu.shares=512")["cpu.weight"]
+	ours := mustTranslate(t, keys.FormulaRatio, "cpu.shares=512")["cpu.weight"]
 	if ours != "50" {
 		t.Errorf("the ratio makes %s of half", ours)
 	}
@@ -132,7 +133,7 @@ func TestContainerdSubtractsUnlimited(t *testing.T) {
 
 func TestBlkioWeight(t *testing.T) {
 	for weight := uint16(10); weight <= 1000; weight++ {
-		got := mustTranslate(t, cgroupfs.FormulaOCI, fmt.Sprintf("blkio.weight=%d", weight))["io.weight"]
+		got := mustTranslate(t, keys.FormulaOCI, fmt.Sprintf("blkio.weight=%d", weight))["io.weight"]
 		if oci := strconv.FormatUint(cgroups.ConvertBlkIOToIOWeightValue(weight), 10); got != oci {
 			t.Errorf("%d: %s, opencontainers %s", weight, got, oci)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/cgroups"
 
 	"nsx/cgroupfs"
+	"nsx/cgroupfs/keys"
 )
 
 // /proc/PID/cgroup, with the names that are hard to read.
@@ -51,7 +52,7 @@ func orEmpty(controllers []string) []string {
 // The kernel's names of this machine's huge pages.
 func TestHugePageNames(t *testing.T) {
 	for _, theirs := range cgroups.HugePageSizes() {
-		ours, limit, err := cgroupfs.ParseHugetlb(strings.TrimSuffix(theirs, "B") + "=64M")
+		ours, limit, err := keys.ParseHugetlb(strings.TrimSuffix(theirs, "B") + "=64M")
 		if err != nil || ours != theirs || limit != 64<<20 {
 			t.Errorf("%s: %s, %d, %v", theirs, ours, limit, err)
 		}

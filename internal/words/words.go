@@ -10,3 +10,11 @@ func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	}
 	return strconv.FormatInt(int64(n), 10) + " " + many
 }
+
+// Quote makes a word from outside safe to show, and short.
+func Quote(word string) string {
+	if len(word) > 80 {
+		word = word[:80] + "…"
+	}
+	return strconv.Quote(word)
+}

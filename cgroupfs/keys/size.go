@@ -1,4 +1,4 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // Unlimited is the value of a limit that is none: "max" on v2, -1 on v1.
@@ -22,7 +24,7 @@ var sizeUnits = map[string]uint{"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 4
 // the numbers up to 2^64-1 that the kernel takes for it.
 func ParseSize(word string) (int64, error) {
 	refuse := func(why string) (int64, error) {
-		return 0, fmt.Errorf("size %s: %s: %w", quote(word), why, unix.EINVAL)
+		return 0, fmt.Errorf("size %s: %s: %w", words.Quote(word), why, unix.EINVAL)
 	}
 	if word == "max" || word == "-1" {
 		return Unlimited, nil
@@ -64,8 +66,8 @@ func noLimit(n int64) int64 {
 	return n
 }
 
-// readSize reads what the kernel shows for a size.
-func readSize(text string) (int64, bool) {
+// ReadSize reads what the kernel shows for a size.
+func ReadSize(text string) (int64, bool) {
 	text = strings.TrimSpace(text)
 	if text == "max" || text == "-1" {
 		return Unlimited, true
@@ -77,8 +79,8 @@ func readSize(text string) (int64, bool) {
 	return noLimit(int64(min(n, math.MaxInt64))), true
 }
 
-// sizeFor spells a size for a version.
-func sizeFor(version int, n int64) string {
+// SpellSize spells a size for a version.
+func SpellSize(version int, n int64) string {
 	switch {
 	case n != Unlimited:
 		return strconv.FormatInt(n, 10)

@@ -1,6 +1,7 @@
-package cgroupfs
+package keys
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -8,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func settingsOf(t *testing.T, words string) (list []Setting) {
+func settingsOf(t *testing.T, parts string) (list []Setting) {
 	t.Helper()
-	for word := range strings.SplitSeq(words, "; ") {
+	for word := range strings.SplitSeq(parts, "; ") {
 		s, err := ParseSetting(word)
 		if err != nil {
 			t.Fatal(err)
@@ -21,11 +22,11 @@ func settingsOf(t *testing.T, words string) (list []Setting) {
 }
 
 func joined(tr Translation) string {
-	var words []string
+	var parts []string
 	for _, s := range tr.Settings {
-		words = append(words, s.String())
+		parts = append(parts, s.String())
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(parts, "; ")
 }
 
 func TestTranslate(t *testing.T) {
@@ -156,7 +157,6 @@ func TestTranslateRefuses(t *testing.T) {
 		{1, "cpu.weight=10001", "1 to 10000", unix.EINVAL},
 		{2, "blkio.weight=9", "10 to 1000", unix.EINVAL},
 		{2, "blkio.weight=1001", "10 to 1000", unix.EINVAL},
-		{2, "devices.allow=x 1:3 rwm", "TYPE MAJOR:MINOR", unix.EINVAL},
 		{2, "net_cls.classid=1", "nftables", unix.EOPNOTSUPP},
 		{1, "cpuset.cpus.partition=isolated", "cannot isolate", unix.EOPNOTSUPP},
 		{1, "io.max=8:0 rbps=0", "refused by v2", unix.ERANGE},
@@ -172,7 +172,9 @@ func TestTranslateRefuses(t *testing.T) {
 			t.Errorf("%s: %s, want an error", tc.from, joined(tr))
 			continue
 		}
-		refusedWith(t, err, tc.errno, tc.says)
+		if !errors.Is(err, tc.errno) || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v; want %s, and %q", tc.from, err, tc.errno, tc.says)
+		}
 	}
 }
 

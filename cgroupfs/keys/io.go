@@ -1,4 +1,4 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 func exactly(n float64) string {
@@ -29,29 +31,29 @@ func ioMax(t *translator, in values) error {
 		return &list[len(list)-1]
 	}
 	for _, text := range in["io.max"] {
-		m, err := parseIOMax(t.root, text)
+		m, err := ParseIOMaxOf(text, t.disk)
 		if err != nil {
 			return err
 		}
 		old := at(m.Device)
-		for _, f := range ioMaxFields {
-			if n := *f.of(&m); n != nil {
-				if *f.of(old) != nil {
-					return fmt.Errorf("%s of device %s is given twice: %w", f.word, m.Device, unix.EINVAL)
+		for _, f := range IOMaxFields {
+			if n := *f.Of(&m); n != nil {
+				if *f.Of(old) != nil {
+					return fmt.Errorf("%s of device %s is given twice: %w", f.Word, m.Device, unix.EINVAL)
 				}
-				*f.of(old) = n
+				*f.Of(old) = n
 			}
 		}
 	}
-	for _, f := range ioMaxFields {
-		for _, text := range in[f.file] {
-			d, n, err := t.parseThrottleLine(f.file, text)
+	for _, f := range IOMaxFields {
+		for _, text := range in[f.File] {
+			d, n, err := t.parseThrottleLine(f.File, text)
 			if err != nil {
 				return err
 			}
-			old := f.of(at(d))
+			old := f.Of(at(d))
 			if *old != nil {
-				return fmt.Errorf("%s of device %s is given twice: %w", f.word, d, unix.EINVAL)
+				return fmt.Errorf("%s of device %s is given twice: %w", f.Word, d, unix.EINVAL)
 			}
 			*old = &n
 		}
@@ -61,13 +63,13 @@ func ioMax(t *translator, in values) error {
 			t.emit("io.max", m.String())
 			continue
 		}
-		for _, f := range ioMaxFields {
-			if n := *f.of(&m); n != nil {
+		for _, f := range IOMaxFields {
+			if n := *f.Of(&m); n != nil {
 				value := int64(0) // takes it off
 				if *n != Unlimited {
 					value = *n
 				}
-				t.emit(f.file, fmt.Sprintf("%s %d", m.Device, value))
+				t.emit(f.File, fmt.Sprintf("%s %d", m.Device, value))
 			}
 		}
 	}
@@ -77,15 +79,15 @@ func ioMax(t *translator, in values) error {
 // parseThrottleLine reads v1's "DEVICE N", where 0 is no limit. The kernel
 // would take "254:0 1M" for one byte a second.
 func (t *translator) parseThrottleLine(key, text string) (Device, int64, error) {
-	words := strings.Fields(text)
-	if len(words) != 2 {
-		return Device{}, 0, fmt.Errorf("%s %s: want a device and a number: %w", key, quote(text), unix.EINVAL)
+	parts := strings.Fields(text)
+	if len(parts) != 2 {
+		return Device{}, 0, fmt.Errorf("%s %s: want a device and a number: %w", key, words.Quote(text), unix.EINVAL)
 	}
-	d, err := parseDevice(t.root, words[0])
+	d, err := t.disk(parts[0])
 	if err != nil {
 		return Device{}, 0, err
 	}
-	n, err := ParseSize(words[1])
+	n, err := ParseSize(parts[1])
 	if n == 0 && err == nil {
 		n = Unlimited
 	}

@@ -1,4 +1,4 @@
-package cgroupfs
+package keys
 
 // v1Only are keys that v2 has nothing like, each with what to do instead.
 var v1Only = map[string]string{
@@ -82,7 +82,7 @@ func asksNothing(key, value string) bool {
 	if !ok {
 		return false
 	}
-	a, isSize := readSize(value)
-	b, _ := readSize(want)
+	a, isSize := ReadSize(value)
+	b, _ := ReadSize(want)
 	return value == want || isSize && sizeKeys[key] && a == b
 }

@@ -1,15 +1,14 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // weightScale is how a file counts shares of disk time. What is normal, and what
@@ -36,6 +35,14 @@ func (s weightScale) exact(n int64, to weightScale) float64 {
 		return float64(to.least) + float64((n-s.least)*(to.normal-to.least))/float64(s.normal-s.least)
 	}
 	return float64(to.normal) + float64((n-s.normal)*(to.most-to.normal))/float64(s.most-s.normal)
+}
+
+// ScaleWeight spells a weight of the key from as the key to has it, with notes on
+// what that did to it.
+func ScaleWeight(from, to string, n int64) (m int64, notes []string) {
+	t := &translator{}
+	m = t.scaleWeight(from, to, n)
+	return m, t.out.Notes
 }
 
 // scaleWeight spells a weight as another key has it, and says what that did to it.
@@ -81,7 +88,7 @@ func ioWeight(t *translator, in values) error {
 				// v2 has both, for different schedulers.
 				apart := t.to == 2 && other.key == "io.weight" && key == "io.bfq.weight"
 				if other.device == device && !apart {
-					return fmt.Errorf("%s and %s both give the weight of %s: %w", other.key, key, quote(device), unix.EINVAL)
+					return fmt.Errorf("%s and %s both give the weight of %s: %w", other.key, key, words.Quote(device), unix.EINVAL)
 				}
 			}
 			list = append(list, given{key, device, n})
@@ -126,36 +133,18 @@ func (t *translator) weightFiles(key, device string) []string {
 	case device == "":
 		return []string{common, bfq}
 	}
-	if scheduler(filepath.Join(t.root, "sys/dev/block", device)) == "bfq" {
+	if t.m.Scheduler != nil && t.m.Scheduler(device) == "bfq" {
 		return []string{bfq}
 	}
 	return []string{common}
 }
 
-// scheduler is the I/O scheduler of a disk by its directory in /sys, empty if it
-// is not known: the one in brackets of "none [mq-deadline] bfq".
-func scheduler(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, "queue/scheduler"))
-	if err != nil {
-		return ""
-	}
-	_, rest, _ := strings.Cut(string(text), "[")
-	name, _, _ := strings.Cut(rest, "]")
-	return name
-}
-
 // noteIdle says if no disk is of the kind that goes by these files.
 func (t *translator) noteIdle(key string, files []string) {
-	if t.current == nil || t.top == nil {
+	if t.m.Current == nil || t.m.Top == nil || t.m.Schedulers == nil {
 		return
 	}
-	disks, _ := filepath.Glob(filepath.Join(t.root, "sys/block/*"))
-	var schedulers []string
-	for _, dir := range disks {
-		if s := scheduler(dir); s != "" {
-			schedulers = append(schedulers, s)
-		}
-	}
+	schedulers := t.m.Schedulers()
 	if len(schedulers) == 0 {
 		return // not known
 	}
@@ -168,7 +157,7 @@ func (t *translator) noteIdle(key string, files []string) {
 	var missing []string
 	for _, file := range files {
 		switch {
-		case file == "io.weight" && strings.Contains(t.top("io.cost.qos"), "enable=1"),
+		case file == "io.weight" && strings.Contains(t.m.Top("io.cost.qos"), "enable=1"),
 			strings.Contains(file, "bfq") && slices.Contains(schedulers, "bfq"),
 			file == "blkio.weight" && slices.Contains(schedulers, "cfq"):
 			return
@@ -183,66 +172,24 @@ func (t *translator) noteIdle(key string, files []string) {
 
 // parseWeight reads "N", "default N" or "DEVICE N".
 func (t *translator) parseWeight(key, value string) (device string, n int64, err error) {
-	words := strings.Fields(value)
-	perDevice := strings.HasSuffix(key, "_device") || KeyVersion(key) == 2
+	parts := strings.Fields(value)
+	perDevice := strings.HasSuffix(key, "_device") || Version(key) == 2
 	switch {
-	case len(words) == 1 && !strings.HasSuffix(key, "_device"):
-	case len(words) == 2 && perDevice:
-		if words[0] != "default" {
-			d, err := parseDevice(t.root, words[0])
+	case len(parts) == 1 && !strings.HasSuffix(key, "_device"):
+	case len(parts) == 2 && perDevice:
+		if parts[0] != "default" {
+			d, err := t.disk(parts[0])
 			if err != nil {
 				return "", 0, err
 			}
 			device = d.String()
 		}
 	default:
-		return "", 0, fmt.Errorf("%s %s: want a weight, or a device and its weight: %w", key, quote(value), unix.EINVAL)
+		return "", 0, fmt.Errorf("%s %s: want a weight, or a device and its weight: %w", key, words.Quote(value), unix.EINVAL)
 	}
 	scale := scaleOf(key)
-	if n, err = parseNumber("weight", words[len(words)-1], scale.least, scale.most); err != nil {
+	if n, err = parseNumber("weight", parts[len(parts)-1], scale.least, scale.most); err != nil {
 		return "", 0, err
 	}
 	return device, n, nil
-}
-
-// getWeight spells the weight that a group has as another key of weights would.
-func (g *Group) getWeight(h *Hierarchy, key string) (KeyValue, bool) {
-	if r := ruleFor("io.weight"); !slices.Contains(r.v1, key) && !slices.Contains(r.v2, key) {
-		return KeyValue{}, false
-	}
-	files := []string{"io.weight", "io.bfq.weight"}
-	if h.Version == 1 {
-		files = []string{"blkio.weight", "blkio.bfq.weight"}
-	}
-	if strings.Contains(key, "bfq") {
-		files = files[1:]
-	}
-	t := &translator{}
-	for _, file := range files {
-		text, err := h.read(g.path, file)
-		if err != nil {
-			continue
-		}
-		devices, _ := h.read(g.path, file+"_device")
-		var lines []string
-		for line := range strings.Lines(text + "\n" + devices) {
-			words := append([]string{"default"}, strings.Fields(line)...)
-			words = words[max(len(words)-2, 0):]
-			n, err := strconv.ParseInt(words[len(words)-1], 10, 64)
-			isDefault := words[0] == "default"
-			switch {
-			case err != nil,
-				isDefault && (strings.HasSuffix(key, "_device") || len(lines) > 0), // v1 has it in both files
-				!isDefault && (key == "blkio.weight" || key == "blkio.bfq.weight"):
-				continue
-			}
-			value := strconv.FormatInt(t.scaleWeight(file, strings.TrimSuffix(key, "_device"), n), 10)
-			if !isDefault || KeyVersion(key) == 2 {
-				value = words[0] + " " + value
-			}
-			lines = append(lines, value)
-		}
-		return KeyValue{key, strings.Join(lines, "\n"), path.Join(h.Dir(g.path), file), t.out.Notes}, true
-	}
-	return KeyValue{}, false
 }

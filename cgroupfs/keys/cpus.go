@@ -1,4 +1,4 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // CPUMax is how much processor time a group gets: Quota in each Period, both
@@ -20,7 +22,7 @@ type CPUMax struct {
 
 // The kernel's bounds (kernel/sched/core.c, min_cfs_quota_period).
 const (
-	standardPeriod = 100000
+	StandardPeriod = 100000
 	minQuota       = 1000
 	minPeriod      = 1000
 	maxPeriod      = 1000000
@@ -31,16 +33,16 @@ const (
 // systemd. The smallest is 0.01, the steps are 0.00001.
 func ParseCPUs(word string) (CPUMax, error) {
 	refuse := func(why string) (CPUMax, error) {
-		return CPUMax{}, fmt.Errorf("CPUs %s: %s: %w", quote(word), why, unix.EINVAL)
+		return CPUMax{}, fmt.Errorf("CPUs %s: %s: %w", words.Quote(word), why, unix.EINVAL)
 	}
 	if word == "max" || word == "-1" {
-		return CPUMax{Unlimited, standardPeriod}, nil
+		return CPUMax{Unlimited, StandardPeriod}, nil
 	}
-	digits, unit := word, int64(standardPeriod)
+	digits, unit := word, int64(StandardPeriod)
 	if thousandths, ok := strings.CutSuffix(word, "m"); ok {
-		digits, unit = thousandths, standardPeriod/1000
+		digits, unit = thousandths, StandardPeriod/1000
 	} else if percent, ok := strings.CutSuffix(word, "%"); ok {
-		digits, unit = percent, standardPeriod/100
+		digits, unit = percent, StandardPeriod/100
 	}
 	whole, fraction, point := strings.Cut(digits, ".")
 	if point && fraction == "" || !isDigits(whole+fraction) || len(digits) > 40 {
@@ -57,7 +59,7 @@ func ParseCPUs(word string) (CPUMax, error) {
 	if n.Num().Int64() < minQuota {
 		return refuse("the kernel's smallest quota is 1 ms in 100 ms, 0.01 CPUs")
 	}
-	return CPUMax{n.Num().Int64(), standardPeriod}, nil
+	return CPUMax{n.Num().Int64(), StandardPeriod}, nil
 }
 
 // CPUs is the quota as a number of CPUs; 0 if there is no limit.
@@ -69,23 +71,23 @@ func (c CPUMax) CPUs() float64 {
 }
 
 func (c CPUMax) String() string {
-	return sizeFor(2, c.QuotaUsec) + " " + strconv.FormatInt(c.PeriodUsec, 10)
+	return SpellSize(2, c.QuotaUsec) + " " + strconv.FormatInt(c.PeriodUsec, 10)
 }
 
-// parseCPUMax reads the text of cpu.max: "QUOTA PERIOD", "QUOTA" or "max".
+// ParseCPUMax reads the text of cpu.max: "QUOTA PERIOD", "QUOTA" or "max".
 // A missing period is 0.
-func parseCPUMax(text string) (CPUMax, error) {
-	words := strings.Fields(text)
-	if len(words) == 0 || len(words) > 2 {
-		return CPUMax{}, fmt.Errorf("cpu.max %s: want QUOTA [PERIOD] in microseconds, QUOTA may be max: %w", quote(text), unix.EINVAL)
+func ParseCPUMax(text string) (CPUMax, error) {
+	parts := strings.Fields(text)
+	if len(parts) == 0 || len(parts) > 2 {
+		return CPUMax{}, fmt.Errorf("cpu.max %s: want QUOTA [PERIOD] in microseconds, QUOTA may be max: %w", words.Quote(text), unix.EINVAL)
 	}
-	quota, err := parseQuota(words[0])
+	quota, err := parseQuota(parts[0])
 	if err != nil {
 		return CPUMax{}, err
 	}
 	c := CPUMax{QuotaUsec: quota}
-	if len(words) == 2 {
-		if c.PeriodUsec, err = parsePeriod(words[1]); err != nil {
+	if len(parts) == 2 {
+		if c.PeriodUsec, err = parsePeriod(parts[1]); err != nil {
 			return CPUMax{}, err
 		}
 	}
@@ -98,7 +100,7 @@ func parseQuota(word string) (int64, error) {
 	}
 	n, err := parseNumber("quota", word, 0, 1<<44)
 	if err == nil && n < minQuota {
-		err = fmt.Errorf("quota %s: the kernel's smallest is %d microseconds; max is no limit: %w", quote(word), minQuota, unix.EINVAL)
+		err = fmt.Errorf("quota %s: the kernel's smallest is %d microseconds; max is no limit: %w", words.Quote(word), minQuota, unix.EINVAL)
 	}
 	return n, err
 }
@@ -111,7 +113,7 @@ func parsePeriod(word string) (int64, error) {
 func parseNumber(what, word string, least, most int64) (int64, error) {
 	n, err := strconv.ParseInt(word, 10, 64)
 	if err != nil || !isDigits(word) || n < least || n > most {
-		return 0, fmt.Errorf("%s %s: want a number from %d to %d: %w", what, quote(word), least, most, unix.EINVAL)
+		return 0, fmt.Errorf("%s %s: want a number from %d to %d: %w", what, words.Quote(word), least, most, unix.EINVAL)
 	}
 	return n, nil
 }
@@ -124,12 +126,12 @@ const mostCPUs = 1 << 16
 // lib/bitmap-str.c). It comes back sorted, without doubles; an empty word is an
 // empty list. "all" and "N", the last one, are for the machine to say: see
 // Group.Plan.
-func ParseCPUList(word string) ([]int, error) { return parseCPUList(word, -1) }
+func ParseCPUList(word string) ([]int, error) { return ParseCPUListUpTo(word, -1) }
 
-// parseCPUList is ParseCPUList on a machine whose last CPU has the number n; -1:
+// ParseCPUListUpTo is ParseCPUList on a machine whose last CPU has the number n; -1:
 // not known.
-func parseCPUList(word string, n int) ([]int, error) {
-	bad := fmt.Errorf("list %s: want numbers and ranges such as 0-3,5: %w", quote(word), unix.EINVAL)
+func ParseCPUListUpTo(word string, n int) ([]int, error) {
+	bad := fmt.Errorf("list %s: want numbers and ranges such as 0-3,5: %w", words.Quote(word), unix.EINVAL)
 	list := []int{}
 	separates := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
 	for item := range strings.FieldsFuncSeq(word, separates) {

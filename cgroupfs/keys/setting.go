@@ -1,10 +1,12 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // Setting is a control file's name, without a path, and a value for it.
@@ -20,36 +22,36 @@ func (s Setting) String() string { return s.Key + "=" + s.Value }
 func ParseSetting(word string) (Setting, error) {
 	key, value, ok := strings.Cut(word, "=")
 	if !ok {
-		return Setting{}, fmt.Errorf("setting %s: want KEY=VALUE: %w", quote(word), unix.EINVAL)
+		return Setting{}, fmt.Errorf("setting %s: want KEY=VALUE: %w", words.Quote(word), unix.EINVAL)
 	}
 	s := Setting{strings.TrimSpace(key), strings.TrimSpace(value)}
-	if err := checkKey(s.Key); err != nil {
+	if err := Check(s.Key); err != nil {
 		return Setting{}, err
 	}
 	for _, r := range s.Value {
 		if r < ' ' || r == 0x7f {
-			return Setting{}, fmt.Errorf("setting %s: the value holds a control character: %w", quote(word), unix.EINVAL)
+			return Setting{}, fmt.Errorf("setting %s: the value holds a control character: %w", words.Quote(word), unix.EINVAL)
 		}
 	}
 	return s, nil
 }
 
-// checkKey keeps a name from meaning a file elsewhere.
-func checkKey(key string) error {
+// Check keeps a name from meaning a file elsewhere.
+func Check(key string) error {
 	for _, r := range key {
 		if r != '.' && r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", quote(key), unix.EINVAL)
+			return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", words.Quote(key), unix.EINVAL)
 		}
 	}
 	if !strings.Contains(key, ".") && key != "tasks" && key != "notify_on_release" && key != "release_agent" || strings.Contains(key, "..") || strings.HasPrefix(key, ".") {
-		return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", quote(key), unix.EINVAL)
+		return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", words.Quote(key), unix.EINVAL)
 	}
 	return nil
 }
 
-// controllerOf is the controller that a control file belongs to, by the first
+// Controller is the controller that a control file belongs to, by the first
 // word of its name; "cgroup" for those of v2's core.
-func controllerOf(key string) string {
+func Controller(key string) string {
 	prefix, _, _ := strings.Cut(key, ".")
 	switch prefix {
 	case "io":
@@ -71,6 +73,11 @@ var refused = map[string]string{
 	"notify_on_release":      "it makes the kernel run release_agent as root of the host",
 }
 
-func refuseKey(key string) error {
-	return &Error{Op: "set " + key, Err: unix.EPERM, Cause: "it is no limit", Next: refused[key]}
+// NoLimit is the error of a file that cannot be set as a limit can, nil for others.
+func NoLimit(key string) error {
+	why, ok := refused[key]
+	if !ok {
+		return nil
+	}
+	return &refusal{"set " + key, "it is no limit; " + why, unix.EPERM}
 }

@@ -1,10 +1,12 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // same is the rule of a key that both versions have.
@@ -40,13 +42,13 @@ func cpusetList(key string) rule {
 			return err
 		}
 		last := -1
-		if t.top != nil {
-			last = lastOf(t.top(key + ".effective"))
+		if t.m.Top != nil {
+			last = LastOf(t.m.Top(key + ".effective"))
 			if last < 0 {
-				last = lastOf(t.top(key))
+				last = LastOf(t.m.Top(key))
 			}
 		}
-		list, err := parseCPUList(value, max(last, 0))
+		list, err := ParseCPUListUpTo(value, max(last, 0))
 		if err != nil {
 			return err
 		}
@@ -59,8 +61,8 @@ func cpusetList(key string) rule {
 	}}
 }
 
-// lastOf is the last number of a list that the kernel shows, -1 if there is none.
-func lastOf(text string) int {
+// LastOf is the last number of a list that the kernel shows, -1 if there is none.
+func LastOf(text string) int {
 	list, err := ParseCPUList(text)
 	if err != nil || len(list) == 0 {
 		return -1
@@ -70,7 +72,7 @@ func lastOf(text string) int {
 
 func checkSwitch(value string) (string, error) {
 	if value != "0" && value != "1" {
-		return "", fmt.Errorf("%s: want 0 or 1: %w", quote(value), unix.EINVAL)
+		return "", fmt.Errorf("%s: want 0 or 1: %w", words.Quote(value), unix.EINVAL)
 	}
 	return value, nil
 }
@@ -97,7 +99,7 @@ func cpusetPartition(t *translator, in values) error {
 		t.emit("cpuset.cpu_exclusive", exclusive)
 		return nil
 	case has2 && partition != "member" && partition != "root" && partition != "isolated":
-		return fmt.Errorf("%s: want member, root or isolated: %w", quote(partition), unix.EINVAL)
+		return fmt.Errorf("%s: want member, root or isolated: %w", words.Quote(partition), unix.EINVAL)
 	case has2 && t.to == 2:
 		t.emit("cpuset.cpus.partition", partition)
 		return nil
@@ -137,7 +139,7 @@ func freezerState(t *translator, in values) error {
 		case "THAWED":
 			freeze = "0"
 		default:
-			return fmt.Errorf("%s: want FROZEN or THAWED: %w", quote(state), unix.EINVAL)
+			return fmt.Errorf("%s: want FROZEN or THAWED: %w", words.Quote(state), unix.EINVAL)
 		}
 	}
 	if has1 != (t.to == 1) {

@@ -1,4 +1,4 @@
-package cgroupfs
+package keys
 
 import (
 	"errors"
@@ -140,7 +140,7 @@ func cpuMax(t *translator, in values) error {
 	var c CPUMax
 	var err error
 	if hasBoth {
-		if c, err = parseCPUMax(both); err != nil {
+		if c, err = ParseCPUMax(both); err != nil {
 			return err
 		}
 		hasQuota, hasPeriod = true, c.PeriodUsec != 0
@@ -171,17 +171,17 @@ func cpuMax(t *translator, in values) error {
 	return err
 }
 
-func burstKey(version int) string {
+func Burst(version int) string {
 	if version == 1 {
 		return "cpu.cfs_burst_us"
 	}
 	return "cpu.max.burst"
 }
 
-func (t *translator) emitBurst(burst string) { t.emit(burstKey(t.to), burst) }
+func (t *translator) emitBurst(burst string) { t.emit(Burst(t.to), burst) }
 
 func (t *translator) burstShrinks(burst string) bool {
-	now, ok := t.liveSize(burstKey(t.to))
+	now, ok := t.liveSize(Burst(t.to))
 	n, _ := strconv.ParseInt(burst, 10, 64)
 	return ok && n < now
 }
@@ -193,7 +193,7 @@ func (t *translator) emitMax2(c CPUMax, hasQuota, hasPeriod bool) error {
 		return nil
 	}
 	text, ok := t.live("cpu.max")
-	now, err := parseCPUMax(text)
+	now, err := ParseCPUMax(text)
 	ok = ok && err == nil
 	switch {
 	case !hasQuota && !ok:
@@ -203,7 +203,7 @@ func (t *translator) emitMax2(c CPUMax, hasQuota, hasPeriod bool) error {
 	case !hasPeriod && ok:
 		c.PeriodUsec = now.PeriodUsec
 	case !hasPeriod:
-		t.emit("cpu.max", sizeFor(2, c.QuotaUsec))
+		t.emit("cpu.max", SpellSize(2, c.QuotaUsec))
 		return nil
 	}
 	t.emit("cpu.max", c.String())
@@ -213,7 +213,7 @@ func (t *translator) emitMax2(c CPUMax, hasQuota, hasPeriod bool) error {
 // emitMax1 orders v1's two writes so that, in between, the quota's share of
 // the period is smaller than before and after, never larger.
 func (t *translator) emitMax1(c CPUMax, hasQuota, hasPeriod bool) {
-	quota := Setting{"cpu.cfs_quota_us", sizeFor(1, c.QuotaUsec)}
+	quota := Setting{"cpu.cfs_quota_us", SpellSize(1, c.QuotaUsec)}
 	period := Setting{"cpu.cfs_period_us", strconv.FormatInt(c.PeriodUsec, 10)}
 	text, _ := t.live("cpu.cfs_period_us")
 	now, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)

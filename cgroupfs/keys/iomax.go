@@ -1,10 +1,12 @@
-package cgroupfs
+package keys
 
 import (
 	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/words"
 )
 
 // IOMax is the throttles of one device, as in a line of io.max. A nil field
@@ -17,13 +19,13 @@ type IOMax struct {
 	WriteIOPS *int64 `json:"write_operations_per_second"`
 }
 
-// ioMaxField ties v2's word to v1's file.
-type ioMaxField struct {
-	word, file string
-	of         func(*IOMax) **int64
+// IOMaxField ties v2's word to v1's file.
+type IOMaxField struct {
+	Word, File string
+	Of         func(*IOMax) **int64
 }
 
-var ioMaxFields = []ioMaxField{
+var IOMaxFields = []IOMaxField{
 	{"rbps", "blkio.throttle.read_bps_device", func(m *IOMax) **int64 { return &m.ReadBps }},
 	{"wbps", "blkio.throttle.write_bps_device", func(m *IOMax) **int64 { return &m.WriteBps }},
 	{"riops", "blkio.throttle.read_iops_device", func(m *IOMax) **int64 { return &m.ReadIOPS }},
@@ -31,21 +33,24 @@ var ioMaxFields = []ioMaxField{
 }
 
 // ParseIOMax reads "DEVICE rbps=10M wiops=100": any of rbps, wbps, riops and
-// wiops, sizes as in ParseSize, devices as in ParseDevice. The kernel takes
+// wiops, sizes as in ParseSize, a device as MAJOR:MINOR. The kernel takes
 // trailing words silently; here they are refused.
-func ParseIOMax(text string) (IOMax, error) { return parseIOMax("/", text) }
+func ParseIOMax(text string) (IOMax, error) {
+	return ParseIOMaxOf(text, (&translator{}).disk)
+}
 
-func parseIOMax(root, text string) (IOMax, error) {
-	words := strings.Fields(text)
-	if len(words) < 2 {
-		return IOMax{}, fmt.Errorf("io.max %s: want a device and rbps=, wbps=, riops= or wiops=: %w", quote(text), unix.EINVAL)
+// ParseIOMaxOf is ParseIOMax where disk finds the device.
+func ParseIOMaxOf(text string, disk func(string) (Device, error)) (IOMax, error) {
+	parts := strings.Fields(text)
+	if len(parts) < 2 {
+		return IOMax{}, fmt.Errorf("io.max %s: want a device and rbps=, wbps=, riops= or wiops=: %w", words.Quote(text), unix.EINVAL)
 	}
-	device, err := parseDevice(root, words[0])
+	device, err := disk(parts[0])
 	if err != nil {
 		return IOMax{}, err
 	}
 	m := IOMax{Device: device}
-	for _, word := range words[1:] {
+	for _, word := range parts[1:] {
 		if err := m.set(word); err != nil {
 			return IOMax{}, err
 		}
@@ -55,11 +60,11 @@ func parseIOMax(root, text string) (IOMax, error) {
 
 func (m *IOMax) set(word string) error {
 	key, value, _ := strings.Cut(word, "=")
-	for _, f := range ioMaxFields {
-		if f.word != key {
+	for _, f := range IOMaxFields {
+		if f.Word != key {
 			continue
 		}
-		at := f.of(m)
+		at := f.Of(m)
 		if *at != nil {
 			return fmt.Errorf("io.max: %s is given twice: %w", key, unix.EINVAL)
 		}
@@ -70,7 +75,7 @@ func (m *IOMax) set(word string) error {
 		*at = &n
 		return nil
 	}
-	return fmt.Errorf("io.max: %s: want rbps=, wbps=, riops= or wiops=: %w", quote(word), unix.EINVAL)
+	return fmt.Errorf("io.max: %s: want rbps=, wbps=, riops= or wiops=: %w", words.Quote(word), unix.EINVAL)
 }
 
 // parseThrottle refuses 0, which would take a throttle off on v1 and is ERANGE
@@ -85,34 +90,34 @@ func parseThrottle(word string) (int64, error) {
 
 // String is a line for io.max.
 func (m IOMax) String() string {
-	words := []string{m.Device.String()}
-	for _, f := range ioMaxFields {
-		if n := *f.of(&m); n != nil {
-			words = append(words, f.word+"="+sizeFor(2, *n))
+	parts := []string{m.Device.String()}
+	for _, f := range IOMaxFields {
+		if n := *f.Of(&m); n != nil {
+			parts = append(parts, f.Word+"="+SpellSize(2, *n))
 		}
 	}
-	return strings.Join(words, " ")
+	return strings.Join(parts, " ")
 }
 
-// readIOMax finds a device's line in the text of io.max; without one, nothing
+// ReadIOMax finds a device's line in the text of io.max; without one, nothing
 // is limited.
-func readIOMax(text string, device Device) IOMax {
+func ReadIOMax(text string, device Device) IOMax {
 	for line := range strings.Lines(text) {
-		if m, err := parseIOMax("/", line); err == nil && m.Device == device {
+		if m, err := ParseIOMax(line); err == nil && m.Device == device {
 			return m
 		}
 	}
 	m := IOMax{Device: device}
-	for _, f := range ioMaxFields {
+	for _, f := range IOMaxFields {
 		n := int64(Unlimited)
-		*f.of(&m) = &n
+		*f.Of(&m) = &n
 	}
 	return m
 }
 
-// keyedByDevice finds a device's value in a v1 file of lines "MAJOR:MINOR
+// ByDevice finds a device's value in a v1 file of lines "MAJOR:MINOR
 // VALUE", or "".
-func keyedByDevice(text string, device string) string {
+func ByDevice(text string, device string) string {
 	for line := range strings.Lines(text) {
 		if first, rest, _ := strings.Cut(strings.TrimSpace(line), " "); first == device {
 			return strings.TrimSpace(rest)

@@ -1,4 +1,4 @@
-package cgroupfs
+package keys
 
 import (
 	"errors"
@@ -40,11 +40,11 @@ func firstOf(a, b *int64) *int64 {
 
 func (t *translator) memory2(limit, memsw, swap *int64) error {
 	if limit != nil {
-		t.emit("memory.max", sizeFor(2, *limit))
+		t.emit("memory.max", SpellSize(2, *limit))
 	}
 	switch {
 	case swap != nil:
-		t.emit("memory.swap.max", sizeFor(2, *swap))
+		t.emit("memory.swap.max", SpellSize(2, *swap))
 	case memsw != nil && *memsw == Unlimited:
 		t.emit("memory.swap.max", "max")
 	case memsw != nil:
@@ -55,7 +55,7 @@ func (t *translator) memory2(limit, memsw, swap *int64) error {
 		case *memsw < base:
 			return belowMemory(*memsw, base)
 		}
-		t.emit("memory.swap.max", sizeFor(2, *memsw-base))
+		t.emit("memory.swap.max", SpellSize(2, *memsw-base))
 	}
 	return nil
 }
@@ -90,13 +90,13 @@ func (t *translator) memory1(limit, memsw, swap *int64) error {
 	now, known := t.liveSize(memswKey)
 	memswFirst := limit != nil && memsw != nil && known && *limit > now
 	if memswFirst {
-		t.emit(memswKey, sizeFor(1, *memsw))
+		t.emit(memswKey, SpellSize(1, *memsw))
 	}
 	if limit != nil {
-		t.emit(limitKey, sizeFor(1, *limit))
+		t.emit(limitKey, SpellSize(1, *limit))
 	}
 	if memsw != nil && !memswFirst {
-		t.emit(memswKey, sizeFor(1, *memsw))
+		t.emit(memswKey, SpellSize(1, *memsw))
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func hugetlbRule(key string) *rule {
 		if err := errors.Join(err1, err2, onlyOne(v1, a != nil, v2, b != nil)); err != nil {
 			return err
 		}
-		t.emit(map[int]string{1: v1, 2: v2}[t.to], sizeFor(t.to, *firstOf(a, b)))
+		t.emit(map[int]string{1: v1, 2: v2}[t.to], SpellSize(t.to, *firstOf(a, b)))
 		return nil
 	}}
 }
