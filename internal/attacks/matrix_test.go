@@ -16,7 +16,7 @@ import (
 // mightCalls are system calls that the helper does not make, or only at times, and
 // might make one day in the place of others.
 var mightCalls = []uint32{
-	unix.SYS_CAPGET, unix.SYS_CLONE3, unix.SYS_CLOSE, unix.SYS_EXECVEAT, unix.SYS_EXIT, unix.SYS_FACCESSAT, unix.SYS_FCNTL,
+	unix.SYS_CAPGET, unix.SYS_CHDIR, unix.SYS_CLONE3, unix.SYS_CLOSE, unix.SYS_CLOSE_RANGE, unix.SYS_EXECVEAT, unix.SYS_EXIT, unix.SYS_FACCESSAT, unix.SYS_FCNTL,
 	unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_IOCTL, unix.SYS_MOUNT, unix.SYS_OPENAT, unix.SYS_READ, unix.SYS_RT_SIGPROCMASK,
 	unix.SYS_UNSHARE, unix.SYS_WRITE,
 }
