@@ -47,7 +47,7 @@ func InUnit(group, unit string) bool {
 	if !IsUnit(unit) {
 		unit += ".service"
 	}
-	for _, part := range strings.Split(strings.Trim(group, "/"), "/") {
+	for part := range strings.SplitSeq(strings.Trim(group, "/"), "/") {
 		if part == unit {
 			return true
 		}

@@ -1,5 +1,7 @@
 package identity
 
+import "slices"
+
 // Claimant is who says what a supervisor's command line says.
 type Claimant struct {
 	Supervisor
@@ -37,7 +39,7 @@ func Of(paths []string, by *Claimant) (Identity, bool) {
 	if named.Parents == nil {
 		outer := id
 		outer.Parents = nil
-		named.Parents = append(id.Parents[:len(id.Parents):len(id.Parents)], outer)
+		named.Parents = append(slices.Clip(id.Parents), outer)
 	}
 	return named, true
 }
@@ -89,7 +91,7 @@ func (c *Claimant) identity() Identity {
 	if c.Of != nil && (c.Of.Kind == Container || c.Of.Kind == Pod || c.Of.Kind == Machine) {
 		outer := *c.Of
 		outer.Parents = nil
-		id.Parents = append(c.Of.Parents[:len(c.Of.Parents):len(c.Of.Parents)], outer)
+		id.Parents = append(slices.Clip(c.Of.Parents), outer)
 	}
 	return id
 }

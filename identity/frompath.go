@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -64,7 +65,7 @@ func nested(outer, inner Identity) Identity {
 	inner.Parents = outer.Parents
 	if outer.Kind != "" && (outer.Kind != Pod || inner.Kind == Pod) {
 		outer.Parents = nil
-		inner.Parents = append(inner.Parents[:len(inner.Parents):len(inner.Parents)], outer)
+		inner.Parents = append(slices.Clip(inner.Parents), outer)
 	}
 	return inner
 }
@@ -118,7 +119,7 @@ func cutUUID(name string) (string, bool) {
 // ownerOf is the user below whose own manager a group lies, who may have named it; 0
 // where it is root.
 func ownerOf(path string) uint32 {
-	for _, part := range strings.Split(strings.Trim(path, "/"), "/") {
+	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		uid, ok := strings.CutPrefix(part, "user@")
 		uid, ok2 := strings.CutSuffix(uid, ".service")
 		if !ok || !ok2 || strings.HasSuffix(path, "/"+part) {
