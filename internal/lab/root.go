@@ -61,7 +61,7 @@ func fetchRoot(dir string, k kernel, mirror string, packages []string, files map
 // trim removes what is large and read by nobody: of usr/share all but what the
 // D-Bus daemon reads.
 func trim(root string) error {
-	for _, pattern := range []string{"usr/share/[!d]*", "usr/share/d[!b]*", "var/cache", "usr/lib/*/gconv", "usr/lib/*/perl-base"} {
+	for _, pattern := range []string{"usr/share/[^d]*", "usr/share/d[^b]*", "var/cache", "usr/lib/*/gconv", "usr/lib/*/perl-base"} {
 		all, err := filepath.Glob(filepath.Join(root, pattern))
 		for _, name := range all {
 			err = errors.Join(err, os.RemoveAll(name))

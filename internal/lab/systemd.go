@@ -10,7 +10,7 @@ import (
 
 // systemdPackages, with what they depend on, are the root file system there, of
 // the kernel's own suite of Debian.
-var systemdPackages = strings.Fields("systemd-sysv bash coreutils dash findutils grep iproute2 libseccomp2 mawk mount procps sed util-linux")
+var systemdPackages = strings.Fields("systemd-sysv bash coreutils dash dbus dbus-user-session findutils grep iproute2 libseccomp2 mawk mount procps sed util-linux")
 
 // withSystemd is the machines with systemd as process 1. It gave v1 up with 256,
 // and with it hybrid.
@@ -45,14 +45,21 @@ func fetchSystemd(dir string, k kernel, mirror string) (string, error) {
 		"etc/machine-id": "6e7378206e7378206e7378206e737820\n", // none is a first boot, which asks
 		"etc/fstab":      "",
 		"etc/.updated":   "", "var/.updated": "",
+		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:100::/nonexistent:/bin/false\n" +
+			"alice:x:1000:1000:alice:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+		"etc/group": "root:x:0:\nmessagebus:x:100:\nalice:x:1000:\nnogroup:x:65534:\n",
+		// logind starts a user manager for her at boot. PAM, which would tell that
+		// where its directory is, is not set up.
+		"var/lib/systemd/linger/alice":                "",
+		"etc/systemd/system/user@.service.d/nsx.conf": "[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n",
 	})
 }
 
 // systemdUnit runs the tests, as the lab's init does elsewhere.
 const systemdUnit = `[Unit]
 Description=Tests of nsx
-Wants=basic.target
-After=basic.target
+Wants=basic.target systemd-logind.service
+After=basic.target systemd-logind.service
 [Service]
 Type=oneshot
 ExecStart=/init
