@@ -19,11 +19,8 @@ func ExampleScan() {
 		return
 	}
 	for _, set := range snapshot.Sets {
-		apart := "not known"
-		if set.Apart != nil {
-			apart = fmt.Sprint(set.Apart)
-		}
-		fmt.Fprintf(os.Stderr, "%d processes, such as %s, apart in: %s\n", len(set.PIDs), strings.Join(set.Leader.Cmdline, " "), apart)
+		// nil, as in a container, means that it is not known.
+		fmt.Fprintf(os.Stderr, "%d processes, such as %s, apart in %v (known: %v)\n", len(set.PIDs), strings.Join(set.Leader.Cmdline, " "), set.Apart, set.Apart != nil)
 	}
 	for _, gap := range snapshot.Gaps() {
 		fmt.Fprintln(os.Stderr, gap)
