@@ -171,6 +171,7 @@ func cpuMax(t *translator, in values) error {
 	return err
 }
 
+// Burst is the key of a quota's burst on a version.
 func Burst(version int) string {
 	if version == 1 {
 		return "cpu.cfs_burst_us"

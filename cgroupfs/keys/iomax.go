@@ -25,6 +25,7 @@ type IOMaxField struct {
 	Of         func(*IOMax) **int64
 }
 
+// IOMaxFields are the four throttles of a disk, in the order of io.max.
 var IOMaxFields = []IOMaxField{
 	{"rbps", "blkio.throttle.read_bps_device", func(m *IOMax) **int64 { return &m.ReadBps }},
 	{"wbps", "blkio.throttle.write_bps_device", func(m *IOMax) **int64 { return &m.WriteBps }},

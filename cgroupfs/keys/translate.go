@@ -90,7 +90,7 @@ func otherVersion(settings []Setting) (int, error) {
 	return 2, nil
 }
 
-// KeyVersion is the version whose spelling a key is, or 0 for both's and for
+// Version is the version whose spelling a key is, or 0 for both's and for
 // unknown ones.
 func Version(key string) int {
 	if _, ok := v1Only[key]; ok {
