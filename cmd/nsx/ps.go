@@ -28,7 +28,8 @@ func newPs(s streams) *cobra.Command {
 machine, and their cgroup.
 
 With targets, list only those processes, those in that namespace, or those of
-that cgroup. ` + targetHelp + `
+that cgroup.
+` + targetHelp + `
 
 Columns (* by default):
 ` + psView.Help() + `

@@ -27,6 +27,7 @@ func TestLibrariesKnowNoFlags(t *testing.T) {
 	}
 	collect(newRoot(streams{}))
 	ours := regexp.MustCompile(strings.Join(words, "|"))
+	shells := regexp.MustCompile(`\bulimit -[a-z]\b`)
 	for _, dir := range []string{"enter", "internal/launcher"} {
 		files, err := filepath.Glob("../../" + dir + "/*.go")
 		if err != nil || len(files) == 0 {
@@ -42,7 +43,7 @@ func TestLibrariesKnowNoFlags(t *testing.T) {
 				t.Fatal(err)
 			}
 			ast.Inspect(parsed, func(n ast.Node) bool {
-				if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING && ours.MatchString(strings.Trim(text.Value, "\"`")) {
+				if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING && ours.MatchString(shells.ReplaceAllString(strings.Trim(text.Value, "\"`"), "")) {
 					t.Errorf("%s: %s names a flag or command of nsx", set.Position(text.Pos()), text.Value)
 				}
 				return true
