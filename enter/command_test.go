@@ -318,5 +318,8 @@ func signalled(t *testing.T, sig unix.Signal, script, around string) (int, strin
 	}
 	said, _ := io.ReadAll(out)
 	_ = cmd.Wait()
+	if errs.Len() > 0 {
+		t.Logf("it says %s", errs.String())
+	}
 	return cmd.ProcessState.ExitCode(), string(said)
 }

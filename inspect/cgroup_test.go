@@ -72,7 +72,7 @@ func TestGroup(t *testing.T) {
 		}
 	}
 	for word, want := range map[string]error{
-		"": ErrUsage, "demo": ErrUsage, "net:[4026531840]": ErrUsage, "/a/../b": ErrUsage, "cgroup:/a//b": ErrUsage, "ct:web": ErrUsage,
+		"": ErrUsage, "demo": ErrUsage, "net:[4026531840]": ErrUsage, "/a/../b": ErrUsage, "cgroup:/a//b": ErrUsage, "ct:web": ErrGone,
 		"9": ErrGone, "nosuch.service": ErrGone,
 	} {
 		if group, err := m.Group(t.Context(), word); !errors.Is(err, want) {

@@ -183,7 +183,7 @@ func TestErrorsForPrograms(t *testing.T) {
 		t.Errorf("Pin: %v", err)
 	}
 	for word, want := range map[string]error{
-		"": ErrUsage, "0": ErrUsage, "net:x": ErrUsage, "docker:web": ErrUsage, "a/b": ErrUsage, "cgroup:demo": ErrUsage, "netns:a/b": ErrUsage,
+		"": ErrUsage, "0": ErrUsage, "net:x": ErrUsage, "docker:": ErrUsage, "docker:nsx-test-nowhere": ErrGone, "a/b": ErrUsage, "cgroup:demo": ErrUsage, "netns:a/b": ErrUsage,
 		"4194304": ErrGone, "self/4194304": ErrUsage, self + "/4194304": ErrGone, "4026531001": ErrGone, "cgroup:/nsx-test-nowhere": ErrGone, "netns:nsx-test-nowhere": ErrGone, "nsx-test-nowhere": ErrGone,
 	} {
 		_, err := m.Resolve(t.Context(), word)

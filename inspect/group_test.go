@@ -128,8 +128,8 @@ func TestGroupListsAreApart(t *testing.T) {
 }
 
 func TestInitial(t *testing.T) {
-	boot := NSSet{1, 2, 3, 4, 5, 6, 7, 8}
-	other := NSSet{11, 12, 13, 14, 15, 16, 17, 18}
+	boot := NSSet{Cgroup: 1, IPC: 2, Mnt: 3, Net: 4, PID: 5, Time: 6, User: 7, UTS: 8}
+	other := NSSet{Cgroup: 11, IPC: 12, Mnt: 13, Net: 14, PID: 15, Time: 16, User: 17, UTS: 18}
 	kthreadd := Process{PID: 2, KernelThread: true, NS: boot, State: 'S'}
 	init1 := Process{PID: 1, NS: boot, State: 'S'}
 	elsewhere := Process{PID: 9, PPID: 1, NS: other, State: 'S'}
@@ -151,7 +151,7 @@ func TestInitial(t *testing.T) {
 		},
 		{
 			"kernel threads in a mount namespace of their own",
-			[]Process{{PID: 1, NS: NSSet{1, 2, 33, 4, 5, 6, 7, 8}, State: 'S'}, kthreadd},
+			[]Process{{PID: 1, NS: NSSet{Cgroup: 1, IPC: 2, Mnt: 33, Net: 4, PID: 5, Time: 6, User: 7, UTS: 8}, State: 'S'}, kthreadd},
 			map[ID]*bool{{Mnt, 33}: &yes, {Mnt, 3}: &no, {Net, 4}: &yes},
 		},
 		{

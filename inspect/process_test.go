@@ -39,7 +39,7 @@ func TestNSSetAsJSON(t *testing.T) {
 func TestProcessAsJSON(t *testing.T) {
 	got, err := json.Marshal(Process{PID: 7, PPID: 1, StartTicks: 9, Comm: "a", State: Zombie, NumThreads: 1, NS: NSSet{PID: 3}})
 	want := `{"pid":7,"ppid":1,"start_ticks":9,"uid":null,"user":"","comm":"a","cmdline":null,"state":"Z","num_threads":1,` +
-		`"ns":{"pid":3},"ns_pids":null,"cgroups":null,"container":null}`
+		`"ns":{"pid":3},"ns_pids":null,"cgroups":null,"identity":null}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v\nwant %s", got, err, want)
 	}

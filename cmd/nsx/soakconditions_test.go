@@ -227,9 +227,7 @@ func (v *visit) crowded(cmd *exec.Cmd, args []string) {
 	switch {
 	case noThread.MatchString(s.err):
 		v.refused("no thread for Go")
-	case strings.Contains(s.err, "starting threads: resource temporarily unavailable: it takes up to "):
-		v.refused("room seen to be too little")
-	case strings.Contains(s.err, "a limit on processes is reached"):
+	case strings.Contains(s.err, "a limit on processes is reached"), strings.Contains(s.err, "starting threads: resource temporarily unavailable: "):
 		v.refused("EAGAIN")
 	case strings.Contains(s.err, "sh: ") || strings.Contains(s.err, "fork"):
 		v.refused("no process for sh")

@@ -34,6 +34,7 @@ type run struct {
 	mu     sync.Mutex
 	pids   []int // children of ours that are not reaped: the helper, then the program
 	killed bool
+	letGo  bool // the program was executed, and is traced no more
 }
 
 // stdFiles is how many standard files there are.
@@ -190,16 +191,17 @@ func (r *run) accompany(ctx context.Context) (*os.Process, error) {
 	// A tracer is a thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	stop := context.AfterFunc(ctx, r.kill)
+	interrupted := make(chan bool, 1)
+	stop := context.AfterFunc(ctx, func() { interrupted <- r.interrupt() })
 	failure := r.listen()
 	if r.seized {
 		pid, err := r.watch()
-		if !stop() {
+		if !stop() && <-interrupted {
 			err = context.Cause(ctx)
 		}
 		return r.watched(pid, err)
 	}
-	if !stop() {
+	if !stop() && <-interrupted {
 		failure = context.Cause(ctx)
 	}
 	if failure != nil {
@@ -261,7 +263,9 @@ func (r *run) listen() (failure error) {
 			err := seize(rec.sender, r.p.trace)
 			failed(err)
 			if err == nil {
+				r.mu.Lock()
 				r.seized = true
+				r.mu.Unlock()
 				r.answer()
 				return nil
 			}
@@ -328,6 +332,26 @@ func (r *run) kill() {
 	for _, pid := range r.pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
+}
+
+// interrupt kills, but for a program that was executed already, of which we have yet
+// to hear: its end is not ours to decide.
+func (r *run) interrupt() bool {
+	r.mu.Lock()
+	started := r.letGo
+	if !r.seized {
+		// Nobody has the other end of the socket any more (unix_poll in
+		// net/unix/af_unix.c), whatever there is to read.
+		fds := []unix.PollFd{{Fd: int32(r.socket.Fd())}}
+		n, err := unix.Poll(fds, 0)
+		started = err == nil && n > 0 && fds[0].Revents&unix.POLLHUP != 0
+	}
+	r.mu.Unlock()
+	if started {
+		return false
+	}
+	r.kill()
+	return true
 }
 
 // reapStillborn reaps the forked child where it was killed before it reported its

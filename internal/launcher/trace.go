@@ -93,6 +93,9 @@ func (r *run) watch() (int, error) {
 			if err := r.p.trace.Proof(current); err != nil {
 				return 0, err
 			}
+			r.mu.Lock()
+			r.letGo = !r.killed
+			r.mu.Unlock()
 			if errno := ptrace(unix.PTRACE_DETACH, current, 0); errno != 0 {
 				continue // it was killed
 			}
