@@ -17,7 +17,7 @@ import (
 // they could be.
 func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []*Process) error {
 	n := namer{snapshot: s, claimants: map[int]*identity.Claimant{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
-	if err := n.findSupervisors(ctx, m, o); err != nil {
+	if err := n.findSupervisors(ctx, m, o, chosen); err != nil {
 		return err
 	}
 	n.users = userNames(m.root)
@@ -36,13 +36,18 @@ type namer struct {
 	known     map[string]*identity.Identity // by paths and supervisor: most processes share theirs
 }
 
-// findSupervisors reads the command lines of all processes that may supervise a
-// container, by their name.
-func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options) error {
+// findSupervisors reads the command lines of those above some processes that may
+// supervise a container, by their names. A stranger's is not read, which might take
+// as long as he likes.
+func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options, below []*Process) error {
 	var found []*Process
-	for i := range n.snapshot.Processes {
-		if p := &n.snapshot.Processes[i]; !p.KernelThread && p.State != Zombie && identity.IsSupervisor(p.Comm) {
-			found = append(found, p)
+	seen := map[int]bool{}
+	for _, p := range below {
+		for p = n.snapshot.Process(p.PPID); p != nil && !seen[p.PID]; p = n.snapshot.Process(p.PPID) {
+			seen[p.PID] = true
+			if !p.KernelThread && p.State != Zombie && identity.IsSupervisor(p.Comm) {
+				found = append(found, p)
+			}
 		}
 	}
 	if len(found) == 0 {

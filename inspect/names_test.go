@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"nsx/identity"
 	"nsx/internal/testkit"
@@ -200,4 +202,22 @@ func namedMachineWith(t *testing.T, netns string) Machine {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestNamesBesideTheStuck: who calls himself a supervisor and does not answer is not
+// waited for, if it is none of those who are asked about.
+func TestNamesBesideTheStuck(t *testing.T) {
+	testkit.CheckLeaks(t)
+	stranger := testkit.RequireStuck(t, testkit.Config{Comm: "conmon"})
+	defer stranger.Kill()
+	own := testkit.Start(t, testkit.Config{})
+	const timeout = 2 * time.Second
+	start := time.Now()
+	s, _, err := Machine{}.Find(t.Context(), []string{strconv.Itoa(own.PID)}, Options{Names: true, Details: LeaderDetails, CmdlineTimeout: timeout})
+	if took := time.Since(start); err != nil || took > timeout/2 {
+		t.Errorf("%v after %v", err, took)
+	}
+	if p := s.Process(stranger.PID); p == nil || p.Comm != "conmon" || p.Cmdline != nil {
+		t.Errorf("the stranger: %+v", p)
+	}
 }
