@@ -51,10 +51,10 @@ func FromArgv(argv []string) (Supervisor, bool) {
 		if s.Name == "" {
 			s.Name = path.Base(option(argv[1:], "-D", "--directory"))
 		}
-		return s, valid(s.Name)
+		return s, IsName(s.Name)
 	case name == "lxc-start", name == "lxc-execute":
 		s := Supervisor{Runtime: LXC, Name: option(argv[1:], "-n", "--name")}
-		return s, valid(s.Name)
+		return s, IsName(s.Name)
 	}
 	return Supervisor{}, false
 }
@@ -65,7 +65,7 @@ func shim(argv []string) (Supervisor, bool) {
 	if s.Namespace == "moby" {
 		s.Runtime = Docker
 	}
-	return s, valid(s.ID)
+	return s, IsName(s.ID)
 }
 
 // conmon is podman's and CRI-O's. CRI-O names a container
@@ -82,10 +82,10 @@ func conmon(argv []string) (Supervisor, bool) {
 			s.Name = ""
 		}
 	}
-	if !valid(s.Name) {
+	if !IsName(s.Name) {
 		s.Name = ""
 	}
-	return s, valid(s.ID)
+	return s, IsName(s.ID)
 }
 
 // lxcMonitor reads "PATH NAME", where the path may have blanks and the name has none.
@@ -101,7 +101,7 @@ func lxcMonitor(title string) (Supervisor, bool) {
 	case strings.Contains(dir, "/lxd/"):
 		s.Runtime = LXD
 	}
-	return s, valid(s.Name)
+	return s, IsName(s.Name)
 }
 
 // option is the value of the last of the options that has one of the names: "-n V",
@@ -123,9 +123,9 @@ func option(argv []string, names ...string) string {
 	return value
 }
 
-// valid says whether a name or ID can be one: it becomes a part of paths and of what
+// IsName says whether a name or ID can be one: it becomes a part of paths and of what
 // people paste, so it has neither slashes nor blanks nor control characters.
-func valid(name string) bool {
+func IsName(name string) bool {
 	if name == "" || len(name) > 255 || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
 		return false
 	}

@@ -79,7 +79,7 @@ func contains(list []Identity, id string) bool {
 // identity is what the supervisor says alone.
 func (c *Claimant) identity() Identity {
 	id := Identity{Kind: Container, Runtime: c.Runtime, ID: c.ID, Name: c.Name, Pod: c.Pod, OwnerUID: c.UID, By: ByArgv}
-	if id.Name == "" && !isID(id.ID) { // ctr run IMAGE NAME
+	if id.Name == "" && !IsID(id.ID) { // ctr run IMAGE NAME
 		id.Name, id.ID = id.ID, ""
 	}
 	switch {

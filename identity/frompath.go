@@ -33,7 +33,7 @@ func FromPath(path string) (Identity, bool) {
 			id = nested(id, Identity{Kind: Pod, Runtime: c.Runtime, Pod: pod})
 		default:
 			next := Identity{Kind: Container, Runtime: c.Runtime}
-			if isID(c.Name) {
+			if IsID(c.Name) {
 				next.ID = c.Name
 			} else {
 				next.Name = c.Name

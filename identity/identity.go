@@ -141,7 +141,7 @@ func (i *Identity) Same(j *Identity) bool {
 // short is the part of an ID that is shown.
 func short(id string) string {
 	const shown = 12
-	if isID(id) {
+	if IsID(id) {
 		return id[:shown]
 	}
 	return id

@@ -250,7 +250,7 @@ func FuzzOf(f *testing.F) {
 		var by *Claimant
 		if s, ok := FromArgv(strings.Split(argv, "\x00")); ok {
 			by = &Claimant{Supervisor: s}
-			if !valid(s.ID) && !valid(s.Name) {
+			if !IsName(s.ID) && !IsName(s.Name) {
 				t.Errorf("%q: %+v", argv, s)
 			}
 		}

@@ -132,7 +132,7 @@ func claim(parts []string, i int) (Claim, bool) {
 	bare := strings.TrimSuffix(strings.TrimSuffix(name, ".scope"), ".service")
 	for _, p := range prefixes {
 		id, ok := strings.CutPrefix(bare, p.before)
-		if ok && (p.named && id != "" || isID(id)) {
+		if ok && (p.named && id != "" || IsID(id)) {
 			c := Claim{Runtime: p.runtime, Name: id, Monitor: p.monitor}
 			switch p.runtime {
 			case Containerd:
@@ -143,7 +143,7 @@ func claim(parts []string, i int) (Claim, bool) {
 			return c, true
 		}
 	}
-	if _, id, ok := strings.Cut(name, ":cri-containerd:"); ok && isID(id) {
+	if _, id, ok := strings.Cut(name, ":cri-containerd:"); ok && IsID(id) {
 		// The systemd form of the name, with the cgroupfs driver.
 		return Claim{Runtime: Containerd, Namespace: "k8s.io", Name: id}, true
 	}
@@ -158,7 +158,7 @@ func claim(parts []string, i int) (Claim, bool) {
 		up = above[i-1]
 	}
 	switch {
-	case isID(name):
+	case IsID(name):
 		return byParent(name, above), true
 	case up == "buildkit":
 		return Claim{Runtime: Buildkit, Name: name}, true
@@ -204,7 +204,7 @@ func pod(name string, above []string) (Claim, bool) {
 	if uid, ok := podUID(name); ok && slices.ContainsFunc(append(slices.Clip(above), name), isKubepods) {
 		return Claim{Runtime: Kubernetes, Name: uid, Pod: true}, true
 	}
-	if _, id, ok := strings.Cut(strings.TrimSuffix(name, ".slice"), "libpod_pod_"); ok && isID(id) {
+	if _, id, ok := strings.Cut(strings.TrimSuffix(name, ".slice"), "libpod_pod_"); ok && IsID(id) {
 		return Claim{Runtime: Podman, Name: id, Pod: true}, true
 	}
 	if isKubepods(name) {
@@ -285,5 +285,5 @@ func isHex(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') }) < 0
 }
 
-// isID says whether a name is a container's id as most runtimes make them.
-func isID(s string) bool { return len(s) == 64 && isHex(s) }
+// IsID says whether a name is a container's id as most runtimes make them.
+func IsID(s string) bool { return len(s) == 64 && isHex(s) }

@@ -9,6 +9,7 @@ import (
 
 	"nsx/cgroupfs"
 	"nsx/identity"
+	"nsx/identity/state"
 	"nsx/internal/proc"
 	"nsx/internal/words"
 )
@@ -16,7 +17,7 @@ import (
 // identify says whose some processes are. Their cgroups have been read, as far as
 // they could be.
 func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []*Process) error {
-	n := namer{snapshot: s, claimants: map[int]*identity.Claimant{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
+	n := namer{snapshot: s, root: m.Root(), claimants: map[int]*identity.Claimant{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
 	if err := n.findSupervisors(ctx, m, o, chosen); err != nil {
 		return err
 	}
@@ -30,6 +31,7 @@ func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []
 // namer finds names from what a snapshot has.
 type namer struct {
 	snapshot  *Snapshot
+	root      string // of the machine
 	users     map[uint32]string
 	claimants map[int]*identity.Claimant    // by the PID of the supervisor
 	of        map[int]*identity.Identity    // by PID, of those that were asked for
@@ -87,6 +89,7 @@ func (n *namer) identity(p *Process) *identity.Identity {
 	if !known {
 		if found, ok := identity.Of(paths, claimant); ok {
 			id = &found
+			state.Complete(n.root, id)
 			n.addUsers(id)
 		}
 		n.known[key] = id

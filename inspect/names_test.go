@@ -77,6 +77,7 @@ func namedMachine(t *testing.T) Machine {
 		testkit.FakeProcess{PID: 91, PPID: 90, Comm: "conmon", Cmdline: []string{"conmon"}, Cgroup: "0::/\n"},
 	)
 	root := filepath.Dir(proc)
+	writeFile(t, filepath.Join(root, "var/lib/docker/containers", idCart, "config.v2.json"), `{"Name":"/cart","Config":{"Image":"node:20"}}`)
 	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestNames(t *testing.T) {
 	}
 	for pid, want := range map[int]string{
 		1: "unit:init.scope", 2: "", 20: "", 23: "", 21: "podman:web", 22: "podman:web",
-		30: "unit:containerd", 31: "docker:2222bbbbbbbb",
+		30: "unit:containerd", 31: "docker:cart",
 		41: "pod:" + uidPod, 42: "ct:4444dddddddd",
 		50: "", 51: "podman(alice):web",
 		60: "", 61: "lxc:legacy", 62: "lxc:legacy", 63: "podman(lxc:legacy):web",
@@ -150,7 +151,7 @@ func target(id *identity.Identity) string {
 func TestFindByName(t *testing.T) {
 	m := namedMachine(t)
 	for word, want := range map[string][]int{
-		"web": {21, 22}, "podman:web": {21, 22}, "ct:web": {21, 22}, "1111aa": {21, 22}, "ct:1111aaaa": {21, 22}, "docker:2222": {31},
+		"web": {21, 22}, "podman:web": {21, 22}, "ct:web": {21, 22}, "1111aa": {21, 22}, "ct:1111aaaa": {21, 22}, "docker:2222": {31}, "docker:cart": {31}, "cart": {31},
 		"podman(alice):web": {51}, "podman(lxc:legacy):web": {63},
 		"legacy": {61, 62}, "lxc:legacy": {61, 62},
 		"pod:" + uidPod: {41, 42}, "pod:0f3a": {41, 42}, "4444dd": {42},
@@ -187,6 +188,16 @@ func TestFindByName(t *testing.T) {
 	}
 	if _, err := two.Resolve(t.Context(), "web"); !errors.Is(err, ErrAmbiguous) {
 		t.Errorf("resolved: %v", err)
+	}
+}
+
+func writeFile(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
