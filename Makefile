@@ -136,12 +136,13 @@ soak: ## Try nsx for TIME (2m) where all else fails (as root and as a user)
 # times. NSX_ATTACKS_BINARY=FILE attacks another nsx, NSX_ATTACKS_PEERS=1 nsenter too.
 .PHONY: attacks
 attacks: ## Attack nsx, as hostile targets do, in half an hour (run as root)
-	NSX_ATTACKS_FULL=1 $(GO) test -tags containers -count=1 -v -timeout 80m $(TESTFLAGS) ./internal/attacks
+	CGO_ENABLED=0 NSX_ATTACKS_FULL=1 $(GO) test -tags containers -count=1 -v -timeout 80m $(TESTFLAGS) ./internal/attacks
 
+# Without cgo: the tests play the programs in the containers, which have no loader.
 .PHONY: containers
 containers: ## Hold nsx against real container runtimes (run as root)
-	$(GO) test -tags containers -count=1 -timeout 5m $(TESTFLAGS) ./internal/containers
-	$(GO) test -tags containers -count=1 -timeout 5m -run '^TestContainer' $(TESTFLAGS) ./internal/attacks
+	CGO_ENABLED=0 $(GO) test -tags containers -count=1 -timeout 5m $(TESTFLAGS) ./internal/containers
+	CGO_ENABLED=0 $(GO) test -tags containers -count=1 -timeout 5m -run '^TestContainer' $(TESTFLAGS) ./internal/attacks
 
 .PHONY: containers-needs
 containers-needs: ## Install the runtimes that containers runs (Debian, as root)
