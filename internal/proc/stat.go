@@ -11,7 +11,7 @@ type Stat struct {
 	Comm       []byte // aliases the text
 	State      byte   // R, S, D, Z, T, t, X, I, …
 	PPID       int
-	Session    int
+	Session    int    // -1 of what is being reaped
 	Terminal   uint32 // device number of the controlling terminal, 0 if none
 	Flags      uint64 // PF_* of include/linux/sched.h
 	NumThreads int
@@ -75,7 +75,11 @@ func (s *Stat) set(field int, word []byte) (ok bool) {
 	case 4:
 		s.PPID, ok = number(word)
 	case 6:
-		s.Session, ok = number(word)
+		if string(word) == "-1" { // it is being reaped (do_task_stat in fs/proc/array.c)
+			s.Session, ok = -1, true
+		} else {
+			s.Session, ok = number(word)
+		}
 	case 7: // an int, but of the device's 32 bits
 		n, err := strconv.ParseInt(string(word), 10, 64)
 		s.Terminal, ok = uint32(n), err == nil

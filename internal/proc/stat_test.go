@@ -26,6 +26,10 @@ func TestParseStat(t *testing.T) {
 			Stat{Comm: []byte("bash"), State: 'S', PPID: 1, Flags: 4194560, NumThreads: 1, StartTicks: 123456},
 		},
 		{
+			"being reaped", "22343 (sh) X 0 -1 -1 0 -1 4227084 65 0 0 0 0 0 0 0 30 10 0 0 207",
+			Stat{Comm: []byte("sh"), State: 'X', Session: -1, Flags: 4227084, StartTicks: 207},
+		},
+		{
 			"kernel thread", statText("kworker/0:0-eve", "I", 2, 69238880, 1, 10),
 			Stat{Comm: []byte("kworker/0:0-eve"), State: 'I', PPID: 2, Flags: 69238880, NumThreads: 1, StartTicks: 10},
 		},
