@@ -256,7 +256,9 @@ func (e *Entrance) start(cmd *exec.Cmd) error {
 	}
 	const pfForkNoExec = 0x40 // PF_FORKNOEXEC of include/linux/sched.h
 	p, err := e.fs.process(cmd.Process.Pid)
-	if e.v2 == nil || err != nil || p.Flags&pfForkNoExec == 0 {
+	// The flag alone is not enough: on Linux 7.2 it was still seen on a command that
+	// had let go of os/exec's pipe, and ran.
+	if e.v2 == nil || err != nil || p.Flags&pfForkNoExec == 0 || !p.Exiting() {
 		return nil
 	}
 	err = cmd.Wait()
