@@ -110,12 +110,12 @@ LAB = $(GO) run ./internal/lab -dir $(LAB_DIR) $(if $(KERNEL),-kernel $(KERNEL))
 lab: ## Run the tests on many kernels, in virtual machines (needs QEMU)
 	$(LAB) $(if $(KERNEL)$(LAYOUT)$(PACKAGES)$(RUN),,-o docs/lab.md)
 
-# A slice of that for CI: two kernels, v1 and v2 alone, and arm64. A hybrid host is what
-# CI itself runs on.
-LAB_CI_CELLS ?= 7.2/v2,6.1/v1,6.1-arm64/v2
+# A slice of that for CI: v2 alone on two kernels, one of them for arm64. CI itself runs
+# on a hybrid host. TODO: 6.1/v1 belongs here, and stands still in cmd/nsx: docs/lab.md.
+LAB_CI_CELLS ?= 7.2/v2,6.1-arm64/v2
 
 .PHONY: lab-ci
-lab-ci: ## Run three of those machines, in about ten minutes
+lab-ci: ## Run two of those machines, in about ten minutes
 	$(LAB) -cells $(LAB_CI_CELLS)
 
 # Debian's systemd of the kernel's own suite: all layouts that it still has.
