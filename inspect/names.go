@@ -64,7 +64,12 @@ func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options, below
 			p.Cgroups = all[i].cgroups
 		}
 		if by, ok := identity.FromArgv(all[i].cmdline); ok && all[i].uid != nil {
-			n.claimants[p.PID] = &identity.Claimant{Supervisor: by, UID: *all[i].uid}
+			uid := *all[i].uid
+			// A set-user-ID program of root's has the arguments that a user gave it.
+			if st, err := proc.ParseStatus(m.readText(strconv.Itoa(p.PID) + "/status")); err == nil && uid == 0 {
+				uid = st.UIDs[0]
+			}
+			n.claimants[p.PID] = &identity.Claimant{Supervisor: by, UID: uid}
 		}
 	}
 	return nil

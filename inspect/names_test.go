@@ -22,6 +22,9 @@ const (
 	uidPod = "0f3a1b2c-1111-2222-3333-444455556666"
 )
 
+const statusOfSetuid = "Name:\tconmon\nTgid:\t24\nPid:\t24\nPPid:\t1\nTracerPid:\t0\nUid:\t1000\t0\t0\t0\nGid:\t1000\t1000\t1000\t1000\nGroups:\t\nNSpid:\t24\n" +
+	"CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n"
+
 // namedMachine has a container of each way to be named, and those who only claim to
 // be one.
 func namedMachine(t *testing.T) Machine {
@@ -52,6 +55,9 @@ func namedMachine(t *testing.T) Machine {
 		testkit.FakeProcess{PID: 21, PPID: 20, Comm: "nginx", Cgroup: "0::/machine.slice/libpod-" + idWeb + ".scope/container\n", NS: apart(4100, all...)},
 		testkit.FakeProcess{PID: 22, PPID: 21, Comm: "nginx", Cgroup: "0::/machine.slice/libpod-" + idWeb + ".scope/container\n", NS: apart(4100, all...)},
 		testkit.FakeProcess{PID: 23, PPID: 20, Comm: "podman", Cgroup: "0::/\n"}, // cleans up
+		// A user's, who started a set-user-ID program by that name.
+		testkit.FakeProcess{PID: 24, PPID: 1, Comm: "conmon", Cmdline: conmon(idApp, "forged"), Cgroup: "0::/\n", Extra: map[string]string{"status": statusOfSetuid}},
+		testkit.FakeProcess{PID: 25, PPID: 24, Comm: "sleep", UID: 1000, Cgroup: "0::/\n", NS: apart(4800, all...)},
 		// docker with another parent of its groups: only the shim knows.
 		testkit.FakeProcess{PID: 30, PPID: 1, Comm: "containerd-shim", Cmdline: shim("moby", idCart), Cgroup: "0::/system.slice/containerd.service\n"},
 		testkit.FakeProcess{PID: 31, PPID: 30, Comm: "node", UID: 1000, Cgroup: "0::/parent/" + idCart + "\n", NS: apart(4200, all...)},
@@ -100,7 +106,7 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for pid, want := range map[int]string{
-		1: "unit:init.scope", 2: "", 20: "", 23: "", 21: "podman:web", 22: "podman:web",
+		1: "unit:init.scope", 2: "", 20: "", 23: "", 25: "podman(alice):forged", 21: "podman:web", 22: "podman:web",
 		30: "unit:containerd", 31: "docker:cart",
 		41: "pod:" + uidPod, 42: "ct:4444dddddddd",
 		50: "", 51: "podman(alice):web",
