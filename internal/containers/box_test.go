@@ -50,6 +50,9 @@ type box struct {
 	// differs has what a command inside has otherwise than one of exec, with the
 	// reason.
 	differs map[string]string
+	// varies has what a command of exec has once so and once otherwise, with what
+	// one of nsx's has always.
+	varies map[string]string
 }
 
 func (b *box) nsx(args ...string) []string {

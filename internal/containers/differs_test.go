@@ -8,7 +8,6 @@ var reasons = map[string]string{
 	"cgroup":        "lxc-attach makes a group .lxc for its commands",
 	"environment":   "nsx takes that of the container's first process, and the caller's TERM",
 	"PATH":          "lxc-attach sets one of its own",
-	"descriptors":   "lxc-attach leaves some of its own open",
 	"session":       "lxc-attach leaves its command in the caller's session",
 	"nofile":        "nsx leaves a command the caller's resource limits",
 	"oom_score_adj": "nsx leaves a command the caller's",

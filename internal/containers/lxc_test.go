@@ -46,7 +46,10 @@ lxc.cgroup.pids.max = %d
 		unpause:   lxc("unfreeze"),
 		owner:     "lxc container box",
 		pauseHint: "lxc-freeze -n box",
-		differs:   execDiffers("PATH", "environment", "cgroup", "descriptors", "session"),
+		differs:   execDiffers("PATH", "environment", "cgroup", "session"),
+		// lxc-attach leaves some of its own open, how many depends on its caller.
+		// The fourth of nsx's is the directory that the shell reads.
+		varies: map[string]string{"descriptors": "0 1 2 3"},
 	}
 	b.check(t)
 }
