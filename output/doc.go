@@ -1,5 +1,5 @@
-// Package output shows rows of data to people and to programs: as a table or a
-// tree that fits the terminal, as JSON, NDJSON or YAML, or as bare names. It
+// Package output shows data to people and to programs: as a table, a tree or a
+// page that fits the terminal, as JSON, NDJSON or YAML, or as bare names. It
 // knows nothing about what the rows mean.
 //
 // A command describes its row type once, in a [View]: which columns there are
