@@ -121,7 +121,9 @@ func (g *Group) guardCreate(op string, limited bool) error {
 // there is none, the freezer.
 func (g *Group) places(controllers []string) (list []*Hierarchy, enable []string, err error) {
 	always := g.fs.v2()
-	if always == nil {
+	if only := g.fs.only(); only != nil {
+		always = only
+	} else if always == nil {
 		always, _ = g.fs.controller("freezer")
 	}
 	if always != nil {
@@ -264,6 +266,14 @@ func (h *Hierarchy) nearest(group, file string) (string, error) {
 // explainNoController says what a controller's absence means.
 func (fs *FS) explainNoController(name string) error {
 	e := &Error{Op: "controller " + words.Quote(name), Err: unix.ENOENT}
+	if only := fs.only(); only != nil {
+		h, err := fs.whole.controller(name)
+		if err != nil {
+			return err
+		}
+		e.Cause = fmt.Sprintf("it is on %s, and only %s is meant", h, only)
+		return e
+	}
 	offered := strings.Join(fs.Controllers(), ", ")
 	switch name {
 	case "devices":

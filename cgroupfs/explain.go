@@ -22,6 +22,13 @@ import (
 // explainNoGroup is for a group that is nowhere.
 func (fs *FS) explainNoGroup(op, group string) error {
 	e := &Error{Op: op, Err: unix.ENOENT, Cause: "no hierarchy has a group " + group, Next: "make it: nsx cgroup create " + group}
+	if only := fs.only(); only != nil {
+		e.Cause = fmt.Sprintf("%s has no group %s", only, group)
+		e.Next = fmt.Sprintf("make it there: nsx cgroup create --only %s %s", only.shortName(), group)
+		if others := fs.whole.with(group); len(others) > 0 {
+			e.Cause += fmt.Sprintf(", though %s has", others[0])
+		}
+	}
 	if units := fs.units(path.Base(group)); IsUnit(path.Base(group)) && len(units) > 0 {
 		e.Next = "did you mean " + units[0] + "?"
 		return e

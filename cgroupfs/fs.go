@@ -27,6 +27,7 @@ type FS struct {
 	root        string
 	hierarchies []Hierarchy
 	otherPIDs   bool // /proc is not of our PID namespace, whose numbers cgroup files have
+	whole       *FS  // with all hierarchies, if this has one of them alone
 }
 
 // Open finds the hierarchies in the mount table. It fails if there is none.

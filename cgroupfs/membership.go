@@ -79,7 +79,7 @@ func (fs *FS) ParseMemberships(text []byte) ([]Membership, error) {
 func (fs *FS) CheckDeleted(list []Membership) {
 	for i := range list {
 		m := &list[i]
-		if h := fs.v2(); m.Deleted && h != nil {
+		if h := fs.all().v2(); m.Deleted && h != nil {
 			if there, err := h.exists(m.Path+deletedMark, ""); err == nil && there {
 				m.Path, m.Deleted = m.Path+deletedMark, false
 			}

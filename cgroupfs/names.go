@@ -81,8 +81,9 @@ func (fs *FS) Unit(name string) (*Group, error) {
 // units lists the groups of a unit.
 func (fs *FS) units(name string) []string {
 	var h *Hierarchy
-	for i := range fs.hierarchies {
-		if x := &fs.hierarchies[i]; x.Name == "systemd" || h == nil && x.Version == 2 {
+	all := fs.all().hierarchies
+	for i := range all {
+		if x := &all[i]; x.Name == "systemd" || h == nil && x.Version == 2 {
 			h = x
 		}
 	}

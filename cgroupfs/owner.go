@@ -119,7 +119,7 @@ func (g *Group) otherUser() Owner {
 func (fs *FS) delegated(group string) bool {
 	uid := os.Geteuid()
 	own := uid != 0 && strings.Contains(group, fmt.Sprintf("/user@%d.service/", uid))
-	for _, h := range fs.with(group) {
+	for _, h := range fs.all().with(group) {
 		for _, name := range []string{"user.delegate", "trusted.delegate"} {
 			value := make([]byte, 8)
 			n, err := unix.Getxattr(h.Dir(group), name, value)
@@ -199,7 +199,7 @@ func refusal(op string, v Verb, o Owner) *Error {
 // all below. If it is forced, or systemd has the root, the note says so.
 func (g *Group) guardEnable(op, at, controller string) (note string, err error) {
 	if at == "/" {
-		if len(g.fs.with("/init.scope")) > 0 {
+		if len(g.fs.all().with("/init.scope")) > 0 {
 			note = fmt.Sprintf("systemd may take %s away from the root at its next daemon-reload, and the limits below with it; systemd-run --scope -p Delegate=yes lasts", controller)
 		}
 		return note, nil

@@ -54,8 +54,9 @@ func (fs *FS) ParseGroupPath(word string) (string, error) {
 		return group, err
 	}
 	var mount *Hierarchy
-	for i := range fs.hierarchies {
-		h := &fs.hierarchies[i]
+	all := fs.all().hierarchies
+	for i := range all {
+		h := &all[i]
 		if isBelow(group, h.Mount) && (mount == nil || len(h.Mount) > len(mount.Mount)) {
 			mount = h
 		}
@@ -68,7 +69,7 @@ func (fs *FS) ParseGroupPath(word string) (string, error) {
 	}
 	// Somebody means a file system path, and there is no hierarchy: a group
 	// named /sys/fs/cgroup/demo is nobody's wish.
-	for _, h := range fs.hierarchies {
+	for _, h := range all {
 		if dir := path.Dir(h.Mount); dir != "/" && isBelow(group, dir) {
 			return "", &Error{
 				Op: "group path " + words.Quote(word), Err: unix.EINVAL, Cause: "no cgroup hierarchy is mounted there",

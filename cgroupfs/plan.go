@@ -187,6 +187,9 @@ func (g *Group) hierarchyFor(key string) (*Hierarchy, error) {
 	if err := keys.NoLimit(key); err != nil {
 		return nil, err
 	}
+	if only := g.fs.only(); only != nil && keys.Controller(key) == "cgroup" {
+		return only, nil
+	}
 	if key == "cgroup.clone_children" { // of every v1 hierarchy, and only cpusets mind it
 		return g.fs.controller("cpuset")
 	}

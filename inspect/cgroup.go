@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nsx/cgroupfs"
 	"nsx/identity"
 )
@@ -61,6 +63,10 @@ func (m Machine) groupOfName(ctx context.Context, groups *cgroupfs.FS, ref Ref) 
 	}
 	var around []cgroupfs.Membership
 	for _, one := range s.Process(match.PIDs[0]).Cgroups {
+		meant := slices.ContainsFunc(groups.Hierarchies(), func(h cgroupfs.Hierarchy) bool { return h.Holds(one) })
+		if !meant {
+			continue
+		}
 		claims := identity.Claims(one.Path)
 		for _, claim := range slices.Backward(claims) {
 			if s.allIn(match.PIDs, one.Hierarchy, claim.Path) {
@@ -108,8 +114,16 @@ func (m Machine) Memberships(ctx context.Context, word string) (*cgroupfs.FS, []
 	return groups, memberships, err
 }
 
+// cgroups opens the hierarchies that are meant.
 func (m Machine) cgroups() (*cgroupfs.FS, error) {
-	return cgroupfs.Open(cgroupfs.Options{Root: m.root.Join()})
+	groups, err := cgroupfs.Open(cgroupfs.Options{Root: m.root.Join()})
+	if err != nil || m.only == "" {
+		return groups, err
+	}
+	if groups, err = groups.Only(m.only); errors.Is(err, unix.EINVAL) {
+		err = usageError{err}
+	}
+	return groups, err
 }
 
 func groupByPath(groups *cgroupfs.FS, parse func(string) (string, error), word string) (*cgroupfs.Group, error) {

@@ -19,6 +19,7 @@ import (
 type Machine struct {
 	root   proc.Root
 	source Source // nil: procfs
+	only   string // the one cgroup hierarchy that is meant
 }
 
 // Open is the machine whose root directory is at root: "" and "/" are this one,
@@ -47,6 +48,13 @@ func Resolve(ctx context.Context, word string) (*Target, error) { return Machine
 // /proc. What the source does not fill in is still read there.
 func (m Machine) From(source Source) Machine {
 	m.source = source
+	return m
+}
+
+// Only is the machine with one of its cgroup hierarchies alone, for Group and
+// Memberships: see cgroupfs.FS.Only, which says how it is named. "" is all of them.
+func (m Machine) Only(hierarchy string) Machine {
+	m.only = hierarchy
 	return m
 }
 

@@ -36,7 +36,9 @@ Values mean the same on v1 and v2: keys and flags are translated for the version
 that the controller is really on. Whatever is written is read back, and what the
 kernel rounded, clamped or ignored is reported; if a write fails or nsx is
 interrupted, those before it are undone. Groups that belong to systemd, to a
-container runtime or to nsx's own caller are changed only with --force.
+container runtime or to nsx's own caller are changed only with --force. --only names
+the one hierarchy that is read and changed: by "v2", by a v1 controller, or by where
+it is mounted.
 
 ` + deviceHelp,
 		Example: `  nsx cgroup info                                # what this machine has
@@ -60,12 +62,14 @@ container runtime or to nsx's own caller are changed only with --force.
 // groupFlags are those of verbs that change a group.
 type groupFlags struct {
 	force   bool
+	only    string
 	timeout time.Duration
 }
 
 func (f *groupFlags) addForce(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&f.force, "force", false, "change a group that others own, or set a limit that kills")
+	addOnly(cmd, &f.only)
 }
 
 func (f *groupFlags) addTimeout(cmd *cobra.Command, usual time.Duration) {
@@ -86,7 +90,7 @@ func (f *groupFlags) within(ctx context.Context) (context.Context, context.Cance
 
 // open names a group of this machine.
 func (f *groupFlags) open(ctx context.Context, word string) (*cgroupfs.Group, error) {
-	group, err := groupAt(ctx, "/", word)
+	group, err := groupAt(ctx, "/", f.only, word)
 	if err == nil && f.force {
 		group = group.Forced()
 	}

@@ -51,7 +51,7 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 			if err := o.check(); err != nil {
 				return err
 			}
-			found, err := binding(cmd.Context(), o.root, args[0])
+			found, err := binding(cmd.Context(), o.root, o.only, args[0])
 			if err != nil {
 				return err
 			}
@@ -66,16 +66,18 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 		},
 	}
 	o.add(cmd)
+	addOnly(cmd, &o.only)
 	return cmd
 }
 
 // binding finds what binds a process, wherever each hierarchy has it, or a
 // group.
-func binding(ctx context.Context, root, word string) (none cgroupfs.Binding, err error) {
+func binding(ctx context.Context, root, only, word string) (none cgroupfs.Binding, err error) {
 	m, err := inspect.Open(root)
 	if err != nil {
 		return none, err
 	}
+	m = m.Only(only)
 	ref, err := inspect.ParseRef(word)
 	if err != nil {
 		return none, err

@@ -17,7 +17,7 @@ func completeGroups(cmd *cobra.Command, args []string, word string) ([]cobra.Com
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	above := word[:strings.LastIndex(word, "/")+1]
-	group, err := groupAt(cmd.Context(), completionRoot(cmd), "/"+strings.Trim(above, "/"))
+	group, err := groupAt(cmd.Context(), completionRoot(cmd), "", "/"+strings.Trim(above, "/"))
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
@@ -50,7 +50,7 @@ func completeKeys(end string) cobra.CompletionFunc {
 		if len(args) == 0 {
 			return completeGroups(cmd, args, word)
 		}
-		group, err := groupAt(cmd.Context(), completionRoot(cmd), args[0])
+		group, err := groupAt(cmd.Context(), completionRoot(cmd), "", args[0])
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -14,6 +14,7 @@ import (
 type documentFlags struct {
 	format string
 	root   string
+	only   string
 	strict bool
 }
 
@@ -79,7 +80,7 @@ and in JSON's "unreadable"; those that can only be written are left out.
 			if err := o.check(); err != nil {
 				return err
 			}
-			group, err := groupAt(cmd.Context(), o.root, args[0])
+			group, err := groupAt(cmd.Context(), o.root, o.only, args[0])
 			if err != nil {
 				return err
 			}
@@ -118,6 +119,7 @@ and in JSON's "unreadable"; those that can only be written are left out.
 		},
 	}
 	o.add(cmd)
+	addOnly(cmd, &o.only)
 	return cmd
 }
 

@@ -69,6 +69,7 @@ that other hierarchies have in other groups are marked.
 		},
 	}
 	o.add(cmd)
+	addOnly(cmd, &o.only)
 	cmd.Flags().BoolVar(&o.procs, "procs", false, "list the processes too")
 	return cmd
 }
@@ -76,10 +77,10 @@ that other hierarchies have in other groups are marked.
 // tops are the groups to begin at: all that there are, if none is named.
 func (o *cgroupLsOptions) tops(ctx context.Context, args []string) ([]*cgroupfs.Group, error) {
 	if len(args) > 0 {
-		group, err := groupAt(ctx, o.root, args[0])
+		group, err := groupAt(ctx, o.root, o.only, args[0])
 		return []*cgroupfs.Group{group}, err
 	}
-	fs, err := cgroupfs.Open(cgroupfs.Options{Root: o.root})
+	fs, err := hierarchiesAt(o.root, o.only)
 	if err != nil {
 		return nil, err
 	}

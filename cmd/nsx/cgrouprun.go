@@ -100,7 +100,7 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	if err != nil {
 		return usage(err)
 	}
-	fs, err := cgroupfs.Open(cgroupfs.Options{})
+	fs, err := hierarchiesAt("/", o.only)
 	if err != nil {
 		return own(err)
 	}

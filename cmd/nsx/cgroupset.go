@@ -32,7 +32,7 @@ func (o *cgroupSetOptions) open(ctx context.Context, word string) (*cgroupfs.Gro
 	if !o.dryRun {
 		return nil, usagef("--root takes --dry-run: nothing is changed there")
 	}
-	group, err := groupAt(ctx, o.root, word)
+	group, err := groupAt(ctx, o.root, o.only, word)
 	if err == nil && o.force {
 		group = group.Forced()
 	}

@@ -33,7 +33,7 @@ JSON's "unreadable".
 			if err := o.check(); err != nil {
 				return err
 			}
-			group, err := groupAt(cmd.Context(), o.root, args[0])
+			group, err := groupAt(cmd.Context(), o.root, o.only, args[0])
 			if err != nil {
 				return err
 			}
@@ -52,6 +52,7 @@ JSON's "unreadable".
 		},
 	}
 	o.add(cmd)
+	addOnly(cmd, &o.only)
 	return cmd
 }
 
