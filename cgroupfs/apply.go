@@ -16,6 +16,9 @@ import (
 // Report is what Apply did.
 type Report struct {
 	Steps []Applied `json:"steps"`
+	// Created says that the plan's group was in no hierarchy before, and that it was
+	// made: whoever made it may remove it in the end.
+	Created bool `json:"created"`
 }
 
 // Applied is a step that was done, and what came of it.
@@ -63,6 +66,7 @@ func (r Report) Adjusted() []Applied {
 // is the *Error of that one, or says that it was interrupted.
 func (p *Plan) Apply(ctx context.Context) (Report, error) {
 	var done []Applied
+	there := len(p.fs.with(p.Group)) > 0
 	fail := func(err error) (Report, error) { return Report{Steps: []Applied{}}, together(err, undo(done)) }
 	for _, s := range p.Steps {
 		if err := interrupted(ctx, "set up "+p.Group); err != nil {
@@ -84,7 +88,8 @@ func (p *Plan) Apply(ctx context.Context) (Report, error) {
 	if err := interrupted(ctx, "set up "+p.Group); err != nil {
 		return fail(err)
 	}
-	return Report{Steps: done}, nil
+	made := slices.ContainsFunc(done, func(a Applied) bool { return a.made && a.group == p.Group })
+	return Report{Steps: done, Created: made && !there}, nil
 }
 
 func (s Step) do() (Applied, error) {

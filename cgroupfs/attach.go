@@ -54,7 +54,7 @@ func (g *Group) attach(ctx context.Context, threads bool, pids []int) error {
 		if err == nil {
 			for i, h := range list { // v2 comes last
 				if err = interrupted(ctx, op); err == nil {
-					err = g.attachIn(h, pid, live, threads, &moves)
+					err = g.attachIn(ctx, h, pid, live, threads, &moves)
 				}
 				if threads && h.Version == 2 && i > 0 && isRefusal(err) {
 					err = nil
@@ -101,9 +101,12 @@ func (g *Group) checkLeaving(list []*Hierarchy, pid int) error {
 
 // Leaving says what it means to those whose groups the processes are in when they
 // are attached to the group, by force: a line for each owner.
-func (g *Group) Leaving(pids ...int) []string {
+func (g *Group) Leaving(ctx context.Context, pids ...int) ([]string, error) {
 	var lines []string
 	for _, pid := range pids {
+		if err := interrupted(ctx, "attach to "+g.path); err != nil {
+			return nil, err
+		}
 		list, err := g.fs.Memberships(pid)
 		if err != nil {
 			continue // Attach says it
@@ -117,7 +120,7 @@ func (g *Group) Leaving(pids ...int) []string {
 			}
 		}
 	}
-	return lines
+	return lines, nil
 }
 
 // checkPIDs refuses to act on numbers of another PID namespace: written to a
@@ -184,7 +187,7 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 }
 
 // attachIn moves one process in one hierarchy.
-func (g *Group) attachIn(h *Hierarchy, pid int, live []int, threads bool, moves *[]move) error {
+func (g *Group) attachIn(ctx context.Context, h *Hierarchy, pid int, live []int, threads bool, moves *[]move) error {
 	file := "cgroup.procs"
 	if threads {
 		file = h.threadsFile()
@@ -193,7 +196,9 @@ func (g *Group) attachIn(h *Hierarchy, pid int, live []int, threads bool, moves 
 	err := h.write(g.path, file, strconv.Itoa(pid))
 	// A process that is being born is refused for a moment.
 	for try := 0; try < 5 && errors.Is(err, unix.EINVAL) && g.mayPass(pid); try++ {
-		time.Sleep(30 * time.Millisecond)
+		if pause(ctx, 30*time.Millisecond) != nil {
+			break
+		}
 		err = h.write(g.path, file, strconv.Itoa(pid))
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ func TestLeastHeadroomBinds(t *testing.T) {
 		wantBound(t, groupIn(t, fs, "/a/b"), "memory", c.want)
 	}
 	fs := openTree(t, mountV2, map[string]string{"a/memory.max": "1000", "a/memory.current": "990", "a/b/memory.max": "max", "a/b/memory.current": "100"})
-	b, err := groupIn(t, fs, "/a/b").Effective()
+	b, err := groupIn(t, fs, "/a/b").Effective(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestThrottlesOfDisksBind(t *testing.T) {
 	type row struct{ resource, disk, bound, unit string }
 	rows := func(fs *FS, group string) (list []row) {
 		t.Helper()
-		b, err := groupIn(t, fs, group).Effective()
+		b, err := groupIn(t, fs, group).Effective(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

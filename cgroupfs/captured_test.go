@@ -42,7 +42,7 @@ func groupIn(t *testing.T, fs *FS, path string) *Group {
 
 func statIn(t *testing.T, fs *FS, path string) Stat {
 	t.Helper()
-	s, err := groupIn(t, fs, path).Stat()
+	s, err := groupIn(t, fs, path).Stat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func limitsOf(t *testing.T, fs *FS, pid int) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := fs.EffectiveOf(memberships)
+	b, err := fs.EffectiveOf(t.Context(), memberships)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func bound(e Effective) string {
 // wantBound asks for one resource of a group.
 func wantBound(t *testing.T, g *Group, resource, want string) {
 	t.Helper()
-	b, err := g.Effective()
+	b, err := g.Effective(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,10 @@ func number(v Value[int64]) int64 {
 
 func TestLayoutV2Systemd(t *testing.T) {
 	fs, root := layout(t, "v2-systemd")
-	info := fs.Info()
+	info, err := fs.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if info.Mode != "v2" || info.Manager != "systemd" || len(info.Controllers) != 8 || !slices.Contains(info.Features, "nsdelegate") {
 		t.Errorf("%+v", info)
 	}
@@ -159,7 +162,7 @@ func TestLayoutV2Systemd(t *testing.T) {
 	if o := nginx.Owner(); o.Kind != "systemd" || o.Name != "nginx.service" {
 		t.Errorf("%+v", o)
 	}
-	_, err := trySet(t, nginx, "memory.max=1G")
+	_, err = trySet(t, nginx, "memory.max=1G")
 	refusedWith(t, err, unix.EPERM, "systemctl set-property nginx.service")
 }
 
@@ -188,7 +191,7 @@ func TestLayoutV1(t *testing.T) {
 	if io := statIn(t, fs, "/system.slice").IO; len(io) != 1 || number(io[0].WriteBytes) != 8192 {
 		t.Errorf("%+v", io)
 	}
-	got, err := groupIn(t, fs, "/system.slice/sshd.service").Get("cpu.weight", "memory.swap.max", "cpu.max")
+	got, err := groupIn(t, fs, "/system.slice/sshd.service").Get(t.Context(), "cpu.weight", "memory.swap.max", "cpu.max")
 	if err != nil || got[0].Value != "200" || got[1].Value != "536870912" || got[2].Value != "max 100000" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -209,7 +212,7 @@ func TestLayoutHybrid(t *testing.T) {
 		t.Errorf("frozen %v, %v", frozen, err)
 	}
 	seen := map[string]Summary{}
-	if err := groupIn(t, fs, "/").Walk(func(s Summary) error { seen[s.Group.Path()] = s; return nil }); err != nil {
+	if err := groupIn(t, fs, "/").Walk(t.Context(), func(s Summary) error { seen[s.Group.Path()] = s; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	user, scope := seen["/user.slice"], seen[session.Path()]
@@ -235,7 +238,7 @@ func TestLayoutContainerV1(t *testing.T) {
 	if g.Path() != "/docker/4f9a" {
 		t.Error(g.Path())
 	}
-	_, err := groupIn(t, fs, "/").Stat()
+	_, err := groupIn(t, fs, "/").Stat(t.Context())
 	refusedWith(t, err, unix.ENOENT, "only /docker/4f9a and what is below it is mounted here")
 	if tops := fs.Tops(); len(tops) != 1 || tops[0].Path() != "/docker/4f9a" {
 		t.Errorf("begins at %v", tops)
@@ -251,7 +254,7 @@ func TestLayoutContainerV2(t *testing.T) {
 	if s := statIn(t, fs, "/"); number(s.Memory.LimitBytes) != 256<<20 || *s.Frozen {
 		t.Errorf("%+v", s)
 	}
-	err := groupIn(t, fs, "/").Walk(func(s Summary) error {
+	err := groupIn(t, fs, "/").Walk(t.Context(), func(s Summary) error {
 		if number(s.PIDsLimit) != 100 || s.Frozen == nil {
 			t.Errorf("%+v", s)
 		}
@@ -264,7 +267,7 @@ func TestLayoutContainerV2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = fs.EffectiveOf(memberships)
+	_, err = fs.EffectiveOf(t.Context(), memberships)
 	refusedWith(t, err, unix.EXDEV, "outside of this cgroup namespace", "/../exec.scope")
 }
 
@@ -273,6 +276,6 @@ func TestLayoutOutside(t *testing.T) {
 	if fs.v2().Problem == "" {
 		t.Errorf("%+v", fs.v2())
 	}
-	_, err := groupIn(t, fs, "/demo").Stat()
+	_, err := groupIn(t, fs, "/demo").Stat(t.Context())
 	refusedWith(t, err, unix.ENOENT, "outside of this cgroup namespace")
 }

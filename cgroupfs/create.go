@@ -28,7 +28,7 @@ type CreateOptions struct {
 
 // PlanCreate works out what makes the group, the groups above it that are
 // missing, and its limits. A group that is there already is completed.
-func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
+func (g *Group) PlanCreate(ctx context.Context, o CreateOptions) (*Plan, error) {
 	op := "create " + g.path
 	if g.path == "/" {
 		return nil, &Error{Op: op, Err: unix.EEXIST, Cause: "the root is always there"}
@@ -64,6 +64,9 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 		g.noteForced(p)
 	}
 	for _, h := range hierarchies {
+		if err := interrupted(ctx, op); err != nil {
+			return nil, err
+		}
 		if h.Version == 2 {
 			err = g.planV2(p, h, enable, op)
 		} else {
@@ -73,7 +76,7 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 			return nil, asError(op, err)
 		}
 	}
-	if err := g.planLimits(p, o.Limits, PlanOptions{Formula: o.Formula}); err != nil {
+	if err := g.planLimits(ctx, p, o.Limits, PlanOptions{Formula: o.Formula}); err != nil {
 		return nil, err
 	}
 	for _, s := range p.Steps {
@@ -86,7 +89,7 @@ func (g *Group) PlanCreate(o CreateOptions) (*Plan, error) {
 
 // Create is PlanCreate and Apply.
 func (g *Group) Create(ctx context.Context, o CreateOptions) (Report, error) {
-	p, err := g.PlanCreate(o)
+	p, err := g.PlanCreate(ctx, o)
 	if err != nil {
 		return Report{}, err
 	}

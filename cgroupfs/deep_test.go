@@ -61,7 +61,7 @@ func TestDeeperThanPathMax(t *testing.T) {
 		deepen(t, h, g, 20, p.PID)
 		var seen []string
 		var missing []Unreadable
-		err := g.Walk(func(s Summary) error {
+		err := g.Walk(t.Context(), func(s Summary) error {
 			seen = append(seen, s.Group.Path())
 			missing = append(missing, s.Unreadable...)
 			return nil
@@ -78,7 +78,7 @@ func TestDeeperThanPathMax(t *testing.T) {
 		if err := g.Thaw(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if s, err := g.Stat(); err != nil || s.Populated == nil || !*s.Populated {
+		if s, err := g.Stat(t.Context()); err != nil || s.Populated == nil || !*s.Populated {
 			t.Errorf("%s: %+v, %v", h, s, err)
 		}
 		refusedWith(t, g.Remove(t.Context(), true), unix.EBUSY, pidString(p.PID))
@@ -116,7 +116,7 @@ func TestDescendKeepsNothingOpen(t *testing.T) {
 		return len(entries)
 	}
 	before, most, n := open(), 0, 0
-	err := h.descend(g.path, func(*spot) error {
+	err := h.descend(t.Context(), g.path, func(*spot) error {
 		most = max(most, open())
 		n++
 		return nil

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -67,8 +68,9 @@ func openBeneath(dir int, name string, flags int) (*os.File, error) {
 // as they have to be removed. It goes by directory descriptors, one name at a
 // time, and keeps one open: a tree may be deeper than the longest path, PATH_MAX,
 // and than we may have descriptors, since any user with a delegated group can make
-// it so. What vanishes meanwhile is left out.
-func (h *Hierarchy) descend(group string, visit func(*spot) error) error {
+// it so. What vanishes meanwhile is left out. It ends when ctx is cancelled; a deadline
+// is for visit to heed, since what has a time limit of 0 is tried once all the same.
+func (h *Hierarchy) descend(ctx context.Context, group string, visit func(*spot) error) error {
 	top, err := h.openat(group, "", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return ignoreGone(err)
@@ -85,6 +87,9 @@ func (h *Hierarchy) descend(group string, visit func(*spot) error) error {
 	names, err := at.children()
 	left := [][]string{names} // the children of each on the way that are still to come
 	for {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return ended(ctx)
+		}
 		if err != nil && !isGone(err) {
 			return err
 		}
@@ -121,9 +126,9 @@ func (h *Hierarchy) descend(group string, visit func(*spot) error) error {
 
 // subtree lists the group and all below it in one hierarchy, the deepest first,
 // except those whose paths are too long for any other program.
-func (h *Hierarchy) subtree(group string) ([]string, error) {
+func (h *Hierarchy) subtree(ctx context.Context, group string) ([]string, error) {
 	var list []string
-	err := h.descend(group, func(s *spot) error {
+	err := h.descend(ctx, group, func(s *spot) error {
 		if path := s.Path(); len(path) < unix.PathMax {
 			list = append(list, path)
 		}

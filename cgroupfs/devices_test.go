@@ -340,7 +340,7 @@ func TestDevicesOnV2(t *testing.T) {
 	if got := get(t, below, "devices.list"); got != "b 8:* r\nc 1:5 rm" {
 		t.Errorf("below, after the group above has less: %q", got)
 	}
-	stat, err := below.Stat()
+	stat, err := below.Stat(t.Context())
 	if err != nil || len(stat.DevicePrograms) != 2 || stat.DevicePrograms[0].Group != g.path {
 		t.Errorf("%+v, %v", stat.DevicePrograms, err)
 	}
@@ -351,7 +351,7 @@ func TestDevicesOnV2(t *testing.T) {
 		t.Errorf("left: %+v", list)
 	}
 	set(t, g, "devices.deny=c 1:7 rwm")
-	v, err := g.Get("devices.list")
+	v, err := g.Get(t.Context(), "devices.list")
 	if err != nil || v[0].Value != "a *:* rwm" || len(v[0].Notes) != 1 || !strings.Contains(v[0].Notes[0], "c 1:7 rwm") {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -359,9 +359,9 @@ func TestDevicesOnV2(t *testing.T) {
 	refusedWith(t, err, unix.EPERM, "allow all but c 1:7 rwm")
 	_, err = trySet(t, g, "devices.list=a")
 	refusedWith(t, err, unix.EPERM, "can only be read")
-	_, err = g.Plan(Limits{Raw: []keys.Setting{{Key: "devices.allow", Value: "a"}}}, PlanOptions{})
+	_, err = g.Plan(t.Context(), Limits{Raw: []keys.Setting{{Key: "devices.allow", Value: "a"}}}, PlanOptions{})
 	refusedWith(t, err, unix.ENOENT, "ruled by BPF programs")
-	_, err = g.Get("devices.allow")
+	_, err = g.Get(t.Context(), "devices.allow")
 	refusedWith(t, err, unix.EINVAL, "can only be set")
 }
 
@@ -374,7 +374,7 @@ func TestDevicesUndone(t *testing.T) {
 			set(t, g, before...)
 		}
 		want, below := programsOf(t, g), child(t, g, "below")
-		plan, err := g.Plan(Limits{Devices: []string{"/dev/zero"}, Raw: []keys.Setting{{Key: "cgroup.max.depth", Value: "nonsense"}}}, PlanOptions{})
+		plan, err := g.Plan(t.Context(), Limits{Devices: []string{"/dev/zero"}, Raw: []keys.Setting{{Key: "cgroup.max.depth", Value: "nonsense"}}}, PlanOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -424,7 +424,7 @@ func TestDeviceProgramsOfOthers(t *testing.T) {
 		t.Errorf("below: %q", got)
 	}
 	for range 2 {
-		plan, err := g.Plan(Limits{Devices: []string{"c 1:3 rwm"}}, PlanOptions{})
+		plan, err := g.Plan(t.Context(), Limits{Devices: []string{"c 1:3 rwm"}}, PlanOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -451,7 +451,7 @@ func TestDeviceProgramsOfOthers(t *testing.T) {
 	if left := programsOf(t, g); len(left) != 3 {
 		t.Errorf("%+v", left)
 	}
-	values, err := g.Get()
+	values, err := g.Get(t.Context())
 	if err != nil || !slices.ContainsFunc(values, func(v KeyValue) bool { return v.Key == "devices.list" }) {
 		t.Errorf("get of all: %v, %v", values, err)
 	}
@@ -460,7 +460,7 @@ func TestDeviceProgramsOfOthers(t *testing.T) {
 	if h, err := hybrid.fs.controller("devices"); err == nil && h.Version == 1 {
 		create(t, hybrid, "devices")
 		t.Cleanup(func() { _ = h.rmdir(g.path) })
-		v, err := hybrid.Get("devices.list")
+		v, err := hybrid.Get(t.Context(), "devices.list")
 		if err != nil || v[0].Value != "a *:* rwm" || !strings.Contains(strings.Join(v[0].Notes, "\n"), "sd_devices") {
 			t.Errorf("%+v, %v", v, err)
 		}
@@ -479,7 +479,7 @@ func TestManyDeviceRules(t *testing.T) {
 	for i := range 1000 {
 		rules = append(rules, fmt.Sprintf("c %d:%d rw", i/50, i%50))
 	}
-	plan, err := g.Plan(Limits{Devices: rules}, PlanOptions{})
+	plan, err := g.Plan(t.Context(), Limits{Devices: rules}, PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,9 +505,9 @@ func TestDevicesWithoutRights(t *testing.T) {
 	refusedWith(t, fs.explainBPF("set", h, "/", b), unix.EPERM, "CAP_BPF and CAP_NET_ADMIN, which this process lacks")
 	fs.hierarchies = []Hierarchy{*h}
 	root := &Group{fs: fs, path: "/"}
-	_, err := root.Get("devices.list")
+	_, err := root.Get(t.Context(), "devices.list")
 	refusedWith(t, err, unix.EPERM, "CAP_NET_ADMIN, which this process lacks (or CAP_SYS_ADMIN)")
-	if stat, err := root.Stat(); err != nil || stat.DevicePrograms != nil {
+	if stat, err := root.Stat(t.Context()); err != nil || stat.DevicePrograms != nil {
 		t.Errorf("%+v, %v", stat.DevicePrograms, err)
 	}
 }

@@ -4,8 +4,7 @@
 //	fs, err := cgroupfs.Open(cgroupfs.Options{})
 //	group, err := fs.Group("/demo")
 //	report, err := group.Create(ctx, cgroupfs.CreateOptions{Controllers: []string{"memory"}})
-//	plan, err := group.Plan(cgroupfs.Limits{Memory: &size}, cgroupfs.PlanOptions{})
-//	report, err = plan.Apply(ctx)
+//	report, err = group.Set(ctx, cgroupfs.Limits{Memory: &size}, cgroupfs.PlanOptions{})
 //
 // # One name over all hierarchies
 //
@@ -18,9 +17,9 @@
 //
 // A [Plan] is every write that limits take, to be printed or applied. Whatever is
 // written is read back, and the [Report] says what the kernel made of it. If a write
-// fails, or the context ends, what was written before is put back. Group.Freeze, Thaw,
-// Kill and Remove return when the state holds, or with the context's error and who is
-// in the way.
+// fails, or the context ends, what was written before is put back. Group.Set and Create
+// plan and apply at once. Group.Freeze, Thaw, Kill and Remove return when the state
+// holds, or with the context's error and who is in the way.
 //
 // A group that systemd, a container runtime or the caller lives by is not changed:
 // Group.Owner says whose it is, Group.Forced is the same group without that guard.
@@ -33,6 +32,14 @@
 // Group.Stat is what a group uses, Group.Effective which limits really bind it, on the
 // way up to the root. A value may be there, none (no limit), or not known: three
 // different answers. Group.Walk goes through all groups below.
+//
+// # Contexts
+//
+// What waits, scans or writes several files takes a context. When that ends, a change
+// is put back or, like the removal of a tree, said to have stopped on its way;
+// errors.Is finds context.Canceled or context.DeadlineExceeded. What takes none reads
+// or writes a file or two, and finishes: Report.Undo and Entrance.Admit are not to be
+// left half done.
 //
 // # Errors
 //

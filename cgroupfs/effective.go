@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -48,20 +49,21 @@ type Effective struct {
 
 // Effective finds the limits that bind a process in this group, in each
 // hierarchy: where the group is missing, those of the nearest one above it.
-func (g *Group) Effective() (Binding, error) {
-	if _, err := g.need("find the limits of " + g.path); err != nil {
+func (g *Group) Effective(ctx context.Context) (Binding, error) {
+	op := "find the limits of " + g.path
+	if _, err := g.need(op); err != nil {
 		return Binding{}, err
 	}
 	var list []way
 	for i := range g.fs.hierarchies {
 		list = append(list, g.fs.wayUp(&g.fs.hierarchies[i], g.path, false))
 	}
-	return g.fs.bind(list), nil
+	return g.fs.bind(ctx, op, list)
 }
 
 // EffectiveOf finds the limits that bind a process, wherever each hierarchy
 // has it. It fails if no group of it can be seen.
-func (fs *FS) EffectiveOf(memberships []Membership) (Binding, error) {
+func (fs *FS) EffectiveOf(ctx context.Context, memberships []Membership) (Binding, error) {
 	var list []way
 	visible := false
 	for i := range fs.hierarchies {
@@ -87,24 +89,27 @@ func (fs *FS) EffectiveOf(memberships []Membership) (Binding, error) {
 			Cause: hidden.hidden.Reason, Next: "run in the host's cgroup namespace",
 		}
 	}
-	return fs.bind(list), nil
+	return fs.bind(ctx, "find the limits of a process", list)
 }
 
-func (fs *FS) bind(ways []way) Binding {
+func (fs *FS) bind(ctx context.Context, op string, ways []way) (Binding, error) {
 	b := Binding{Limits: []Effective{}, Unreadable: []Unreadable{}}
 	for _, w := range ways {
-		b.Limits = append(b.Limits, w.numbers(fs)...)
-		b.Limits = append(b.Limits, w.protections()...)
-		b.Limits = append(b.Limits, w.cpu()...)
-		b.Limits = append(b.Limits, w.cpusets()...)
-		b.Limits = append(b.Limits, w.keyed(fs)...)
+		for _, of := range []func() []Effective{
+			func() []Effective { return w.numbers(fs) }, w.protections, w.cpu, w.cpusets, func() []Effective { return w.keyed(fs) },
+		} {
+			if err := interrupted(ctx, op); err != nil {
+				return Binding{}, err
+			}
+			b.Limits = append(b.Limits, of()...)
+		}
 	}
 	all := gaps{list: b.Unreadable}
 	for _, e := range b.Limits {
 		all.add(e.Gaps...)
 	}
 	b.Unreadable, b.Complete = all.list, len(all.list) == 0
-	return b
+	return b, nil
 }
 
 // miss notes that something that may bind could not be read.

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path"
@@ -29,7 +30,7 @@ func (fs *FS) explainNoGroup(op, group string) error {
 			e.Cause += fmt.Sprintf(", though %s has", others[0])
 		}
 	}
-	if units := fs.units(path.Base(group)); IsUnit(path.Base(group)) && len(units) > 0 {
+	if units, _ := fs.units(context.Background(), path.Base(group)); IsUnit(path.Base(group)) && len(units) > 0 {
 		e.Next = "did you mean " + units[0] + "?"
 		return e
 	}

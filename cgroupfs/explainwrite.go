@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path"
@@ -228,7 +229,7 @@ func (s Step) explainShare(e *Error, want keys.CPUMax) {
 			return
 		}
 	}
-	below, _ := s.h.subtree(s.group)
+	below, _ := s.h.subtree(context.Background(), s.group)
 	for _, at := range below {
 		if c := s.h.quota(at); at != s.group && c.QuotaUsec != keys.Unlimited && want.CPUs() < c.CPUs() {
 			e.Cause = fmt.Sprintf("it would be %.5g CPUs, and %s below it has %.5g (%s)", want.CPUs(), at, c.CPUs(), c)

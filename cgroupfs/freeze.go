@@ -73,13 +73,13 @@ func (g *Group) freezers(op string) ([]*Hierarchy, error) {
 
 // oneFreezer chooses v2, or v1's freezer if that has processes which v2 has
 // elsewhere. A process stopped by the one never reports to the other.
-func (g *Group) oneFreezer(list []*Hierarchy) []*Hierarchy {
+func (g *Group) oneFreezer(ctx context.Context, list []*Hierarchy) []*Hierarchy {
 	if len(list) < 2 {
 		return list
 	}
 	v1, v2 := list[:1], list[1:]
-	inV1, _ := g.fs.inTree(v1, g.path)
-	inV2, _ := g.fs.inTree(v2, g.path)
+	inV1, _ := g.fs.inTree(ctx, v1, g.path)
+	inV2, _ := g.fs.inTree(ctx, v2, g.path)
 	for _, pid := range inV1 {
 		if !slices.Contains(inV2, pid) {
 			return v1
@@ -125,7 +125,7 @@ func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 		return err
 	}
 	if freeze {
-		list = g.oneFreezer(list)
+		list = g.oneFreezer(ctx, list)
 	}
 	ctx, cancel := bounded(ctx, freezeTimeout)
 	defer cancel()
@@ -154,7 +154,7 @@ func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
 				}
 			}
 		}
-		return g.explainFreeze(op, h, freeze, err)
+		return g.explainFreeze(ctx, op, h, freeze, err)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (fs *FS) FrozenBy(memberships []Membership) (group, thaw string) {
 	return "", ""
 }
 
-func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) error {
+func (g *Group) explainFreeze(ctx context.Context, op string, h *Hierarchy, freeze bool, err error) error {
 	e := &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
 	if errors.Is(err, context.Canceled) {
 		e.Err = err
@@ -250,7 +250,7 @@ func (g *Group) explainFreeze(op string, h *Hierarchy, freeze bool, err error) e
 		}
 		return e
 	}
-	pids, _ := g.fs.inTree([]*Hierarchy{h}, g.path)
+	pids, _ := g.fs.inTree(ctx, []*Hierarchy{h}, g.path)
 	var words []string
 	for _, pid := range pids {
 		if p, err := g.fs.process(pid); err == nil && !p.Dead() && len(words) < 5 {

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"path"
 	"slices"
@@ -24,17 +25,21 @@ type KeyValue struct {
 
 // Get reads control files by their names, in either version's spelling, or
 // without any name all that can be read.
-func (g *Group) Get(keys ...string) ([]KeyValue, error) {
-	list, err := g.need("read " + g.path)
+func (g *Group) Get(ctx context.Context, keys ...string) ([]KeyValue, error) {
+	op := "read " + g.path
+	list, err := g.need(op)
 	if err != nil {
 		return nil, err
 	}
 	values := []KeyValue{}
 	if len(keys) == 0 {
-		values, _, err = g.GetAll()
+		values, _, err = g.GetAll(ctx)
 		return values, err
 	}
 	for _, key := range keys {
+		if err := interrupted(ctx, op); err != nil {
+			return nil, err
+		}
 		v, err := g.get(list, key)
 		if err != nil {
 			return nil, err
@@ -157,8 +162,9 @@ func (g *Group) getTranslated(h *Hierarchy, key string) (KeyValue, bool) {
 
 // GetAll reads all control files but the lists of members and what can only be
 // written, and says which could not be read.
-func (g *Group) GetAll() ([]KeyValue, []Unreadable, error) {
-	list, err := g.need("read " + g.path)
+func (g *Group) GetAll(ctx context.Context) ([]KeyValue, []Unreadable, error) {
+	op := "read " + g.path
+	list, err := g.need(op)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -171,6 +177,9 @@ func (g *Group) GetAll() ([]KeyValue, []Unreadable, error) {
 			_ = f.unreadable("", err)
 		}
 		for _, name := range names {
+			if err := interrupted(ctx, op); err != nil {
+				return nil, nil, err
+			}
 			if slices.Contains(skip, name) {
 				continue
 			}

@@ -28,11 +28,11 @@ func TestGetCountersOnV2(t *testing.T) {
 		"cpuset.effective_cpus": "0-3", "cpuset.effective_mems": "0", "tasks": "901\n902",
 		"cpuacct.usage": "12000", "cpuacct.usage_user": "7000", "cpuacct.usage_sys": "5000",
 	} {
-		if got, err := groupIn(t, fs, group).Get(key); err != nil || len(got) != 1 || got[0].Value != want || got[0].Key != key {
+		if got, err := groupIn(t, fs, group).Get(t.Context(), key); err != nil || len(got) != 1 || got[0].Value != want || got[0].Key != key {
 			t.Errorf("%s: %+v, %v; want %s", key, got, err, want)
 		}
 	}
-	if got, err := groupIn(t, fs, group).Get("memory.memsw.failcnt"); err == nil {
+	if got, err := groupIn(t, fs, group).Get(t.Context(), "memory.memsw.failcnt"); err == nil {
 		t.Errorf("memory.memsw.failcnt: %+v, want an error", got)
 	}
 }

@@ -45,7 +45,7 @@ func TestCreateAttachRemove(t *testing.T) {
 	if cpus := get(t, deep, "cpuset.cpus"); cpus == "" {
 		t.Error("the cpuset is empty: nobody can be attached")
 	}
-	again, err := deep.PlanCreate(CreateOptions{Controllers: []string{"memory"}})
+	again, err := deep.PlanCreate(t.Context(), CreateOptions{Controllers: []string{"memory"}})
 	if err != nil || len(again.Steps) != 0 {
 		t.Errorf("a group that is there needs %v, %v", again.Steps, err)
 	}
@@ -59,12 +59,12 @@ func TestCreateAttachRemove(t *testing.T) {
 			t.Errorf("in %s it is in %s", h, at)
 		}
 	}
-	members, err := deep.Members()
+	members, err := deep.Members(t.Context())
 	if err != nil || !slices.Equal(members.Processes, []int{p.PID}) || len(members.Elsewhere) != 0 {
 		t.Errorf("members %+v, %v", members, err)
 	}
 	rawWrite(t, v2, &Group{fs: fs, path: "/"}, "cgroup.procs", pidString(p.PID))
-	members, _ = deep.Members()
+	members, _ = deep.Members(t.Context())
 	if !slices.Equal(members.Elsewhere, []int{p.PID}) {
 		t.Errorf("elsewhere: %v", members.Elsewhere)
 	}
@@ -162,7 +162,7 @@ func TestAttachDeadLeader(t *testing.T) {
 	if at := membershipIn(t, fs, p.Thread, v2); at != g.Path() {
 		t.Errorf("its thread is in %s", at)
 	}
-	members, err := g.Members()
+	members, err := g.Members(t.Context())
 	if err != nil || !slices.Contains(members.Processes, p.PID) {
 		t.Errorf("members %+v, %v", members, err)
 	}
@@ -289,13 +289,13 @@ func TestStatOfEitherFreezer(t *testing.T) {
 		if err := h.writeFreeze(g.Path(), true); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := g.Stat(); err != nil || s.Frozen == nil || !*s.Frozen {
+		if s, err := g.Stat(t.Context()); err != nil || s.Frozen == nil || !*s.Frozen {
 			t.Errorf("frozen by %s: %+v, %v", h.label(), s, err)
 		}
 		if err := h.writeFreeze(g.Path(), false); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := g.Stat(); err != nil || s.Frozen == nil || *s.Frozen {
+		if s, err := g.Stat(t.Context()); err != nil || s.Frozen == nil || *s.Frozen {
 			t.Errorf("thawed by %s: %+v, %v", h.label(), s, err)
 		}
 	}
@@ -366,7 +366,7 @@ func TestThreadedDomains(t *testing.T) {
 	if err := threaded.AttachThreads(t.Context(), p.TIDs()...); err != nil {
 		t.Fatal(err)
 	}
-	members, err := threaded.Members()
+	members, err := threaded.Members(t.Context())
 	if err != nil || !slices.Equal(members.Processes, []int{p.PID}) {
 		t.Errorf("members %+v, %v", members, err)
 	}
@@ -421,7 +421,7 @@ func TestVanishedGroup(t *testing.T) {
 	v2Of(t, fs)
 	g := made(t, fs)
 	n := "1"
-	plan, err := g.Plan(Limits{Settings: []keys.Setting{{Key: "cgroup.max.depth", Value: n}}}, PlanOptions{})
+	plan, err := g.Plan(t.Context(), Limits{Settings: []keys.Setting{{Key: "cgroup.max.depth", Value: n}}}, PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -457,7 +457,7 @@ func TestWalkOfManyGroups(t *testing.T) {
 	var before, after unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
 	seen := 0
-	if err := g.Walk(func(Summary) error { seen++; return nil }); err != nil || seen != most+1 {
+	if err := g.Walk(t.Context(), func(Summary) error { seen++; return nil }); err != nil || seen != most+1 {
 		t.Errorf("%d groups, %v", seen, err)
 	}
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &after)
@@ -468,7 +468,7 @@ func TestWalkOfManyGroups(t *testing.T) {
 		t.Errorf("it took %v", used)
 	}
 	stop := errors.New("stop")
-	if err := g.Walk(func(Summary) error { return stop }); !errors.Is(err, stop) {
+	if err := g.Walk(t.Context(), func(Summary) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)
 	}
 }

@@ -74,10 +74,10 @@ func TestHostileTree(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 					continue
 				}
-				_, _ = g.Members()
+				_, _ = g.Members(t.Context())
 				_, _ = fs.Memberships(7)
 				_ = fs.name(7)
-				values, err := g.Get("memory.max")
+				values, err := g.Get(t.Context(), "memory.max")
 				if got := err == nil && len(values) == 1; got != (c.group && path == "/a") {
 					t.Errorf("%s: %s: %+v, %v", name, path, values, err)
 				}

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -37,9 +38,12 @@ type ControllerInfo struct {
 }
 
 // Info describes the hierarchies, the controllers and who manages the tree.
-func (fs *FS) Info() Info {
+func (fs *FS) Info(ctx context.Context) (Info, error) {
 	info := Info{Mode: fs.Mode(), Hierarchies: fs.Hierarchies(), Controllers: []ControllerInfo{}, Features: []string{}}
 	for _, name := range fs.Controllers() {
+		if err := interrupted(ctx, "look at the hierarchies"); err != nil {
+			return Info{}, err
+		}
 		h, err := fs.controller(name)
 		if err != nil {
 			continue
@@ -60,7 +64,7 @@ func (fs *FS) Info() Info {
 		info.Features = strings.Fields(string(text))
 	}
 	info.DevicePrograms = fs.devicePrograms()
-	return info
+	return info, nil
 }
 
 // devicePrograms is nil if they are not known.

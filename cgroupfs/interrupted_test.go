@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/testkit"
 )
 
@@ -29,13 +30,18 @@ func (c *countdown) Err() error {
 // one, and check after each, until do is through.
 func interruptions(t *testing.T, do func(context.Context) error, check func()) {
 	t.Helper()
-	for n := range 100 {
+	if looks := interruptedAt(t, do, check); looks < 3 {
+		t.Errorf("it looked only %d times", looks)
+	}
+}
+
+// interruptedAt does that, and says how often do has looked.
+func interruptedAt(t *testing.T, do func(context.Context) error, check func()) int {
+	t.Helper()
+	for n := range 1000 {
 		err := do(&countdown{t.Context(), n})
 		if err == nil {
-			if n < 3 {
-				t.Errorf("it looked only %d times", n)
-			}
-			return
+			return n
 		}
 		if _, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, context.Canceled) {
 			t.Fatalf("interrupted at %d: %v", n, err)
@@ -43,6 +49,118 @@ func interruptions(t *testing.T, do func(context.Context) error, check func()) {
 		check()
 	}
 	t.Error("it never came to an end")
+	return 0
+}
+
+// interruptedLater calls do with contexts that are cancelled after more and more
+// time, until it is through: what waits has a context of its own, with a deadline,
+// which asks no countdown.
+func interruptedLater(t *testing.T, do func(context.Context) error, check func()) {
+	t.Helper()
+	for after := time.Duration(0); after < 10*time.Second; after += after/4 + 20*time.Microsecond {
+		ctx, cancel := context.WithCancel(t.Context())
+		if after == 0 {
+			cancel()
+		}
+		timer := time.AfterFunc(after, cancel)
+		err := do(ctx)
+		timer.Stop()
+		cancel()
+		switch {
+		case err == nil && after == 0:
+			t.Fatal("cancelled before it began, it was done")
+		case err == nil:
+			return
+		case !errors.Is(err, context.Canceled):
+			t.Fatalf("interrupted after %s: %v", after, err)
+		}
+		check()
+	}
+	t.Error("it never came to an end")
+}
+
+// What only looks ends with its context, too.
+func TestInterruptedLooking(t *testing.T) {
+	for _, name := range []string{"v1-rhel7", "v2-systemd"} {
+		fs, _ := layout(t, name)
+		g := groupIn(t, fs, "/system.slice")
+		memberships := []Membership{{Path: "/system.slice"}}
+		for _, h := range fs.Hierarchies() {
+			memberships = append(memberships, Membership{Hierarchy: h.Number, Controllers: h.Controllers, Path: "/system.slice"})
+		}
+		for what, do := range map[string]func(context.Context) error{
+			"stat":      func(ctx context.Context) error { _, err := g.Stat(ctx); return err },
+			"walk":      func(ctx context.Context) error { return g.Walk(ctx, func(Summary) error { return nil }) },
+			"get":       func(ctx context.Context) error { _, err := g.Get(ctx, "memory.high"); return ignoreGone(err) },
+			"get all":   func(ctx context.Context) error { _, err := g.Get(ctx); return err },
+			"members":   func(ctx context.Context) error { _, err := g.Members(ctx); return err },
+			"limits":    func(ctx context.Context) error { _, err := g.Effective(ctx); return err },
+			"limits of": func(ctx context.Context) error { _, err := fs.EffectiveOf(ctx, memberships); return err },
+			"info":      func(ctx context.Context) error { _, err := fs.Info(ctx); return err },
+			"unit":      func(ctx context.Context) error { _, err := fs.Unit(ctx, "sshd.service"); return ignoreGone(err) },
+			"plan": func(ctx context.Context) error {
+				_, err := g.Forced().Plan(ctx, Limits{Settings: []keys.Setting{{Key: "memory.max", Value: "100G"}}}, PlanOptions{})
+				return err
+			},
+			"plan to create": func(ctx context.Context) error {
+				_, err := groupIn(t, fs, "/new").PlanCreate(ctx, CreateOptions{})
+				return err
+			},
+		} {
+			if looks := interruptedAt(t, do, func() {}); looks == 0 {
+				t.Errorf("%s on %s does not look whether it is to end", what, name)
+			}
+		}
+	}
+}
+
+// Whenever they are interrupted, nothing is half frozen, half killed for good or
+// half removed without a word.
+func TestInterruptedStates(t *testing.T) {
+	fs := openFS(t)
+	testkit.RequireRoot(t)
+	g := made(t, fs, "freezer")
+	below := child(t, g, "below", "freezer")
+	p := sleeper(t)
+	if err := below.Attach(t.Context(), p.PID); err != nil {
+		t.Fatal(err)
+	}
+	thawed := func() {
+		t.Helper()
+		if frozen, err := g.Frozen(); err != nil || frozen {
+			t.Fatalf("left frozen: %v", err)
+		}
+	}
+	interruptedLater(t, g.Freeze, thawed)
+	interruptedLater(t, g.Thaw, func() {})
+	thawed()
+	interruptedLater(t, g.Kill, thawed)
+	interruptedLater(t, func(ctx context.Context) error { return g.Remove(ctx, true) }, func() {
+		if !exists(t, g) {
+			t.Fatal("it was removed, and called interrupted")
+		}
+	})
+	if exists(t, g) {
+		t.Error("it is not removed")
+	}
+}
+
+// Whoever made a group is told so.
+func TestCreated(t *testing.T) {
+	fs := openFS(t)
+	needs(t, fs, "pids")
+	g := newGroup(t, fs)
+	for _, want := range []bool{true, false} {
+		r, err := g.Create(t.Context(), CreateOptions{Controllers: []string{"pids"}})
+		if err != nil || r.Created != want {
+			t.Fatalf("created: %v, %v, want %v", r.Created, err, want)
+		}
+	}
+	pids := int64(40)
+	r, err := g.Set(t.Context(), Limits{PIDs: &pids}, PlanOptions{})
+	if err != nil || r.Created || get(t, g, "pids.max") != "40" {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 // What is interrupted leaves what was there before.
@@ -76,7 +194,7 @@ func TestInterrupted(t *testing.T) {
 	one, two := sleeper(t), sleeper(t)
 	attach := func(ctx context.Context) error { return g.Attach(ctx, one.PID, two.PID) }
 	interruptions(t, attach, func() {
-		if m, err := g.Members(); err != nil || len(m.Processes) > 0 {
+		if m, err := g.Members(t.Context()); err != nil || len(m.Processes) > 0 {
 			t.Fatalf("attach left %v inside, %v", m.Processes, err)
 		}
 	})
@@ -91,7 +209,7 @@ func TestInterrupted(t *testing.T) {
 			t.Errorf("%s, cancelled before it began: %v", name, err)
 		}
 	}
-	if m, err := g.Members(); err != nil || len(m.Processes) != 2 || !exists(t, empty) {
+	if m, err := g.Members(t.Context()); err != nil || len(m.Processes) != 2 || !exists(t, empty) {
 		t.Errorf("what was cancelled before it began was done: %+v, %v", m, err)
 	}
 }

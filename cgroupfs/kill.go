@@ -31,7 +31,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.guardTree(op, VerbKill, list); err != nil {
+	if err := g.guardTree(ctx, op, VerbKill, list); err != nil {
 		return err
 	}
 	if err := g.fs.checkPIDs(op); err != nil {
@@ -45,11 +45,11 @@ func (g *Group) Kill(ctx context.Context) error {
 				return false, &Error{Op: op, File: h.Dir(g.path), Err: bare(err), Cause: killCause(err)}
 			}
 		}
-		pids, err := g.fs.inTree(list, g.path)
+		pids, err := g.fs.inTree(ctx, list, g.path)
 		return len(pids) == 0, err
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		pids, _ := g.fs.inTree(list, g.path)
+		pids, _ := g.fs.inTree(ctx, list, g.path)
 		e := &Error{
 			Op: op, Err: late{unix.ETIMEDOUT}, Cause: fmt.Sprintf("%s left: %s", words.Count(len(pids), "process is", "processes are"), g.fs.names(pids)),
 			Next: "those in state D die when the kernel lets them; see /proc/PID/stack",
@@ -82,7 +82,7 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 		// Not there before Linux 5.14, and EOPNOTSUPP in a threaded group.
 		if err := h.write(g.path, "cgroup.kill", "1"); err == nil {
 			// It overlooks processes whose first thread has exited.
-			return g.signal(h, false)
+			return g.signal(ctx, h, false)
 		} else if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return err
 		}
@@ -105,7 +105,7 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 			return errors.Join(ignoreGone(err), ignoreGone(h.writeFreeze(g.path, false)))
 		}
 	}
-	err = g.signal(h, freezer)
+	err = g.signal(ctx, h, freezer)
 	if freezer {
 		err = errors.Join(err, ignoreGone(h.writeFreeze(g.path, false)))
 	}
@@ -116,8 +116,8 @@ func (g *Group) killIn(ctx context.Context, h *Hierarchy) error {
 // below go on that was frozen by itself. A number cannot be taken
 // by another process between the look and the signal: the process is held by a
 // descriptor and looked at again.
-func (g *Group) signal(h *Hierarchy, thaw bool) error {
-	return h.descend(g.path, func(s *spot) error {
+func (g *Group) signal(ctx context.Context, h *Hierarchy, thaw bool) error {
+	return h.descend(ctx, g.path, func(s *spot) error {
 		pids, _, _, err := g.fs.membersBy(h, s.read)
 		for _, pid := range pids {
 			err = errors.Join(err, g.fs.kill(h, pid, g.path, s))

@@ -24,7 +24,7 @@ func TestSetReadsBack(t *testing.T) {
 	g := made(t, fs, "cpu", "memory", "pids")
 	cpu, _ := keys.ParseCPUs("1.5")
 	memory, swap, pids := int64(64<<20), int64(0), int64(10)
-	p, err := g.Plan(Limits{CPU: &cpu, Memory: &memory, Swap: &swap, PIDs: &pids}, PlanOptions{})
+	p, err := g.Plan(t.Context(), Limits{CPU: &cpu, Memory: &memory, Swap: &swap, PIDs: &pids}, PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestSetUndone(t *testing.T) {
 	}
 	g := made(t, fs, "cpu", "memory", "pids", "cpuset")
 	set(t, g, "cpu.max=20000 50000", "memory.max=32M", "pids.max=5", "cpuset.cpus=0")
-	before, err := g.Get()
+	before, err := g.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestSetUndone(t *testing.T) {
 	}
 	_, err = trySet(t, g, "cpu.max=10000 20000", "memory.max=64M", "memory.swap.max=1G", "pids.max=max", "cpuset.cpus=0-1", "cpuset.mems=900")
 	refusedWith(t, err, unix.EINVAL, "cpuset.mems")
-	after, err := g.Get()
+	after, err := g.Get(t.Context())
 	if err != nil || !slices.Equal(limitsOf(before), limitsOf(after)) {
 		t.Errorf("%v\nbefore %q\nafter  %q", err, limitsOf(before), limitsOf(after))
 	}
@@ -341,16 +341,16 @@ func TestBusyLoopIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(300 * time.Millisecond)
-	before, err := g.Stat()
+	before, err := g.Stat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
 	time.Sleep(2 * time.Second)
-	after, _ := g.Stat()
+	after, _ := g.Stat(t.Context())
 	for number(after.CPU.Throttled) == 0 && time.Since(begin) < 20*time.Second {
 		time.Sleep(100 * time.Millisecond) // others take so much that it seldom comes to that
-		after, _ = g.Stat()
+		after, _ = g.Stat(t.Context())
 	}
 	used := float64(number(after.CPU.UsageUsec)-number(before.CPU.UsageUsec)) / float64(time.Since(begin).Microseconds())
 	t.Logf("used %.3f CPUs, throttled %d of %d periods", used, number(after.CPU.Throttled), number(after.CPU.Periods))
@@ -385,7 +385,7 @@ func TestAllocationIsKilled(t *testing.T) {
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("it was not killed: %v", cmd.ProcessState)
 	}
-	s, err := g.Stat()
+	s, err := g.Stat(t.Context())
 	if err != nil || s.Memory == nil || number(s.Memory.OOMKills) < 1 || number(s.Memory.LimitBytes) != memory || number(s.Memory.SwapLimitBytes) != 0 {
 		t.Errorf("stat %+v, %v", s.Memory, err)
 	}
@@ -409,7 +409,7 @@ func TestForkBeyondPidsMax(t *testing.T) {
 	if !strings.Contains(out.String(), "true") {
 		t.Errorf("no fork failed with EAGAIN: %q", out)
 	}
-	s, err := g.Stat()
+	s, err := g.Stat(t.Context())
 	if err != nil || s.PIDs == nil || number(s.PIDs.MaxEvents) < 1 || number(s.PIDs.Limit) != limit {
 		t.Errorf("stat %+v, %v", s.PIDs, err)
 	}
@@ -440,7 +440,7 @@ func killForking(t *testing.T, fs *FS, controllers ...string) {
 	if err := g.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	members, err := g.Members()
+	members, err := g.Members(t.Context())
 	if err != nil || len(members.Processes) != 0 {
 		t.Errorf("left: %+v, %v", members, err)
 	}
@@ -478,7 +478,7 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s: %+v", h, memberships)
 		}
 	}
-	members, err := g.Members()
+	members, err := g.Members(t.Context())
 	if err != nil || len(members.Threads) != 0 {
 		t.Errorf("left inside: %+v, %v", members, err)
 	}

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -34,8 +35,12 @@ type HierarchyMembers struct {
 }
 
 // Members reads who is in the group.
-func (g *Group) Members() (Members, error) {
-	list, err := g.need("list the members of " + g.path)
+func (g *Group) Members(ctx context.Context) (Members, error) {
+	op := "list the members of " + g.path
+	list, err := g.need(op)
+	if err == nil {
+		err = interrupted(ctx, op)
+	}
 	if err != nil {
 		return Members{Processes: []int{}, Threads: []int{}, Elsewhere: []int{}}, err
 	}

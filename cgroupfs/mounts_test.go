@@ -185,7 +185,7 @@ func TestCapturedV2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := g.Stat()
+	s, err := g.Stat(t.Context())
 	if err != nil || number(s.Memory.HighEvents) != 3 || number(s.Memory.OOMKills) != 1 || number(s.Memory.AnonBytes) != 4096 || number(s.IO[0].WriteBytes) != 20 ||
 		number(s.CPU.UserUsec) != 3 || !s.CPU.Periods.IsNone() || s.Pressure.Memory.Some.TotalUsec != 9 || s.PIDs != nil {
 		t.Errorf("%+v, %v", s, err)
@@ -197,7 +197,7 @@ func TestCapturedV2(t *testing.T) {
 	wantBound(t, deep, "memory", "1000000000 of 1073741824 by /demo")
 	wantBound(t, deep, "pids", "none")
 	demo := g.Parent()
-	shares, err := demo.Get("cpu.shares", "cpu.cfs_quota_us", "memory.memsw.limit_in_bytes")
+	shares, err := demo.Get(t.Context(), "cpu.shares", "cpu.cfs_quota_us", "memory.memsw.limit_in_bytes")
 	if err != nil || shares[0].Value != "1024" || shares[1].Value != "50000" || shares[2].Value != "-1" {
 		t.Errorf("%+v, %v", shares, err)
 	}
@@ -208,7 +208,7 @@ func TestCapturedV2(t *testing.T) {
 	}
 	_, err = trySet(t, g, "cpu.max=1000")
 	refusedWith(t, err, unix.ENOENT, "cpu is not enabled for the children of /demo")
-	p, err := (&Group{fs: fs, path: "/demo/x"}).PlanCreate(CreateOptions{Limits: Limits{Settings: []keys.Setting{{Key: "cpu.shares", Value: "2048"}}}})
+	p, err := (&Group{fs: fs, path: "/demo/x"}).PlanCreate(t.Context(), CreateOptions{Limits: Limits{Settings: []keys.Setting{{Key: "cpu.shares", Value: "2048"}}}})
 	want := "/demo/cgroup.subtree_control ← +cpu\nmkdir " + root + "/sys/fs/cgroup/demo/x\n" + root + "/sys/fs/cgroup/demo/x/cpu.weight ← 200"
 	if err != nil || !strings.HasSuffix(p.String(), want) {
 		t.Errorf("plan %s\n%v", p, err)
@@ -231,7 +231,7 @@ func TestOutsideOfNamespaceIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = g.Stat()
+	_, err = g.Stat(t.Context())
 	refusedWith(t, err, unix.ENOENT, "outside of this cgroup namespace")
 	_, err = Open(Options{Root: testkit.Tree(t, map[string]string{"proc/1/mountinfo": "24 1 8:1 / / rw - ext4 /dev/sda1 rw\n"})})
 	if err == nil || !strings.Contains(err.Error(), "no cgroup file system is mounted") {

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -61,11 +62,14 @@ func InUnit(group, unit string) bool {
 // Unit finds the group of a unit of systemd's system manager: a directory of that
 // name, below slices alone, since whoever a deeper group was delegated to could
 // have made one.
-func (fs *FS) Unit(name string) (*Group, error) {
+func (fs *FS) Unit(ctx context.Context, name string) (*Group, error) {
 	if !IsUnit(name) {
 		name += ".service"
 	}
-	list := fs.units(name)
+	list, err := fs.units(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	switch len(list) {
 	case 0:
 		return nil, &Error{
@@ -79,7 +83,7 @@ func (fs *FS) Unit(name string) (*Group, error) {
 }
 
 // units lists the groups of a unit.
-func (fs *FS) units(name string) []string {
+func (fs *FS) units(ctx context.Context, name string) ([]string, error) {
 	var h *Hierarchy
 	all := fs.all().hierarchies
 	for i := range all {
@@ -88,11 +92,14 @@ func (fs *FS) units(name string) []string {
 		}
 	}
 	if h == nil {
-		return nil
+		return nil, nil
 	}
 	var found []string
 	var look func(group string)
 	look = func(group string) {
+		if ctx.Err() != nil {
+			return
+		}
 		names, _ := h.list(group, true)
 		for _, below := range names {
 			if below == name {
@@ -104,7 +111,7 @@ func (fs *FS) units(name string) []string {
 		}
 	}
 	look("/")
-	return found
+	return found, interrupted(ctx, "find unit "+name)
 }
 
 // Tops lists the uppermost groups that are shown: "/", or what is mounted where

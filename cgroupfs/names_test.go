@@ -19,7 +19,7 @@ func TestNamesOfControlFiles(t *testing.T) {
 	}
 	fs := openFS(t)
 	g := made(t, fs)
-	_, err := (&Group{fs: fs, path: g.path + "/cpu.max"}).PlanCreate(CreateOptions{})
+	_, err := (&Group{fs: fs, path: g.path + "/cpu.max"}).PlanCreate(t.Context(), CreateOptions{})
 	refusedWith(t, err, unix.EINVAL, "control file", "_cpu.max")
 	if file := (&Group{fs: fs, path: g.path + "/cgroup.procs"}); exists(t, file) {
 		t.Error("a control file counts as a group")

@@ -37,16 +37,16 @@ func TestAncestorsOfOthersAreGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &Group{fs: fs, path: "/user.slice/job"}
-	if _, err := g.PlanCreate(CreateOptions{Controllers: []string{"memory"}}); err != nil {
+	if _, err := g.PlanCreate(t.Context(), CreateOptions{Controllers: []string{"memory"}}); err != nil {
 		t.Errorf("what is enabled already is nobody's loss: %v", err)
 	}
-	_, err = g.PlanCreate(CreateOptions{Controllers: []string{"cpu"}})
+	_, err = g.PlanCreate(t.Context(), CreateOptions{Controllers: []string{"cpu"}})
 	refusedWith(t, err, unix.EPERM, "enable cpu for the children of /user.slice", "systemd unit user.slice", "systemd-run --scope --slice=user.slice -p Delegate=yes")
-	p, err := g.Forced().PlanCreate(CreateOptions{Controllers: []string{"cpu"}})
+	p, err := g.Forced().PlanCreate(t.Context(), CreateOptions{Controllers: []string{"cpu"}})
 	if err != nil || !strings.Contains(strings.Join(p.Notes, "; "), "daemon-reload") {
 		t.Errorf("by force: %+v, %v", p, err)
 	}
-	p, err = (&Group{fs: fs, path: "/job"}).PlanCreate(CreateOptions{Controllers: []string{"cpuset"}})
+	p, err = (&Group{fs: fs, path: "/job"}).PlanCreate(t.Context(), CreateOptions{Controllers: []string{"cpuset"}})
 	if err != nil || !strings.Contains(strings.Join(p.Notes, "; "), "systemd may take cpuset away from the root") {
 		t.Errorf("right below the root: %+v, %v", p, err)
 	}
@@ -85,12 +85,12 @@ func TestDelegatedByUsersManager(t *testing.T) {
 	if o := (&Group{fs: fs, path: unit}).Owner(); o.Kind != "systemd" {
 		t.Errorf("the unit itself: %s", o)
 	}
-	p, err := (&Group{fs: fs, path: unit + "/a"}).PlanCreate(CreateOptions{Controllers: []string{"pids"}})
+	p, err := (&Group{fs: fs, path: unit + "/a"}).PlanCreate(t.Context(), CreateOptions{Controllers: []string{"pids"}})
 	if err != nil || !strings.Contains(p.String(), unit+"/cgroup.subtree_control ← +pids") {
 		t.Errorf("%v, %v", p, err)
 	}
 	// The slices are her systemd's.
-	_, err = (&Group{fs: fs, path: unit + "/a"}).PlanCreate(CreateOptions{Controllers: []string{"cpu"}})
+	_, err = (&Group{fs: fs, path: unit + "/a"}).PlanCreate(t.Context(), CreateOptions{Controllers: []string{"cpu"}})
 	refusedWith(t, err, unix.EPERM, "enable cpu for the children of ")
 }
 

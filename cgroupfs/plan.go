@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -76,7 +77,7 @@ func (p *Plan) mkdir(h *Hierarchy, group string) {
 
 // Plan works out the writes that set the limits. It changes nothing, and
 // fails on whatever can be known to fail.
-func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
+func (g *Group) Plan(ctx context.Context, l Limits, o PlanOptions) (*Plan, error) {
 	op := "set limits of " + g.path
 	if _, err := g.need(op); err != nil {
 		return nil, err
@@ -86,10 +87,13 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 	}
 	p := g.newPlan()
 	g.noteForced(p)
-	if err := g.planLimits(p, l, o); err != nil {
+	if err := g.planLimits(ctx, p, l, o); err != nil {
 		return nil, err
 	}
 	for _, s := range p.Steps {
+		if err := interrupted(ctx, op); err != nil {
+			return nil, err
+		}
 		if ok, err := s.h.exists(s.group, s.File); s.devices == nil && err != nil {
 			return nil, &Error{Op: op, File: path.Join(s.Path, s.File), Err: bare(err)}
 		} else if s.devices == nil && !ok {
@@ -103,8 +107,17 @@ func (g *Group) Plan(l Limits, o PlanOptions) (*Plan, error) {
 	return p, nil
 }
 
+// Set is Plan and Apply.
+func (g *Group) Set(ctx context.Context, l Limits, o PlanOptions) (Report, error) {
+	p, err := g.Plan(ctx, l, o)
+	if err != nil {
+		return Report{}, err
+	}
+	return p.Apply(ctx)
+}
+
 // planLimits adds the writes, translated for each hierarchy.
-func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
+func (g *Group) planLimits(ctx context.Context, p *Plan, l Limits, o PlanOptions) error {
 	type share struct {
 		h        *Hierarchy
 		settings []keys.Setting
@@ -123,6 +136,9 @@ func (g *Group) planLimits(p *Plan, l Limits, o PlanOptions) error {
 		shares[i].settings = append(shares[i].settings, s)
 	}
 	for _, x := range shares {
+		if err := interrupted(ctx, "set limits of "+g.path); err != nil {
+			return err
+		}
 		out, err := keys.Translate(keys.TranslateOptions{To: x.h.Version, Formula: o.Formula, Machine: g.machine(x.h)}, x.settings...)
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func TestSameWordsTheSecondTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, try := range []string{"first", "second"} {
-			p, err := g.Plan(Limits{Raw: []keys.Setting{setting}}, PlanOptions{})
+			p, err := g.Plan(t.Context(), Limits{Raw: []keys.Setting{setting}}, PlanOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestSameWordsTheSecondTime(t *testing.T) {
 		}
 	}
 	before := get(t, g, "memory.limit_in_bytes")
-	if _, err := g.Plan(Limits{Raw: []keys.Setting{{Key: "memory.limit_in_bytes", Value: ""}}}, PlanOptions{}); err == nil {
+	if _, err := g.Plan(t.Context(), Limits{Raw: []keys.Setting{{Key: "memory.limit_in_bytes", Value: ""}}}, PlanOptions{}); err == nil {
 		t.Error("an empty value is taken")
 	}
 	if now := get(t, g, "memory.limit_in_bytes"); now != before {
@@ -123,12 +123,12 @@ func TestEffectsElsewhere(t *testing.T) {
 	}
 	below := &Group{fs: fs, path: "/part/below"}
 	low := int64(50 << 20)
-	p, err := below.Plan(Limits{MemoryLow: &low}, PlanOptions{})
+	p, err := below.Plan(t.Context(), Limits{MemoryLow: &low}, PlanOptions{})
 	if err != nil || !strings.Contains(strings.Join(p.Notes, ";"), "memory.low of /part is 0, so nothing is protected here") {
 		t.Errorf("%+v, %v", p, err)
 	}
 	put("sys/fs/cgroup/part/memory.low", "31457280\n")
-	if p, err = below.Plan(Limits{MemoryLow: &low}, PlanOptions{}); err != nil || len(p.Notes) != 0 {
+	if p, err = below.Plan(t.Context(), Limits{MemoryLow: &low}, PlanOptions{}); err != nil || len(p.Notes) != 0 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

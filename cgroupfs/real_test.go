@@ -176,7 +176,7 @@ func trySet(t *testing.T, g *Group, settings ...string) (Report, error) {
 		}
 		l.Settings = append(l.Settings, s)
 	}
-	p, err := g.Plan(l, PlanOptions{})
+	p, err := g.Plan(t.Context(), l, PlanOptions{})
 	if err != nil {
 		return Report{}, err
 	}
@@ -194,7 +194,7 @@ func exists(t *testing.T, g *Group) bool {
 
 func get(t *testing.T, g *Group, key string) string {
 	t.Helper()
-	v, err := g.Get(key)
+	v, err := g.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	if err != nil {
 		return err
 	}
-	if err := g.guardTree(op, VerbRemove, list); err != nil {
+	if err := g.guardTree(ctx, op, VerbRemove, list); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(ctx, removeTimeout)
@@ -43,7 +44,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 		}
 	}
 	err = until(ctx, func() (bool, error) {
-		pids, _ := g.fs.inTree(list, g.path)
+		pids, _ := g.fs.inTree(ctx, list, g.path)
 		return len(pids) == 0, nil
 	})
 	for _, h := range list {
@@ -55,7 +56,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, unix.EBUSY):
-		return g.explainBusy(op, list)
+		return g.explainBusy(ctx, op, list)
 	case errors.Is(err, context.Canceled):
 		return asError(op, err)
 	}
@@ -71,16 +72,19 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 }
 
 // guardTree checks the owners of the group and of all below it.
-func (g *Group) guardTree(op string, v Verb, list []*Hierarchy) error {
+func (g *Group) guardTree(ctx context.Context, op string, v Verb, list []*Hierarchy) error {
 	if err := g.guard(op, v); err != nil {
 		return err
 	}
 	for _, h := range list {
-		groups, err := h.subtree(g.path)
+		groups, err := h.subtree(ctx, g.path)
 		if err != nil {
 			return &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
 		}
 		for _, at := range groups {
+			if err := interrupted(ctx, op); errors.Is(err, context.Canceled) {
+				return err
+			}
 			below := &Group{fs: g.fs, path: at, force: g.force}
 			if err := below.guard(op+", which has "+at+" below it", v); err != nil {
 				return err
@@ -106,10 +110,10 @@ func (g *Group) refuseChildren(op string, list []*Hierarchy) error {
 
 // inTree lists the live processes in a group and below it, in any of the
 // hierarchies.
-func (fs *FS) inTree(list []*Hierarchy, group string) ([]int, error) {
+func (fs *FS) inTree(ctx context.Context, list []*Hierarchy, group string) ([]int, error) {
 	var all []int
 	for _, h := range list {
-		err := h.descend(group, func(s *spot) error {
+		err := h.descend(ctx, group, func(s *spot) error {
 			pids, _, unnamed, err := fs.membersBy(h, s.read)
 			all = append(all, pids...)
 			if unnamed > 0 {
@@ -125,15 +129,33 @@ func (fs *FS) inTree(list []*Hierarchy, group string) ([]int, error) {
 	return slices.Compact(all), nil
 }
 
+// populated says whether there is a live process in a group or below it.
+func (fs *FS) populated(ctx context.Context, list []*Hierarchy, group string) (bool, error) {
+	found := errors.New("found")
+	for _, h := range list {
+		err := h.descend(ctx, group, func(s *spot) error {
+			pids, _, unnamed, err := fs.membersBy(h, s.read)
+			if len(pids)+unnamed > 0 {
+				return found
+			}
+			return cmp.Or(ctx.Err(), err)
+		})
+		if errors.Is(err, found) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 // removeTree removes from the bottom up. EBUSY passes: an exiting process may
 // still be counted.
 func (h *Hierarchy) removeTree(ctx context.Context, group string) error {
 	return until(ctx, func() (bool, error) {
-		err := h.descend(group, func(s *spot) error {
-			switch {
-			case errors.Is(ctx.Err(), context.Canceled):
-				return ended(ctx)
-			case len(s.names) == 0:
+		err := h.descend(ctx, group, func(s *spot) error {
+			if len(s.names) == 0 {
 				return h.rmdir(group)
 			}
 			return removeSpot(s)
@@ -157,7 +179,7 @@ func removeSpot(s *spot) error {
 }
 
 // explainBusy names who is in the way.
-func (g *Group) explainBusy(op string, list []*Hierarchy) error {
+func (g *Group) explainBusy(ctx context.Context, op string, list []*Hierarchy) error {
 	e := &Error{Op: op, Err: late{unix.EBUSY}}
 	for _, h := range list {
 		if h.has(g.path, "") {
@@ -165,7 +187,7 @@ func (g *Group) explainBusy(op string, list []*Hierarchy) error {
 			break
 		}
 	}
-	inside := g.inside(list)
+	inside := g.inside(ctx, list)
 	at := slices.Sorted(maps.Keys(inside))
 	var all []int
 	for _, group := range at {
@@ -176,7 +198,7 @@ func (g *Group) explainBusy(op string, list []*Hierarchy) error {
 	count := words.Count(len(all), "process is", "processes are")
 	switch {
 	case len(all) == 0:
-		e.Cause = "the kernel has not let go of " + g.lowest(list) + ", though no process is to be seen inside; one may be exiting"
+		e.Cause = "the kernel has not let go of " + g.lowest(ctx, list) + ", though no process is to be seen inside; one may be exiting"
 		e.Next = "try again"
 		return e
 	case all[0] == 0:
@@ -204,10 +226,10 @@ func (g *Group) explainBusy(op string, list []*Hierarchy) error {
 
 // inside finds the live processes of each group that holds the tree up; 0 stands for
 // those that have no number here.
-func (g *Group) inside(list []*Hierarchy) map[string][]int {
+func (g *Group) inside(ctx context.Context, list []*Hierarchy) map[string][]int {
 	found := map[string][]int{}
 	for _, h := range list {
-		_ = h.descend(g.path, func(s *spot) error {
+		_ = h.descend(ctx, g.path, func(s *spot) error {
 			pids, _, unnamed, err := g.fs.membersBy(h, s.read)
 			if unnamed > 0 {
 				pids = append(pids, 0)
@@ -224,11 +246,11 @@ func (g *Group) inside(list []*Hierarchy) map[string][]int {
 }
 
 // lowest is the group that is to be removed first.
-func (g *Group) lowest(list []*Hierarchy) string {
+func (g *Group) lowest(ctx context.Context, list []*Hierarchy) string {
 	at := g.path
 	for _, h := range list {
 		stop := errors.New("found")
-		if err := h.descend(g.path, func(s *spot) error { at = s.Path(); return stop }); errors.Is(err, stop) {
+		if err := h.descend(ctx, g.path, func(s *spot) error { at = s.Path(); return stop }); errors.Is(err, stop) {
 			break
 		}
 	}

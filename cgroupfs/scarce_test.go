@@ -19,7 +19,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	below := child(t, g, "below", "pids", "cpuset")
 	absent := &Group{fs: fs, path: g.path + "/new"}
 	creation := CreateOptions{Controllers: []string{"cpuset"}, Limits: Limits{PIDs: &pids}}
-	whole, err := absent.PlanCreate(creation)
+	whole, err := absent.PlanCreate(t.Context(), creation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,9 +34,9 @@ func TestOutOfDescriptors(t *testing.T) {
 			}
 			return err
 		}},
-		{"limits", func() error { _, err := g.Plan(Limits{PIDs: &pids}, PlanOptions{}); return err }},
+		{"limits", func() error { _, err := g.Plan(t.Context(), Limits{PIDs: &pids}, PlanOptions{}); return err }},
 		{"create", func() error {
-			plan, err := absent.PlanCreate(creation)
+			plan, err := absent.PlanCreate(t.Context(), creation)
 			if err == nil && len(plan.Steps) != len(whole.Steps) {
 				t.Errorf("%v, want %v", plan.Steps, whole.Steps)
 			}
@@ -48,7 +48,7 @@ func TestOutOfDescriptors(t *testing.T) {
 			}
 			return undoAttach(t, fs, p.PID)
 		}},
-		{"members", func() error { _, err := g.Members(); return err }},
+		{"members", func() error { _, err := g.Members(t.Context()); return err }},
 		{"freeze", func() error { return g.Freeze(context.Background()) }},
 		{"thaw", func() error { return g.Thaw(context.Background()) }},
 		{"kill", func() error { return below.Kill(context.Background()) }},

@@ -1,5 +1,7 @@
 package cgroupfs
 
+import "context"
+
 // Stat is what a group has used and what happened to it. A part is nil, and a
 // number none, where no controller counts it for the group.
 type Stat struct {
@@ -133,15 +135,20 @@ type HugetlbStat struct {
 	MaxEvents      Value[int64] `json:"max_events"`
 }
 
-// Stat reads the group's statistics from whatever hierarchies have it.
-func (g *Group) Stat() (Stat, error) {
+// Stat reads the group's statistics from whatever hierarchies have it. On v1 it may
+// have to look for processes in all groups below.
+func (g *Group) Stat(ctx context.Context) (Stat, error) {
 	s := Stat{Group: g.path, IO: []IOStat{}, Hugetlb: []HugetlbStat{}, Misc: []CountStat{}, RDMA: []CountStat{}, Dmem: []RegionStat{}}
-	list, err := g.need("read the statistics of " + g.path)
+	op := "read the statistics of " + g.path
+	list, err := g.need(op)
 	if err != nil {
 		return s, err
 	}
 	missing := &gaps{list: []Unreadable{}}
 	for _, h := range list {
+		if err := interrupted(ctx, op); err != nil {
+			return s, err
+		}
 		f := files{h, g.path, missing}
 		if h.Version == 2 {
 			f.fill2(&s)
@@ -154,9 +161,11 @@ func (g *Group) Stat() (Stat, error) {
 		s.IO[i].Device = g.fs.disk(s.IO[i].Device.Device)
 	}
 	if s.Populated == nil && g.path != "/" { // v1 has no file that says so
-		pids, err := g.fs.inTree(list, g.path)
+		populated, err := g.fs.populated(ctx, list, g.path)
+		if err := interrupted(ctx, op); err != nil {
+			return s, err
+		}
 		if err == nil {
-			populated := len(pids) > 0
 			s.Populated = &populated
 		} else {
 			missing.add(newUnreadable(g.path, list[0].Dir(g.path), bare(err)))

@@ -99,7 +99,7 @@ func TestThrottledUse(t *testing.T) {
 // ioOf is a disk's part of the group's statistics.
 func ioOf(t *testing.T, g *Group, disk keys.Device) IOStat {
 	t.Helper()
-	s, err := g.Stat()
+	s, err := g.Stat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

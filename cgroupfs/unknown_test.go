@@ -44,7 +44,7 @@ func openTree(t *testing.T, mountinfo string, files map[string]string) *FS {
 // boundsOf spells all limits of a group, and those with gaps.
 func boundsOf(t *testing.T, g *Group) (map[string]string, Binding) {
 	t.Helper()
-	b, err := g.Effective()
+	b, err := g.Effective(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestNamespaceRootIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = fs.EffectiveOf(lost)
+	_, err = fs.EffectiveOf(t.Context(), lost)
 	refusedWith(t, err, unix.EXDEV, "/../../../lost", "outside of this cgroup namespace")
 	// Its groups can be worked with, and those above it cannot.
 	if got := get(t, groupIn(t, fs, "/"), "memory.max"); got != "500" {
@@ -211,7 +211,7 @@ func TestNamespaceRootIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = fs.EffectiveOf(inside)
+	_, err = fs.EffectiveOf(t.Context(), inside)
 	refusedWith(t, err, unix.EXDEV, "outside of this cgroup namespace")
 }
 
@@ -224,7 +224,7 @@ func TestAnotherMountShowsIt(t *testing.T) {
 	one := "24 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + line("30", "/a", "a")
 	if memberships, err := openTree(t, one, tree).Memberships(1); err != nil {
 		t.Fatal(err)
-	} else if _, err := openTree(t, one, tree).EffectiveOf(memberships); err == nil {
+	} else if _, err := openTree(t, one, tree).EffectiveOf(t.Context(), memberships); err == nil {
 		t.Error("with nothing of the process's to be seen, there is an answer")
 	}
 	for _, more := range []string{line("31", "/b", "b"), line("31", "/b/c", "b/c")} {
@@ -256,7 +256,7 @@ func TestClosedGroupMakesNoRowsOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := fs.EffectiveOf(memberships)
+	b, err := fs.EffectiveOf(t.Context(), memberships)
 	var rows []string
 	for _, e := range b.Limits {
 		rows = append(rows, e.Resource+" "+bound(e))
@@ -269,7 +269,7 @@ func TestClosedGroupMakesNoRowsOfOthers(t *testing.T) {
 // All files without some that cannot be read: which, is said.
 func TestGetAllNamesWhatCannotBeRead(t *testing.T) {
 	fs := openTree(t, mountV2, map[string]string{"g/pids.max": "7\n", "g/cgroup.kill -> loop": "", "g/loop -> cgroup.kill": ""})
-	values, missing, err := groupIn(t, fs, "/g").GetAll()
+	values, missing, err := groupIn(t, fs, "/g").GetAll(t.Context())
 	if err != nil || len(values) != 1 || values[0].Value != "7" || len(missing) != 2 || missing[0].Errno != "ELOOP" {
 		t.Errorf("%v, %v, %v", values, missing, err)
 	}

@@ -58,7 +58,7 @@ func TestPureV1(t *testing.T) {
 	if frozen, err := below.Frozen(); frozen || err != nil {
 		t.Errorf("left frozen: %v, %v", frozen, err)
 	}
-	s, err := g.Stat()
+	s, err := g.Stat(t.Context())
 	if err != nil || s.Frozen == nil || *s.Frozen || s.Pressure != nil {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -103,7 +103,7 @@ func TestRealtime(t *testing.T) {
 	fs := openFS(t)
 	testkit.RequireCgroup1(t, "cpu")
 	g := made(t, fs, "cpu")
-	v, err := g.Get("cpu.rt_runtime_us")
+	v, err := g.Get(t.Context(), "cpu.rt_runtime_us")
 	testkit.Require(t, err == nil && v[0].Value == "0", "needs a kernel with RT_GROUP_SCHED")
 	p := sleeper(t)
 	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
@@ -121,7 +121,7 @@ func TestWeightGoesToBFQ(t *testing.T) {
 	g := made(t, fs, "blkio")
 	h := hierarchyOf(t, fs, "blkio")
 	testkit.Require(t, h.has(g.path, "blkio.bfq.weight") && !h.has(g.path, "blkio.weight"), "needs a blkio hierarchy with BFQ's weight alone")
-	p, err := g.Plan(Limits{Settings: []keys.Setting{{Key: "io.weight", Value: "10000"}}}, PlanOptions{})
+	p, err := g.Plan(t.Context(), Limits{Settings: []keys.Setting{{Key: "io.weight", Value: "10000"}}}, PlanOptions{})
 	if err != nil || !strings.HasSuffix(p.String(), "blkio.bfq.weight ← 1000") {
 		t.Fatalf("%s, %v", p, err)
 	}
@@ -148,7 +148,10 @@ func TestControllers(t *testing.T) {
 	}
 	_, err := few.Controller("nonsense")
 	refusedWith(t, err, unix.EINVAL, "none of that name")
-	info := fs.Info()
+	info, err := fs.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if info.Mode != fs.Mode() || len(info.Controllers) != len(fs.Controllers()) {
 		t.Errorf("%+v", info)
 	}

@@ -95,11 +95,11 @@ func TestLimitsOfAncestorsOnV2(t *testing.T) {
 	wantBound(t, below, "cpuset.cpus", "0 by "+g.Path())
 	wantBound(t, below, "cpu", "0.5 by "+g.Path())
 	wantBound(t, below, "pids", "0 of 40 by "+g.Path())
-	b, err := below.Effective()
+	b, err := below.Effective(t.Context())
 	if err != nil || !b.Complete {
 		t.Errorf("%+v, %v", b.Unreadable, err)
 	}
-	s, err := g.Stat()
+	s, err := g.Stat(t.Context())
 	if err != nil || !s.Complete || s.Memory == nil || s.Memory.Local == nil || number(s.Memory.LowBytes) != 0 || number(s.PIDs.Limit) != 40 {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -13,7 +13,7 @@ import (
 // ends with done's error, or ctx's: it asks at least once, unless ctx is
 // cancelled from the beginning.
 func until(ctx context.Context, done func() (bool, error)) error {
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return ended(ctx)
 		}
@@ -21,13 +21,21 @@ func until(ctx context.Context, done func() (bool, error)) error {
 		if ok || err != nil {
 			return err
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ended(ctx)
-		case <-timer.C:
+		if err := pause(ctx, wait); err != nil {
+			return err
 		}
+	}
+}
+
+// pause waits, or ends with ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ended(ctx)
+	case <-timer.C:
+		return nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,16 +34,19 @@ type Summary struct {
 // Walk calls visit for the group and all below it, each group before those
 // below it and siblings by name. A group that vanishes meanwhile is left out. One
 // that cannot be read in full does not end the walk: its Summary says so. It ends
-// with the first error that visit returns.
-func (g *Group) Walk(visit func(Summary) error) error {
+// with the first error that visit returns, and with that of ctx.
+func (g *Group) Walk(ctx context.Context, visit func(Summary) error) error {
 	list, err := g.need("list " + g.path)
 	if err != nil {
 		return err
 	}
-	return g.walk(list, visit)
+	return g.walk(ctx, list, visit)
 }
 
-func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
+func (g *Group) walk(ctx context.Context, list []*Hierarchy, visit func(Summary) error) error {
+	if err := interrupted(ctx, "list "+g.path); err != nil {
+		return err
+	}
 	s := Summary{Group: g}
 	var missing gaps
 	unreadable := func(h *Hierarchy, err error) { missing.add(newUnreadable(g.path, h.Dir(g.path), err)) }
@@ -71,7 +75,7 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 			children[name] = append(children[name], h)
 		}
 		if len(short) < len(names) {
-			tooLong = max(tooLong, h.countTooLong(g.path))
+			tooLong = max(tooLong, h.countTooLong(ctx, g.path))
 		}
 	}
 	if len(s.Hierarchies) == 0 {
@@ -89,7 +93,7 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(children)) {
 		child := &Group{fs: g.fs, path: path.Join(g.path, name), force: g.force}
-		if err := child.walk(children[name], visit); err != nil {
+		if err := child.walk(ctx, children[name], visit); err != nil {
 			return err
 		}
 	}
@@ -97,8 +101,8 @@ func (g *Group) walk(list []*Hierarchy, visit func(Summary) error) error {
 }
 
 // countTooLong counts the groups below whose paths are too long.
-func (h *Hierarchy) countTooLong(group string) (n int) {
-	_ = h.descend(group, func(s *spot) error {
+func (h *Hierarchy) countTooLong(ctx context.Context, group string) (n int) {
+	_ = h.descend(ctx, group, func(s *spot) error {
 		length := len(s.group)
 		for _, name := range s.names {
 			length += 1 + len(name)

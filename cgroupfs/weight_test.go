@@ -16,7 +16,7 @@ func TestWeightsOfBFQ(t *testing.T) {
 	for weight, want := range map[int]string{1: "1", 50: "50", 99: "99", 100: "100", 101: "100", 107: "100", 500: "136", 666: "151", 5000: "545", 9999: "999", 10000: "1000"} {
 		for _, dir := range []string{"v1", "v2"} {
 			g, file := bfqGroup(t, dir, "100\n")
-			p, err := g.Plan(Limits{Settings: []keys.Setting{{Key: "io.weight", Value: strconv.Itoa(weight)}}}, PlanOptions{})
+			p, err := g.Plan(t.Context(), Limits{Settings: []keys.Setting{{Key: "io.weight", Value: strconv.Itoa(weight)}}}, PlanOptions{})
 			if err != nil || !strings.HasSuffix(p.String(), file+" ← "+want) {
 				t.Errorf("%s: %d gives %v, %v; want %s", dir, weight, p, err, want)
 			}
@@ -73,7 +73,7 @@ func TestBothWeights(t *testing.T) {
 	}
 	plan := func(tree map[string]string, settings ...keys.Setting) want {
 		t.Helper()
-		p, err := groupIn(t, openTree(t, mountV2, tree), "/g").Plan(Limits{Settings: settings}, PlanOptions{})
+		p, err := groupIn(t, openTree(t, mountV2, tree), "/g").Plan(t.Context(), Limits{Settings: settings}, PlanOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func (m Machine) Group(ctx context.Context, word string) (*cgroupfs.Group, error
 	case RefCgroup: // as /proc/PID/cgroup has it: not below a mount point
 		return groupByPath(groups, cgroupfs.ParseGroupPath, ref.Path)
 	case RefUnit:
-		return unitGroup(groups, ref)
+		return unitGroup(ctx, groups, ref)
 	case RefProcess, RefSelf:
 		_, memberships, err := m.Memberships(ctx, word)
 		if err != nil {
@@ -134,8 +134,8 @@ func groupByPath(groups *cgroupfs.FS, parse func(string) (string, error), word s
 	return groups.Group(path)
 }
 
-func unitGroup(groups *cgroupfs.FS, r Ref) (*cgroupfs.Group, error) {
-	group, err := groups.Unit(r.Path)
+func unitGroup(ctx context.Context, groups *cgroupfs.FS, r Ref) (*cgroupfs.Group, error) {
+	group, err := groups.Unit(ctx, r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = &goneError{err.Error(), err}
 	}

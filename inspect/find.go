@@ -65,14 +65,14 @@ func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot
 	if err != nil {
 		return nil, Match{}, err
 	}
-	match, err := m.matchAll(s, refs)
+	match, err := m.matchAll(ctx, s, refs)
 	if errors.Is(err, ErrGone) && o.Relations && !o.Holders {
 		// It may be held by a descriptor, a socket or a mount elsewhere.
 		o.Holders = true
 		if s, err = m.lookFor(ctx, o, refs, pids); err != nil {
 			return nil, Match{}, err
 		}
-		match, err = m.matchAll(s, refs)
+		match, err = m.matchAll(ctx, s, refs)
 	}
 	if err != nil {
 		return s, Match{}, err
@@ -145,10 +145,10 @@ func matters(u Unreadable, refs []Ref, match Match, o Options) bool {
 	return true // of those alone, or of the search for holders
 }
 
-func (m Machine) matchAll(s *Snapshot, refs []Ref) (Match, error) {
+func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref) (Match, error) {
 	var all Match
 	for _, ref := range refs {
-		one, err := m.match(s, ref)
+		one, err := m.match(ctx, s, ref)
 		if err != nil {
 			return Match{}, err
 		}

@@ -88,7 +88,7 @@ func scanHidden(t *testing.T, root, option string) {
 			t.Errorf("%s: hidden %q, unreadable %+v", option, s.Hidden, s.Unreadable)
 		}
 		// Neither answer may be that there is no such process.
-		if m, err := at(root).match(s, Ref{Kind: RefProcess, PID: 1}); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "EPERM") {
+		if m, err := at(root).match(t.Context(), s, Ref{Kind: RefProcess, PID: 1}); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "EPERM") {
 			t.Errorf("%s: process 1: %+v, %v", option, m, err)
 		}
 		if target, err := at(root).Resolve(t.Context(), "1"); !errors.Is(err, unix.EPERM) || errors.Is(err, ErrGone) {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,7 @@ import (
 )
 
 // match looks a Ref up in a snapshot that was made with what it needs.
-func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
+func (m Machine) match(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
 	switch r.Kind {
 	case RefSelf:
 		pid, err := m.self()
@@ -33,7 +34,7 @@ func (m Machine) match(s *Snapshot, r Ref) (Match, error) {
 	case RefCgroup:
 		return s.matchCgroup(r.Path)
 	case RefUnit:
-		return m.matchUnit(s, r)
+		return m.matchUnit(ctx, s, r)
 	case RefNamespace:
 		if r.KernelID != 0 {
 			return s.matchKernelID(r)
@@ -151,7 +152,7 @@ func (s *Snapshot) matchCgroup(path string) (Match, error) {
 }
 
 // matchUnit is for those in a unit's group and below it.
-func (m Machine) matchUnit(s *Snapshot, r Ref) (Match, error) {
+func (m Machine) matchUnit(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
 	groups, err := m.cgroups()
 	if errors.Is(err, fs.ErrNotExist) { // none is mounted, but processes have paths in them
 		return s.matchCgroups(r.Word, func(group string) bool { return cgroupfs.InUnit(group, r.Path) })
@@ -159,7 +160,7 @@ func (m Machine) matchUnit(s *Snapshot, r Ref) (Match, error) {
 	if err != nil {
 		return Match{}, err
 	}
-	unit, err := unitGroup(groups, r)
+	unit, err := unitGroup(ctx, groups, r)
 	if err != nil {
 		return Match{}, err
 	}

@@ -22,7 +22,7 @@ func match(t *testing.T, word string) (Match, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Machine{}.match(scan(t, ref.need(Options{})), ref)
+	return Machine{}.match(t.Context(), scan(t, ref.need(Options{})), ref)
 }
 
 // idsOf lists a set's namespaces.
@@ -85,7 +85,7 @@ func TestMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := (Machine{}).match(s, ref); err != nil || !slices.Equal(m.PIDs, c.pids) || !sameIDs(m.Namespaces, c.ids) {
+		if m, err := (Machine{}).match(t.Context(), s, ref); err != nil || !slices.Equal(m.PIDs, c.pids) || !sameIDs(m.Namespaces, c.ids) {
 			t.Errorf("%s: %+v, %v; want %v and %v", c.word, m, err, c.pids, c.ids)
 		}
 	}
@@ -110,7 +110,7 @@ func TestMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := Machine{}.match(s, ref)
+		m, err := Machine{}.match(t.Context(), s, ref)
 		if err == nil || errors.Is(err, ErrGone) != c.notFound || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %+v, %v; want an error that says %q", c.word, m, err, c.says)
 		}
@@ -158,7 +158,7 @@ func TestMatchOnTheMachine(t *testing.T) {
 			}
 			s := scan(t, Options{Holders: c.mode != testkit.ThreadElsewhere && c.mode != testkit.DeadLeader})
 			for _, ref := range []Ref{{Kind: RefNamespace, ID: id}, {Kind: RefNamespace, ID: ID{Inode: id.Inode}, AnyType: true}} {
-				if m, err := (Machine{}).match(s, ref); err != nil || len(m.PIDs) != 0 || !slices.Equal(m.Namespaces, []ID{id}) {
+				if m, err := (Machine{}).match(t.Context(), s, ref); err != nil || len(m.PIDs) != 0 || !slices.Equal(m.Namespaces, []ID{id}) {
 					t.Errorf("%+v: %+v, %v", ref, m, err)
 				}
 			}
@@ -207,7 +207,7 @@ func TestMatchFile(t *testing.T) {
 	if m, err := match(t, file); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), id.String()) {
 		t.Errorf("%s: %+v, %v", file, m, err)
 	}
-	if m, err := (Machine{}).match(scan(t, Options{Holders: true}), Ref{Word: file, Kind: RefFile, Path: file}); err != nil || !slices.Equal(m.Namespaces, []ID{id}) {
+	if m, err := (Machine{}).match(t.Context(), scan(t, Options{Holders: true}), Ref{Word: file, Kind: RefFile, Path: file}); err != nil || !slices.Equal(m.Namespaces, []ID{id}) {
 		t.Errorf("%s: %+v, %v", file, m, err)
 	}
 	if m, err := match(t, "/etc/passwd"); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "a regular file") {
@@ -233,10 +233,10 @@ func TestMatchNetns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := (Machine{}).match(s, ref); !errors.Is(err, ErrGone) {
+		if m, err := (Machine{}).match(t.Context(), s, ref); !errors.Is(err, ErrGone) {
 			t.Errorf("%s: %+v, %v", word, m, err)
 		}
-		if m, err := at(dir).match(s, ref); err == nil || !strings.Contains(err.Error(), "bind mount was undone") {
+		if m, err := at(dir).match(t.Context(), s, ref); err == nil || !strings.Contains(err.Error(), "bind mount was undone") {
 			t.Errorf("%s below %s: %+v, %v", word, dir, m, err)
 		}
 	}
@@ -259,7 +259,7 @@ func TestMatchMountedNetns(t *testing.T) {
 		if err := unix.Mount(p.Path("ns", "net"), file, "", unix.MS_BIND, ""); err != nil {
 			return err
 		}
-		m, err := at(dir).match(s, Ref{Word: "nsx-test-blue", Kind: RefName, Path: "nsx-test-blue"})
+		m, err := at(dir).match(t.Context(), s, Ref{Word: "nsx-test-blue", Kind: RefName, Path: "nsx-test-blue"})
 		if err != nil || !slices.Equal(m.PIDs, []int{p.PID}) || !slices.Equal(m.Namespaces, []ID{{Net, p.NS("net")}}) {
 			t.Errorf("%+v, %v", m, err)
 		}

@@ -188,7 +188,7 @@ func (m Machine) pinOldest(ctx context.Context, r Ref) (*Target, error) {
 			return t, err
 		}
 	}
-	match, err := m.match(s, r)
+	match, err := m.match(ctx, s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func (m Machine) pinNamespace(ctx context.Context, r Ref) (*Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		match, err := m.match(s, r)
+		match, err := m.match(ctx, s, r)
 		if notThere = err; err != nil {
 			continue
 		}

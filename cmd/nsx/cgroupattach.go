@@ -51,7 +51,10 @@ process of somebody else's unit or container leaves its limits only with --force
 			if threads {
 				attach = group.AttachThreads
 			}
-			undone := group.Leaving(pids...)
+			undone, err := group.Leaving(cmd.Context(), pids...)
+			if err != nil {
+				return err
+			}
 			if note := group.Owner().Undoes(cgroupfs.VerbAttach); note != "" {
 				undone = append(undone, note)
 			}

@@ -91,11 +91,11 @@ func binding(ctx context.Context, root, only, word string) (none cgroupfs.Bindin
 			return none, err
 		}
 		if there, err := group.Exists(); there || err != nil || ref.Kind != inspect.RefFile {
-			return group.Effective()
+			return group.Effective(ctx)
 		}
 		// It may be the path of a file, as of a namespace.
 		if _, err := os.Lstat(filepath.Join(root, word)); err != nil {
-			return group.Effective() // which says why not
+			return group.Effective(ctx) // which says why not
 		}
 	}
 	t, err := m.Resolve(ctx, word)
@@ -114,7 +114,7 @@ func processBinding(ctx context.Context, m inspect.Machine, word string) (none c
 	if err != nil {
 		return none, err
 	}
-	return fs.EffectiveOf(memberships)
+	return fs.EffectiveOf(ctx, memberships)
 }
 
 // bindingGaps says what of the limits is not known, and why: "pids: not known:

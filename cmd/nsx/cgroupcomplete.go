@@ -54,7 +54,7 @@ func completeKeys(end string) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		values, err := group.Get()
+		values, err := group.Get(cmd.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -87,9 +87,9 @@ and in JSON's "unreadable"; those that can only be written are left out.
 			var missing []cgroupfs.Unreadable
 			var values []cgroupfs.KeyValue
 			if keys := args[1:]; len(keys) > 0 {
-				values, err = group.Get(keys...)
+				values, err = group.Get(cmd.Context(), keys...)
 			} else {
-				values, missing, err = group.GetAll()
+				values, missing, err = group.GetAll(cmd.Context())
 			}
 			if err != nil {
 				return badValue(err)

@@ -23,7 +23,7 @@ second level, have BPF programs that rule devices; and who manages the tree.`,
 		Example: `  nsx cgroup info
   nsx cgroup info -o json | jq -r .mode`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -31,7 +31,10 @@ second level, have BPF programs that rule devices; and who manages the tree.`,
 			if err != nil {
 				return err
 			}
-			info := fs.Info()
+			info, err := fs.Info(cmd.Context())
+			if err != nil {
+				return err
+			}
 			doc := struct {
 				Schema string `json:"schema"`
 				cgroupfs.Info

@@ -50,7 +50,7 @@ that other hierarchies have in other groups are marked.
 			var rows []groupRow
 			missing := []cgroupfs.Unreadable{}
 			for _, group := range tops {
-				tree, gaps, err := o.tree(group)
+				tree, gaps, err := o.tree(cmd.Context(), group)
 				if err != nil {
 					return err
 				}
@@ -112,10 +112,10 @@ type groupRow struct {
 }
 
 // tree reads a group and those below it.
-func (o *cgroupLsOptions) tree(g *cgroupfs.Group) (root *output.Node[groupRow], missing []cgroupfs.Unreadable, err error) {
+func (o *cgroupLsOptions) tree(ctx context.Context, g *cgroupfs.Group) (root *output.Node[groupRow], missing []cgroupfs.Unreadable, err error) {
 	nodes := map[string]*output.Node[groupRow]{}
 	missing = []cgroupfs.Unreadable{}
-	err = g.Walk(func(sum cgroupfs.Summary) error {
+	err = g.Walk(ctx, func(sum cgroupfs.Summary) error {
 		missing = append(missing, sum.Unreadable...)
 		row := newGroupRow(sum)
 		node := &output.Node[groupRow]{Row: row}

@@ -78,7 +78,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			if err != nil {
 				return own(err)
 			}
-			plan, err := planGroup(s, group, limits, o.formula)
+			plan, err := planGroup(cmd.Context(), s, group, limits, o.formula)
 			if err != nil {
 				return own(err)
 			}
@@ -109,7 +109,7 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	if err != nil {
 		return own(err)
 	}
-	plan, err := makePlan(group, limits, formula, nil, true)
+	plan, err := makePlan(ctx, group, limits, formula, nil, true)
 	if err != nil {
 		return own(badValue(err))
 	}
@@ -232,7 +232,7 @@ func setUpGroup(ctx context.Context, s streams, group *cgroupfs.Group, plan *cgr
 }
 
 // planGroup is what makes and limits the group; nil without limits.
-func planGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (*cgroupfs.Plan, error) {
+func planGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula string) (*cgroupfs.Plan, error) {
 	f, err := parseFormula(formula)
 	if err != nil {
 		return nil, usage(err)
@@ -240,7 +240,7 @@ func planGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits, formula
 	if len(limits.List()) == 0 {
 		return nil, nil
 	}
-	plan, err := makePlan(group, limits, f, nil, true)
+	plan, err := makePlan(ctx, group, limits, f, nil, true)
 	if err != nil {
 		return nil, badValue(err)
 	}

@@ -123,7 +123,7 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 	if !create && len(limits.List())+len(limits.Raw) == 0 {
 		return usagef("nothing to set: give KEY=VALUE or a flag such as --memory")
 	}
-	plan, err := makePlan(group, limits, formula, o.controllers, create)
+	plan, err := makePlan(cmd.Context(), group, limits, formula, o.controllers, create)
 	if err != nil {
 		return badValue(err)
 	}
@@ -139,9 +139,9 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 	})
 }
 
-func makePlan(group *cgroupfs.Group, limits cgroupfs.Limits, formula keys.Formula, controllers []string, create bool) (*cgroupfs.Plan, error) {
+func makePlan(ctx context.Context, group *cgroupfs.Group, limits cgroupfs.Limits, formula keys.Formula, controllers []string, create bool) (*cgroupfs.Plan, error) {
 	if create {
-		return group.PlanCreate(cgroupfs.CreateOptions{Controllers: controllers, Limits: limits, Formula: formula})
+		return group.PlanCreate(ctx, cgroupfs.CreateOptions{Controllers: controllers, Limits: limits, Formula: formula})
 	}
-	return group.Plan(limits, cgroupfs.PlanOptions{Formula: formula})
+	return group.Plan(ctx, limits, cgroupfs.PlanOptions{Formula: formula})
 }

@@ -37,7 +37,7 @@ JSON's "unreadable".
 			if err != nil {
 				return err
 			}
-			stat, err := group.Stat()
+			stat, err := group.Stat(cmd.Context())
 			if err != nil {
 				return err
 			}

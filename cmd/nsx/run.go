@@ -234,7 +234,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		return own(err)
 	}
 	if o.dryRun {
-		in, err := o.tryGroup(s, group, limits)
+		in, err := o.tryGroup(ctx, s, group, limits)
 		if err != nil {
 			return own(err)
 		}
@@ -244,7 +244,7 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		plan.StartIn(in)
 		return runCommand(ctx, s, plan, command, o.environ(), true)
 	}
-	setUp, err := planGroup(s, group, limits, o.formula)
+	setUp, err := planGroup(ctx, s, group, limits, o.formula)
 	if err != nil {
 		return own(err)
 	}
@@ -276,8 +276,8 @@ func (o *runOptions) environ() []string {
 
 // tryGroup prints what would be done to the group of --cgroup, and opens it if it
 // is there already.
-func (o *runOptions) tryGroup(s streams, group *cgroupfs.Group, limits cgroupfs.Limits) (*cgroupfs.Entrance, error) {
-	plan, err := planGroup(s, group, limits, o.formula)
+func (o *runOptions) tryGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits) (*cgroupfs.Entrance, error) {
+	plan, err := planGroup(ctx, s, group, limits, o.formula)
 	if err != nil {
 		return nil, err
 	}

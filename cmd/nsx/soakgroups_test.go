@@ -82,11 +82,11 @@ func (v *visit) tryGroup(name string) error {
 	inside := exec.Command("true")
 	for _, step := range []func() error{
 		func() error { return group.Attach(context.Background(), p.Process.Pid) },
-		func() error { _, err := group.Members(); return err },
+		func() error { _, err := group.Members(ctx); return err },
 		func() error { return v.limit(group, pids+1) },
-		func() error { _, err := group.Get(); return err },
-		func() error { _, err := group.Stat(); return err },
-		func() error { _, err := group.Effective(); return err },
+		func() error { _, err := group.Get(ctx); return err },
+		func() error { _, err := group.Stat(ctx); return err },
+		func() error { _, err := group.Effective(ctx); return err },
 		func() error { return group.Start(inside) },
 		func() error {
 			if inside.Process != nil {
@@ -110,11 +110,7 @@ func (v *visit) tryGroup(name string) error {
 }
 
 func (v *visit) limit(group *cgroupfs.Group, pids int64) error {
-	plan, err := group.Plan(cgroupfs.Limits{PIDs: &pids}, cgroupfs.PlanOptions{})
-	if err != nil {
-		return err
-	}
-	_, err = plan.Apply(context.Background())
+	_, err := group.Set(context.Background(), cgroupfs.Limits{PIDs: &pids}, cgroupfs.PlanOptions{})
 	return err
 }
 
@@ -186,7 +182,7 @@ func (r soakRoom) command(name string, args ...string) *exec.Cmd {
 
 // limitMemory leaves the limit where the kernel cannot lower it just now.
 func (r soakRoom) limitMemory(n int64) error {
-	plan, err := r.Forced().Plan(cgroupfs.Limits{Memory: &n}, cgroupfs.PlanOptions{})
+	plan, err := r.Forced().Plan(context.Background(), cgroupfs.Limits{Memory: &n}, cgroupfs.PlanOptions{})
 	if err == nil {
 		_, err = plan.Apply(context.Background())
 	}
