@@ -25,8 +25,10 @@ var boxMain = []string{"sh", "-c", "sleep " + lifetime + " & exec sleep " + life
 
 // box is a running container, by its runtime's own answers.
 type box struct {
-	pid  int   // its first process, in this machine's PID namespace
-	pids []int // all of them, or nil if the runtime does not say
+	pid int // its first process, in this machine's PID namespace
+	// pids asks the runtime for all of them; nil if it does not say. It is called when
+	// the container has come to rest.
+	pids func() []int
 	// ns is the inode numbers of its namespaces, or nil.
 	ns map[string]uint64
 	// group is its cgroup in all hierarchies, or empty if it has none.

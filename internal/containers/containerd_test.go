@@ -52,7 +52,7 @@ func TestContainerd(t *testing.T) {
 	says := decode[containerdSays](t, ctr("containers", "info", "box")...).Spec.Linux
 	b := &box{
 		pid:     containerdTask(t, ctr),
-		pids:    firstNumbers(run(t, ctr("tasks", "ps", "box")...)),
+		pids:    func() []int { return firstNumbers(run(t, ctr("tasks", "ps", "box")...)) },
 		group:   says.CgroupsPath,
 		memory:  says.Resources.Memory.Limit,
 		pidsMax: says.Resources.Pids.Limit,

@@ -30,7 +30,7 @@ func TestDocker(t *testing.T) {
 	}](t, docker("inspect", "box")...)[0]
 	b := &box{
 		pid:       says.State.Pid,
-		pids:      numbers(run(t, docker("top", "box", "-o", "pid")...)),
+		pids:      func() []int { return numbers(run(t, docker("top", "box", "-o", "pid")...)) },
 		group:     "/docker/" + id,
 		memory:    says.HostConfig.Memory,
 		pidsMax:   says.HostConfig.PidsLimit,

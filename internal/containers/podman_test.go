@@ -35,7 +35,7 @@ func TestPodman(t *testing.T) {
 	says := decode[[]podmanAnswer](t, podman("inspect", "box")...)[0]
 	b := &box{
 		pid:       says.State.Pid,
-		pids:      numbers(run(t, podman("top", "box", "hpid")...)),
+		pids:      func() []int { return numbers(run(t, podman("top", "box", "hpid")...)) },
 		ns:        podmanNS(t, podman, says.ID),
 		group:     says.State.CgroupPath,
 		memory:    says.HostConfig.Memory,

@@ -66,7 +66,7 @@ func TestPodmanRootless(t *testing.T) {
 	says := decode[[]podmanAnswer](t, podman("inspect", "box")...)[0]
 	b := &box{
 		pid:     says.State.Pid,
-		pids:    numbers(run(t, podman("top", "box", "hpid")...)),
+		pids:    func() []int { return numbers(run(t, podman("top", "box", "hpid")...)) },
 		ns:      podmanNS(t, podman, says.ID),
 		name:    "podman(" + rootlessUID + "):box",
 		exec:    podman("exec", "box"),

@@ -56,7 +56,7 @@ func startRunc(t *testing.T, root string, words []string) *box {
 	answer := decode[struct{ Pid int }](t, runc("state", "nsx")...)
 	b := &box{
 		pid:     answer.Pid,
-		pids:    decode[[]int](t, runc("ps", "--format", "json", "nsx")...),
+		pids:    func() []int { return decode[[]int](t, runc("ps", "--format", "json", "nsx")...) },
 		group:   runcGroup,
 		exec:    runc("exec", "nsx"),
 		differs: execDiffers(),
