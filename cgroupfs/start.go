@@ -6,13 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
 )
 
 // Entrance is a group, or the groups of a process, opened in every hierarchy:
@@ -213,8 +214,8 @@ func (e *Entrance) String() string {
 	return strings.Join(names, ", ")
 }
 
-// Start starts a command inside. It sets cmd.SysProcAttr's UseCgroupFD on v2.
-// With Pdeathsig the caller needs the right to move its thread back.
+// Start starts a command inside. It sets cmd.SysProcAttr's UseCgroupFD on v2. Without
+// the right to move its thread back, the thread is given up when the command has ended.
 func (e *Entrance) Start(cmd *exec.Cmd) error {
 	if e.v2 != nil {
 		if cmd.SysProcAttr == nil {
@@ -241,11 +242,11 @@ func (e *Entrance) Start(cmd *exec.Cmd) error {
 	if cmd.Stderr == nil {
 		cmd.Stderr = null
 	}
-	// A goroutine of its own: a thread that cannot go back has to end, which
-	// it does when its goroutine returns still locked to it.
-	result := make(chan error)
-	go func() { result <- e.startInside(cmd) }()
-	return <-result
+	linux.OnLentThread(func() (spoilt bool) {
+		spoilt, err = e.startInside(cmd)
+		return spoilt
+	})
+	return err
 }
 
 // start starts the command where this thread is on v1. To os/exec a child that
@@ -279,25 +280,14 @@ func (g *Group) Start(cmd *exec.Cmd) error {
 	return e.Start(cmd)
 }
 
-// startInside runs on a goroutine of its own.
-func (e *Entrance) startInside(cmd *exec.Cmd) error {
-	runtime.LockOSThread()
+// startInside starts the command from this thread, and says whether that could not
+// leave the groups again.
+func (e *Entrance) startInside(cmd *exec.Cmd) (spoilt bool, err error) {
 	inside, err := e.enter()
 	if err == nil {
 		err = e.start(cmd)
 	}
-	back := undoMoves(inside)
-	if len(back) == 0 {
-		runtime.UnlockOSThread()
-		return err
-	}
-	if err == nil && cmd.SysProcAttr != nil && cmd.SysProcAttr.Pdeathsig != 0 {
-		// The thread's end would be taken for the parent's.
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		return fmt.Errorf("start with a signal for the parent's death: the parent's thread cannot leave the group again: %w", errors.Join(back...))
-	}
-	return err
+	return len(undoMoves(inside)) > 0, err
 }
 
 // enter moves the calling thread into the v1 groups.

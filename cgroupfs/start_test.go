@@ -1,12 +1,14 @@
 package cgroupfs
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -116,5 +118,41 @@ func TestStartInKilledGroup(t *testing.T) {
 	}
 	if at := membershipIn(t, fs, p.PID, *fs.v2()); at != g.Path() {
 		t.Errorf("admitted to %s", at)
+	}
+}
+
+// A thread of ours that cannot leave the group again does not end the command, which
+// would take its end for its parent's.
+func TestStartFromThreadThatStays(t *testing.T) {
+	fs := openFS(t)
+	testkit.RequireCgroup1(t, "pids")
+	g := made(t, fs, "pids")
+	e, err := g.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for i := range e.doors { // the way back is wrong
+		elsewhere := *e.doors[i].h
+		elsewhere.Mount, elsewhere.others = t.TempDir(), nil
+		e.doors[i].h = &elsewhere
+	}
+	cmd := helperCommand(t, "sleep")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if err := e.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	var status unix.WaitStatus
+	if got, err := unix.Wait4(cmd.Process.Pid, &status, unix.WNOHANG, nil); got != 0 || err != nil {
+		t.Fatalf("it has ended: %v, %v", status.Signal(), err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	// The thread goes, too, and the group can be removed.
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := g.Remove(ctx, false); err != nil {
+		t.Error(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/launcher"
+	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
 
@@ -153,7 +154,7 @@ func startFilteredIn(t *testing.T, ofUser bool, filter []byte) int {
 	prog.Call("sleep", unix.SYS_NANOSLEEP, prog.Words(60, 0), launcher.Int(0))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	testkit.OnThread(func() { // one that lasts, for DieWithParent
+	linux.OnThread(func() { // one that lasts, for DieWithParent
 		_, err := launcher.Start(ctx, prog, launcher.Attr{Argv: []string{"target"}, Env: []string{"PATH=/bin"}, Way: launcher.Memfd})
 		ended <- err
 	})

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
 
@@ -37,7 +38,7 @@ func TestOutrun(t *testing.T) {
 // of its own, and leaves nothing of it.
 func keepOn(dir string, ours, next int) error {
 	done := make(chan error, 1)
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		err := newMounts(ours)
 		if err == nil { // else these would be the machine's
 			err = errors.Join(
@@ -60,7 +61,7 @@ func bindOther(path string, cpu int) error {
 	made, end := make(chan error), make(chan struct{})
 	defer close(end)
 	tid := 0
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		tid = unix.Gettid()
 		made <- newMounts(cpu)
 		<-end

@@ -49,7 +49,7 @@ func startFiltered(t testing.TB, steps func(*launcher.Program), filters ...[]byt
 	ctx, cancel := context.WithCancel(context.Background())
 	var process *os.Process
 	// A thread that lasts, for DieWithParent.
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		prog := &launcher.Program{}
 		prog.Unshare("unshare", unix.CLONE_NEWNS)
 		prog.DieWithParent(unix.SIGKILL)
@@ -197,7 +197,7 @@ func TestUnreadableFilters(t *testing.T) {
 	t.Run("traced", func(t *testing.T) {
 		pid := startFiltered(t, nil, refusing(unix.SYS_UNAME, unix.EXDEV))
 		seized, done := make(chan error), make(chan struct{})
-		testkit.OnThread(func() { // which ends afterwards, and lets go of it
+		linux.OnThread(func() { // which ends afterwards, and lets go of it
 			seized <- unix.PtraceSeize(pid)
 			<-done
 		})

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
 
@@ -85,7 +86,7 @@ func apartFromMachine(t *testing.T, f func() error) {
 	t.Helper()
 	testkit.RequireRoot(t)
 	done := make(chan error)
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		done <- func() error {
 			if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 				return os.NewSyscallError("unshare", err)

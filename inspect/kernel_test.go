@@ -452,7 +452,7 @@ func TestHiddenOwner(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{Mode: testkit.FDHolder, Apart: []string{"user", "net"}})
 	net, user := held(t, p, Net), held(t, p, User)
 	joined, done := make(chan error), make(chan bool)
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		fd, err := unix.Open(p.Path("fd", strconv.Itoa(p.HeldFD["net"])), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err == nil {
 			err = unix.Setns(fd, unix.CLONE_NEWNET)

@@ -437,7 +437,7 @@ func withoutPIDFD(t *testing.T, errno unix.Errno, f func()) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	done := make(chan error)
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		done <- func() error {
 			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 				return os.NewSyscallError("prctl", err)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
 
@@ -50,7 +51,7 @@ func holdOpens(t testing.TB, pid int, nth func(n int)) *holder {
 		}
 	}
 	ready := make(chan error)
-	testkit.OnThread(func() { h.serve(ready, nth); close(h.done) })
+	linux.OnThread(func() { h.serve(ready, nth); close(h.done) })
 	if err := <-ready; err != nil {
 		<-h.done
 		testkit.Require(t, false, "needs a thread that comes first: %v", err)

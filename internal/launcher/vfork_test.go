@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/linux"
 	"nsx/internal/testkit"
 )
 
@@ -118,7 +119,7 @@ func TestVforkLeavesUsAlone(t *testing.T) {
 func TestVforkFallsBack(t *testing.T) {
 	testkit.CheckLeaks(t)
 	done := make(chan error)
-	testkit.OnThread(func() {
+	linux.OnThread(func() {
 		err := refuseClone3()
 		if err == nil {
 			var p Program

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,12 +31,43 @@ func OnThread(f func()) {
 	}()
 }
 
+// OnLentThread runs f on a thread that others may have used and will use again, but not
+// on the process's first. If f says that it could not undo what it has done to the
+// thread, no other goroutine gets it: it ends, though not before all processes have that
+// it has started, which would take its end for their parent's.
+func OnLentThread(f func() (spoilt bool)) {
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			OnLentThread(f) // while we hold this one, it is another
+			runtime.UnlockOSThread()
+			close(done)
+			return
+		}
+		spoilt := f()
+		close(done)
+		if !spoilt {
+			runtime.UnlockOSThread()
+			return
+		}
+		for some, known := children(); some || !known; some, known = children() {
+			time.Sleep(time.Second)
+		}
+	}()
+	<-done
+}
+
 // isParent says whether the calling thread is the process's first, or the parent of
-// processes (proc_pid_children(5), of kernels with CONFIG_PROC_CHILDREN).
+// processes.
 func isParent() bool {
-	if unix.Gettid() == os.Getpid() {
-		return true
-	}
-	children, err := os.ReadFile("/proc/thread-self/children")
-	return err == nil && strings.TrimSpace(string(children)) != ""
+	some, _ := children()
+	return some || unix.Gettid() == os.Getpid()
+}
+
+// children says whether the calling thread is the parent of processes, which kernels
+// with CONFIG_PROC_CHILDREN tell (proc_pid_children(5)).
+func children() (some, known bool) {
+	text, err := os.ReadFile("/proc/thread-self/children")
+	return strings.TrimSpace(string(text)) != "", err == nil
 }
