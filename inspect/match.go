@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
+	"nsx/internal/proc"
 	"nsx/internal/words"
 )
 
@@ -28,6 +29,9 @@ func (m Machine) match(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
 		return s.matchProcess(Ref{Word: r.Word, PID: pid})
 	case RefProcess:
 		if err := m.checkNumber(r); err != nil {
+			return Match{}, err
+		}
+		if err := m.checkInode(r); err != nil {
 			return Match{}, err
 		}
 		return s.matchProcess(r)
@@ -214,6 +218,24 @@ func (m Machine) checkNumber(r Ref) error {
 		return nil
 	}
 	return fmt.Errorf("%s may be two processes: the numbers of %s are those of another PID namespace than ours (pid_namespaces(7)); mount one of our own there (unshare --mount-proc does), or name it by a namespace or cgroup: %w", r.Word, m.procDir(), unix.EXDEV)
+}
+
+// checkInode says whether the process that was scanned is the one that is meant. That
+// was there before the scan, since somebody knew its number: if it is still there, no
+// other can have had its PID.
+func (m Machine) checkInode(r Ref) error {
+	if r.PIDFDInode == 0 {
+		return nil
+	}
+	pidfd := -1
+	if m.samePIDs() {
+		var err error
+		if pidfd, err = openPIDFD(r.PID); proc.Gone(err) {
+			return noProcess(r.PID)
+		}
+		defer unix.Close(pidfd)
+	}
+	return r.checkPIDFD(pidfd)
 }
 
 // openRefFile opens the namespace that a word names by its file. The caller

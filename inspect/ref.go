@@ -18,6 +18,9 @@ type Ref struct {
 	Kind RefKind
 	// PID and, for one of its threads, TID: RefProcess.
 	PID, TID int
+	// PIDFDInode, if it is not 0, tells the process from another one that gets the
+	// same PID: fstat(2) of its pidfd has it, which kernels since Linux 6.9 use once.
+	PIDFDInode uint64
 	// ID is RefNamespace's; its Type means nothing with AnyType, that is
 	// where the word was a bare inode number.
 	ID      ID
@@ -35,7 +38,7 @@ type RefKind uint8
 
 // The kinds of Ref.
 const (
-	RefProcess   RefKind = iota + 1 // 5151, pid:5151, 5151/5160, init
+	RefProcess   RefKind = iota + 1 // 5151, pid:5151, 5151/5160, 5151:INODE, init
 	RefSelf                         // self
 	RefNamespace                    // 4026531840, net:4026531840, net:[4026531840], net:=3
 	RefFile                         // /run/netns/blue, ./blue
@@ -89,6 +92,14 @@ func ParseRef(word string) (Ref, error) {
 		if r.Kind, r.Path = RefUnit, rest; prefix == "session" {
 			r.Path = "session-" + rest + ".scope"
 		}
+		return r, nil
+	}
+	if n, ok := proc.Decimal(prefix); ok && hasColon && n > 0 && n <= maxPID {
+		inode, ok := proc.Decimal(rest)
+		if !ok || inode == 0 {
+			return r, usagef("target %q: %q is no inode number of a pidfd: want a decimal number", word, rest)
+		}
+		r.Kind, r.PID, r.PIDFDInode = RefProcess, int(n), inode
 		return r, nil
 	}
 	query, isQuery := identity.ParseQuery(word)

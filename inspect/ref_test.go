@@ -21,6 +21,8 @@ func TestParseRef(t *testing.T) {
 		{"5151/5151", Ref{Kind: RefProcess, PID: 5151, TID: 5151}},
 		{"1/4194304", Ref{Kind: RefProcess, PID: 1, TID: 4194304}},
 		{"pid:5151/5160", Ref{Kind: RefProcess, PID: 5151, TID: 5160}},
+		{"5151:77", Ref{Kind: RefProcess, PID: 5151, PIDFDInode: 77}},
+		{"1:18446744073709551615", Ref{Kind: RefProcess, PID: 1, PIDFDInode: 1<<64 - 1}},
 		{"self", Ref{Kind: RefSelf}},
 		{"4026531840", Ref{Kind: RefNamespace, ID: ID{Inode: 4026531840}, AnyType: true}},
 		{"4026531001", Ref{Kind: RefNamespace, ID: ID{Inode: 4026531001}, AnyType: true}},

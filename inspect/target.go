@@ -134,6 +134,12 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 	if err == nil {
 		t.StartTicks, err = t.startTicks()
 	}
+	if err == nil {
+		if err := r.checkPIDFD(t.pidfd.fd()); err != nil {
+			t.Close()
+			return nil, err
+		}
+	}
 	if err != nil {
 		t.Close()
 		if proc.Gone(err) {
@@ -142,6 +148,56 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 		return nil, fmt.Errorf("pinning %s: %w", t.Name(), err)
 	}
 	return t, nil
+}
+
+// checkPIDFD compares the process with the number that tells it from all others.
+func (r Ref) checkPIDFD(pidfd int) error {
+	if r.PIDFDInode == 0 {
+		return nil
+	}
+	var fs unix.Statfs_t
+	var st unix.Stat_t
+	const pidfs = 0x50494446 // PID_FS_MAGIC of include/uapi/linux/magic.h
+	if pidfd < 0 || unix.Fstatfs(pidfd, &fs) != nil || fs.Type != pidfs || unix.Fstat(pidfd, &st) != nil {
+		return fmt.Errorf("%s: what tells process %d from others is not known here: it takes Linux 6.9, and a /proc of our own PID namespace: %w", r.Word, r.PID, unix.EOPNOTSUPP)
+	}
+	if st.Ino != r.PIDFDInode {
+		return gonef("no process %s: process %d is another one, whose pidfd has the inode number %d", r.Word, r.PID, st.Ino)
+	}
+	return nil
+}
+
+// Socket is the network namespace of a socket that the process has open, pinned, as
+// Linux tells it since 5.6 to who may trace the process (pidfd_getfd(2)) and has
+// CAP_NET_ADMIN over the namespace.
+func (t *Target) Socket(fd int) (*Target, error) {
+	name := fmt.Sprintf("descriptor %d of %s", fd, t.Name())
+	if t.pidfd.fd() < 0 {
+		return nil, fmt.Errorf("%s: it takes a pidfd, and there is none: %w", name, unix.EOPNOTSUPP)
+	}
+	socket, err := unix.PidfdGetfd(t.pidfd.fd(), fd, 0)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		return nil, &goneError{fmt.Sprintf("%s has no descriptor %d", t.Name(), fd), err}
+	case err != nil:
+		return nil, fmt.Errorf("taking %s: %w", name, t.explain(err))
+	}
+	defer unix.Close(socket)
+	ns, err := linux.SocketNetNS(socket)
+	switch {
+	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EBADF), errors.Is(err, unix.EINVAL):
+		return nil, fmt.Errorf("%s is no socket: %w", name, unix.ENOTSOCK)
+	case errors.Is(err, unix.EPERM):
+		return nil, fmt.Errorf("the network namespace of %s: %w: it takes CAP_NET_ADMIN in the user namespace that owns it", name, err)
+	case err != nil:
+		return nil, fmt.Errorf("the network namespace of %s: %w", name, err)
+	}
+	id, err := identify(ns)
+	if err != nil {
+		unix.Close(ns)
+		return nil, err
+	}
+	return &Target{Word: name, ID: id, ns: ownDescriptor(ns)}, nil
 }
 
 // openPIDFD is -1 without an error where there is no pidfd_open(2): before Linux

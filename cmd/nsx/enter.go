@@ -37,6 +37,8 @@ type enterOptions struct {
 	root     string // ofTarget, or a directory
 	dir      string // likewise
 	uid, gid string
+	socket   int // -N, none: -1
+	follow   bool
 	env      bool
 	tools    string
 	dryRun   bool
@@ -122,6 +124,9 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	flags.BoolVarP(&o.env, "env", "e", false, "take the target's environment, as its own programs do anyway")
 	flags.BoolVarP(&o.options.NoFork, "no-fork", "F", false, "do not fork: only CMD's children are in the PID namespace")
 	flags.BoolVarP(&o.options.TargetCgroup, "join-cgroup", "c", false, "start in the target's cgroups, on v1 and v2")
+	flags.IntVarP(&o.socket, "net-socket", "N", -1, "join the net namespace of the target's socket `FD`")
+	flags.Lookup("net-socket").DefValue = "0" // which help leaves out
+	flags.BoolVarP(&o.follow, "follow-context", "Z", false, "take the target's security label, as its own programs do")
 	guestFlags(flags, &o.options)
 	flags.BoolVar(&o.options.MountProc, "mount-proc", false, "mount a new /proc for the joined PID namespace")
 	flags.BoolVar(&o.options.MountSys, "mount-sys", false, "mount a new /sys, and /etc/netns/NAME's files over /etc")
@@ -172,6 +177,9 @@ func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
 		}
 	}
 	o.command = rest
+	if flags.Changed("net-socket") && o.socket < 0 {
+		return fmt.Errorf("-N: %d is no descriptor", o.socket)
+	}
 	for _, t := range inspect.Types {
 		if flags.Changed(t.String()) && o.others[t] == "" { // --net "$UNSET"
 			return fmt.Errorf("--%s: the target is empty", t)
@@ -234,13 +242,22 @@ func (o *enterOptions) wants() (wants []want, whole bool, err error) {
 			wants = append(wants, want{t, word})
 		}
 	}
+	if o.socket >= 0 {
+		switch {
+		case o.target == "":
+			return nil, false, errors.New("-N needs a process whose socket it is: name it with -t TARGET")
+		case o.switches[inspect.Net] != "" || o.others[inspect.Net] != "":
+			return nil, false, errors.New("-N and -n exclude each other: each names a network namespace")
+		}
+		whole = false
+	}
 	if o.all {
 		if o.target == "" {
 			return nil, false, errors.New("-a needs a target: name it with -t TARGET")
 		}
 		whole = true
 	}
-	if !whole && len(wants) == 0 {
+	if !whole && len(wants) == 0 && o.socket < 0 {
 		return nil, false, errors.New("no target: name a process (5151), a namespace (net:[4026532201]) or a type with its own (--net 5151)")
 	}
 	return wants, whole, nil
@@ -370,10 +387,21 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 		}
 		asked = append(asked, request)
 	}
+	if o.socket >= 0 {
+		socket, err := resolver.socket(ctx, o.target, o.socket)
+		if err != nil {
+			return nil, nil, err
+		}
+		asked = append(asked, enter.Request{Type: inspect.Net, Target: socket})
+	}
 	requests = append(requests, asked...)
 	plan, err = enter.NewPlan(ctx, requests, o.options)
 	if err != nil {
 		return nil, nil, err
+	}
+	if o.follow && !plan.Untrusted() {
+		plan.Close()
+		return nil, nil, errors.New("-Z: a program of this host's keeps our security label, whatever namespaces it is in: join the mount namespace too, or use runcon(1) or aa-exec(1)")
 	}
 	noteSkipped(ctx, s, "enter", plan, asked)
 	if env, err = o.environment(ctx, plan); err != nil {

@@ -62,8 +62,6 @@ func theirFlags(cmd string) map[string]string {
 		}
 	case "enter":
 		return map[string]string{
-			"Z": "with its mount namespace CMD always has the target's label", "follow-context": "with its mount namespace CMD always has the target's label",
-			"N": "name the socket's namespace: --net net:[INODE] of nsx ls --all", "net-socket": "name the socket's namespace: --net net:[INODE] of nsx ls --all",
 			"f": "it forks where that is needed; -F does not", "fork": "it forks where that is needed; -F does not",
 			"workdir": "here it is -W", "V": "here it is nsx version", "version": "here it is nsx version",
 		}

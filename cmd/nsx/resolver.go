@@ -43,6 +43,19 @@ func (r resolver) request(ctx context.Context, typ inspect.Type, word string) (e
 	return enter.Request{Type: typ, Target: t}, err
 }
 
+// socket is the network namespace of a socket that a process has open.
+func (r resolver) socket(ctx context.Context, word string, fd int) (*inspect.Target, error) {
+	process, err := r.resolve(ctx, word)
+	if err != nil {
+		return nil, err
+	}
+	t, err := process.Socket(fd)
+	if err == nil {
+		r[t.Word] = t
+	}
+	return t, err
+}
+
 // requests reads [TYPE=]TARGET: one namespace, or all.
 func (r resolver) requests(ctx context.Context, word string) ([]enter.Request, error) {
 	if name, target, ok := strings.Cut(word, "="); ok && !strings.HasSuffix(name, ":") { // net:=ID

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/internal/inherited"
@@ -138,7 +139,7 @@ func require(ts *testscript.TestScript, neg bool, args []string) {
 //
 // makes $web_pid, $web_netns and so on for each type that can be read,
 // $web_outer (the outermost level), $web_tid, $web_child, $web_held_net,
-// $web_fd_net and $web_path_net.
+// $web_fd_net, $web_path_net, and $web_pidfd, the inode number of its pidfd.
 func startFixture(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: fixture NAME KEY=VALUE…")
@@ -153,6 +154,12 @@ func startFixture(ts *testscript.TestScript, neg bool, args []string) {
 	set := func(name string, value any) { ts.Setenv(args[0]+"_"+name, fmt.Sprint(value)) }
 	set("pid", p.PID)
 	set("outer", p.Levels[0])
+	if pidfd, err := unix.PidfdOpen(p.Levels[0], 0); err == nil {
+		var st unix.Stat_t
+		ts.Check(unix.Fstat(pidfd, &st))
+		unix.Close(pidfd)
+		set("pidfd", st.Ino)
+	}
 	set("tid", p.Thread)
 	set("child", p.Child)
 	for _, name := range testkit.AllNS {
