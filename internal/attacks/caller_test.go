@@ -217,8 +217,11 @@ func findIdle(tool int) *facts {
 			return nil
 		}
 		for _, pid := range append(pids, tool) {
-			if isIdle(pid) {
-				return factsOf(pid)
+			if !isIdle(pid) {
+				continue
+			}
+			if f := factsOf(pid); f != nil { // else it was killed meanwhile
+				return f
 			}
 		}
 	}
