@@ -111,16 +111,22 @@ func (h *Hierarchy) freezeWord(freeze bool) (file, word string) {
 	return "cgroup.freeze", map[bool]string{true: "1", false: "0"}[freeze]
 }
 
-func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
-	op := map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
+// freezersFor is what can freeze the group, unless that may not be.
+func (g *Group) freezersFor(freeze bool) (op string, list []*Hierarchy, err error) {
+	op = map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
 	if ok, err := g.Exists(); err != nil {
-		return err
+		return op, nil, err
 	} else if ok && g.path != "/" { // the root is not to be frozen by force either
 		if err := g.guard(op, map[bool]Verb{true: VerbFreeze, false: VerbThaw}[freeze]); err != nil {
-			return err
+			return op, nil, err
 		}
 	}
-	list, err := g.freezers(op)
+	list, err = g.freezers(op)
+	return op, list, err
+}
+
+func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
+	op, list, err := g.freezersFor(freeze)
 	if err != nil {
 		return err
 	}

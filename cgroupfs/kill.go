@@ -23,15 +23,8 @@ const killTimeout = 10 * time.Second
 // takes 10 seconds at most, and then names who is left. Whenever it ends, or this
 // process does, nothing stays frozen.
 func (g *Group) Kill(ctx context.Context) error {
-	op := "kill " + g.path
-	if g.path == "/" {
-		return &Error{Op: op, Err: unix.EPERM, Cause: "the root holds every process of the machine"}
-	}
-	list, err := g.need(op)
+	op, list, err := g.killable(ctx)
 	if err != nil {
-		return err
-	}
-	if err := g.guardTree(ctx, op, VerbKill, list); err != nil {
 		return err
 	}
 	if err := g.fs.checkPIDs(op); err != nil {
@@ -63,6 +56,18 @@ func (g *Group) Kill(ctx context.Context) error {
 		return e
 	}
 	return asError(op, err)
+}
+
+// killable is the hierarchies that have the group, unless nobody may be killed there.
+func (g *Group) killable(ctx context.Context) (op string, list []*Hierarchy, err error) {
+	op = "kill " + g.path
+	if g.path == "/" {
+		return op, nil, &Error{Op: op, Err: unix.EPERM, Cause: "the root holds every process of the machine"}
+	}
+	if list, err = g.need(op); err != nil {
+		return op, nil, err
+	}
+	return op, list, g.guardTree(ctx, op, VerbKill, list)
 }
 
 func killCause(err error) string {

@@ -26,23 +26,12 @@ const removeTimeout = 2 * time.Second
 // Nothing is removed before all of it can be.
 func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	op := "remove " + g.path
-	if g.path == "/" {
-		return &Error{Op: op, Err: unix.EBUSY, Cause: "it is the root of the hierarchies"}
-	}
-	list, err := g.need(op)
+	list, err := g.removable(ctx, op, recursive)
 	if err != nil {
-		return err
-	}
-	if err := g.guardTree(ctx, op, VerbRemove, list); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(ctx, removeTimeout)
 	defer cancel()
-	if !recursive {
-		if err := g.refuseChildren(op, list); err != nil {
-			return err
-		}
-	}
 	err = until(ctx, func() (bool, error) {
 		pids, _ := g.fs.inTree(ctx, list, g.path)
 		return len(pids) == 0, nil
@@ -69,6 +58,24 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 		}
 	}
 	return e
+}
+
+// removable is the hierarchies that have the group, unless it may not be removed.
+func (g *Group) removable(ctx context.Context, op string, recursive bool) ([]*Hierarchy, error) {
+	if g.path == "/" {
+		return nil, &Error{Op: op, Err: unix.EBUSY, Cause: "it is the root of the hierarchies"}
+	}
+	list, err := g.need(op)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.guardTree(ctx, op, VerbRemove, list); err != nil {
+		return nil, err
+	}
+	if !recursive {
+		err = g.refuseChildren(op, list)
+	}
+	return list, err
 }
 
 // guardTree checks the owners of the group and of all below it.

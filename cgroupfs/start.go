@@ -105,11 +105,8 @@ func (fs *FS) open(list []*Hierarchy, group func(*Hierarchy) string) (_ *Entranc
 	}()
 	for _, h := range list {
 		at := group(h)
-		if by := h.stoppedBy(at); by != "" {
-			return nil, &Error{
-				Op: "start in " + at, File: h.Dir(at), Err: unix.EBUSY,
-				Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: " + fs.thawCommand(by),
-			}
+		if err := fs.refuseFrozen(h, at); err != nil {
+			return nil, err
 		}
 		if h.Version == 2 {
 			e.v2at = at
@@ -129,6 +126,18 @@ func (fs *FS) open(list []*Hierarchy, group func(*Hierarchy) string) (_ *Entranc
 		}
 	}
 	return e, nil
+}
+
+// refuseFrozen refuses a group in which a start would hang.
+func (fs *FS) refuseFrozen(h *Hierarchy, group string) error {
+	by := h.stoppedBy(group)
+	if by == "" {
+		return nil
+	}
+	return &Error{
+		Op: "start in " + group, File: h.Dir(group), Err: unix.EBUSY,
+		Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: " + fs.thawCommand(by),
+	}
 }
 
 // Close closes what Open opened.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,8 @@ type groupFlags struct {
 	force   bool
 	only    string
 	timeout time.Duration
+	dryRun  bool
+	root    string
 }
 
 func (f *groupFlags) addForce(cmd *cobra.Command) {
@@ -88,9 +91,33 @@ func (f *groupFlags) within(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(ctx, f.timeout)
 }
 
-// open names a group of this machine.
+// addDry adds --dry-run, which works on a captured tree too.
+func (f *groupFlags) addDry(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
+	cmd.Flags().StringVar(&f.root, "root", "/", "with --dry-run: on the host whose root is `DIR`")
+}
+
+// preview prints what would be done.
+func preview(s streams, p *cgroupfs.Preview, err error) error {
+	if err != nil {
+		return err
+	}
+	notes(s, p.Notes)
+	for _, line := range p.Writes {
+		if _, err := fmt.Fprintln(s.out, output.Escape(line)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open names the group, on the machine that is meant.
 func (f *groupFlags) open(ctx context.Context, word string) (*cgroupfs.Group, error) {
-	group, err := groupAt(ctx, "/", f.only, word)
+	root := cmp.Or(f.root, "/")
+	if root != "/" && !f.dryRun {
+		return nil, usagef("--root takes --dry-run: nothing is changed there")
+	}
+	group, err := groupAt(ctx, root, f.only, word)
 	if err == nil && f.force {
 		group = group.Forced()
 	}

@@ -47,6 +47,10 @@ process of somebody else's unit or container leaves its limits only with --force
 			if err != nil {
 				return err
 			}
+			if o.dryRun {
+				p, err := group.PreviewAttach(threads, pids...)
+				return preview(s, p, err)
+			}
 			attach := group.Attach
 			if threads {
 				attach = group.AttachThreads
@@ -69,6 +73,7 @@ process of somebody else's unit or container leaves its limits only with --force
 		},
 	}
 	o.addForce(cmd)
+	o.addDry(cmd)
 	cmd.Flags().BoolVar(&threads, "threads", false, "move single threads: the numbers are thread ids")
 	return cmd
 }

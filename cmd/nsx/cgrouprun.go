@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,6 +84,9 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 			if err != nil {
 				return own(err)
 			}
+			if o.dryRun {
+				return dryRunIn(s, group, plan, nil)
+			}
 			// From here on a signal ends us only when what was done is put back.
 			caught := enter.CatchSignals()
 			defer caught.Stop()
@@ -90,6 +95,7 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	}
 	o.addForce(cmd)
 	o.add(cmd)
+	o.addDry(cmd)
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
@@ -100,7 +106,7 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	if err != nil {
 		return usage(err)
 	}
-	fs, err := hierarchiesAt("/", o.only)
+	fs, err := hierarchiesAt(cmp.Or(o.root, "/"), o.only)
 	if err != nil {
 		return own(err)
 	}
@@ -114,6 +120,15 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 		return own(badValue(err))
 	}
 	notes(s, plan.Notes)
+	if o.dryRun {
+		var after []string
+		for _, step := range slices.Backward(plan.Steps) {
+			if step.Mkdir {
+				after = append(after, "rmdir "+step.Path)
+			}
+		}
+		return dryRunIn(s, group, plan, after)
+	}
 	// From here on a signal ends us only when the group is gone.
 	caught := enter.CatchSignals()
 	defer caught.Stop()
@@ -137,6 +152,19 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 		}
 	}
 	return err
+}
+
+// dryRunIn says what would be done to run a command in a group, and after it.
+func dryRunIn(s streams, group *cgroupfs.Group, plan *cgroupfs.Plan, after []string) error {
+	p, err := group.PreviewStart(plan)
+	if err == nil {
+		p.Writes = append(p.Writes, after...)
+		err = preview(s, p, nil)
+	}
+	if err != nil {
+		return own(err)
+	}
+	return nil
 }
 
 // askManager adds to a refusal what lets an ordinary user limit a command: his own

@@ -14,29 +14,6 @@ type cgroupSetOptions struct {
 	groupFlags
 	limitFlags
 	controllers []string
-	dryRun      bool
-	root        string
-}
-
-// addDry adds --dry-run, which works on a captured tree too.
-func (o *cgroupSetOptions) addDry(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the exact writes, in order, and do nothing")
-	cmd.Flags().StringVar(&o.root, "root", "/", "with --dry-run: on the host whose root is `DIR`")
-}
-
-// open names the group, on the machine that is meant.
-func (o *cgroupSetOptions) open(ctx context.Context, word string) (*cgroupfs.Group, error) {
-	if o.root == "/" {
-		return o.groupFlags.open(ctx, word)
-	}
-	if !o.dryRun {
-		return nil, usagef("--root takes --dry-run: nothing is changed there")
-	}
-	group, err := groupAt(ctx, o.root, o.only, word)
-	if err == nil && o.force {
-		group = group.Forced()
-	}
-	return group, err
 }
 
 func newCgroupCreate(s streams) *cobra.Command {

@@ -10,7 +10,9 @@ import (
 )
 
 // newStateVerb makes a verb that brings a group into a state and waits for it.
-func newStateVerb(s streams, verb, short, long, example string, usual time.Duration, v cgroupfs.Verb, do func(context.Context, *cgroupfs.Group) error) *cobra.Command {
+func newStateVerb(s streams, verb, short, long, example string, usual time.Duration, v cgroupfs.Verb,
+	do func(context.Context, *cgroupfs.Group) error, would func(context.Context, *cgroupfs.Group) (*cgroupfs.Preview, error),
+) *cobra.Command {
 	var o groupFlags
 	cmd := &cobra.Command{
 		Use:               verb + " PATH",
@@ -27,6 +29,10 @@ func newStateVerb(s streams, verb, short, long, example string, usual time.Durat
 			if err != nil {
 				return err
 			}
+			if o.dryRun {
+				p, err := would(cmd.Context(), group)
+				return preview(s, p, err)
+			}
 			owner := group.Owner()
 			err = interruptible(cmd.Context(), func(ctx context.Context) error {
 				ctx, cancel := o.within(ctx)
@@ -41,6 +47,7 @@ func newStateVerb(s streams, verb, short, long, example string, usual time.Durat
 	}
 	o.addForce(cmd)
 	o.addTimeout(cmd, usual)
+	o.addDry(cmd)
 	return cmd
 }
 
@@ -51,8 +58,12 @@ func newCgroupRm(s streams) *cobra.Command {
 inside are waited for until --timeout, and then named.`,
 		`  nsx cgroup rm /demo
   nsx cgroup rm -r /demo       # with all groups below it
+  nsx cgroup rm -r /demo --dry-run
   nsx cgroup kill /demo && nsx cgroup rm /demo`,
-		2*time.Second, cgroupfs.VerbRemove, func(ctx context.Context, g *cgroupfs.Group) error { return g.Remove(ctx, recursive) })
+		2*time.Second, cgroupfs.VerbRemove, func(ctx context.Context, g *cgroupfs.Group) error { return g.Remove(ctx, recursive) },
+		func(ctx context.Context, g *cgroupfs.Group) (*cgroupfs.Preview, error) {
+			return g.PreviewRemove(ctx, recursive)
+		})
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "remove the groups below it too")
 	return cmd
 }
@@ -63,7 +74,10 @@ func newCgroupFreeze(s streams) *cobra.Command {
 they are not before --timeout, the group is thawed again and they are named; so it
 is when nsx is interrupted, or killed, before they are.`,
 		`  nsx cgroup freeze /demo`,
-		10*time.Second, cgroupfs.VerbFreeze, func(ctx context.Context, g *cgroupfs.Group) error { return g.Freeze(ctx) })
+		10*time.Second, cgroupfs.VerbFreeze, func(ctx context.Context, g *cgroupfs.Group) error { return g.Freeze(ctx) },
+		func(ctx context.Context, g *cgroupfs.Group) (*cgroupfs.Preview, error) {
+			return g.PreviewFreeze(ctx, true)
+		})
 }
 
 func newCgroupThaw(s streams) *cobra.Command {
@@ -71,7 +85,10 @@ func newCgroupThaw(s streams) *cobra.Command {
 		`Let the processes of a frozen group go on. Below a frozen group they cannot, and
 that is an error.`,
 		`  nsx cgroup thaw /demo`,
-		10*time.Second, cgroupfs.VerbThaw, func(ctx context.Context, g *cgroupfs.Group) error { return g.Thaw(ctx) })
+		10*time.Second, cgroupfs.VerbThaw, func(ctx context.Context, g *cgroupfs.Group) error { return g.Thaw(ctx) },
+		func(ctx context.Context, g *cgroupfs.Group) (*cgroupfs.Preview, error) {
+			return g.PreviewFreeze(ctx, false)
+		})
 }
 
 func newCgroupKill(s streams) *cobra.Command {
@@ -80,6 +97,8 @@ func newCgroupKill(s streams) *cobra.Command {
 cgroup.kill on v2, frozen, signalled and thawed on v1, so that nothing that forks
 escapes. Those that are left at --timeout are named. Nothing stays frozen, not even
 if nsx is killed meanwhile.`,
-		`  nsx cgroup kill /demo`,
-		10*time.Second, cgroupfs.VerbKill, func(ctx context.Context, g *cgroupfs.Group) error { return g.Kill(ctx) })
+		`  nsx cgroup kill /demo --dry-run    # whom it would kill
+  nsx cgroup kill /demo`,
+		10*time.Second, cgroupfs.VerbKill, func(ctx context.Context, g *cgroupfs.Group) error { return g.Kill(ctx) },
+		func(ctx context.Context, g *cgroupfs.Group) (*cgroupfs.Preview, error) { return g.PreviewKill(ctx) })
 }
