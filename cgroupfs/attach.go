@@ -142,9 +142,9 @@ func (fs *FS) checkPIDs(op string) error {
 // checkAttach refuses those whom the kernel would not move, though it may say
 // that it did; live is the process's threads.
 func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
-	e := &Error{Op: fmt.Sprintf("attach %d to %s", pid, g.path), Err: unix.EINVAL}
+	e := &Error{Op: fmt.Sprintf("attach %d to %s", pid, g.path), Group: g.path, Err: unix.EINVAL}
 	if pid <= 0 {
-		e.Cause = "a PID is a number from 1 up"
+		e.Reason, e.Cause = ErrUsage, "a PID is a number from 1 up"
 		return nil, e
 	}
 	p, err := g.fs.process(pid)
@@ -164,12 +164,11 @@ func (g *Group) checkAttach(pid int, threads bool) (live []int, err error) {
 	case err != nil:
 		return nil, asError(e.Op, err)
 	case tgid != pid && !threads:
-		e.Cause = fmt.Sprintf("it is a thread of %s", g.fs.name(tgid))
-		e.Next = fmt.Sprintf("attach %d, or the thread alone with --threads", tgid)
+		e.Reason, e.Cause = ErrThread, fmt.Sprintf("it is a thread of %s", g.fs.name(tgid))
+		e.Next = fmt.Sprintf("attach %d, or the thread alone", tgid)
 		return nil, e
 	case p.KernelThread() && !g.force:
-		e.Err, e.Cause = unix.EPERM, "it is a kernel thread, whose work is for the whole machine"
-		e.Next = "force it (--force)"
+		e.Err, e.Reason, e.Cause = unix.EPERM, ErrKernelThread, "it is a kernel thread, whose work is for the whole machine"
 		return nil, e
 	}
 	live = []int{pid}
@@ -235,7 +234,7 @@ func (fs *FS) checkMoved(h *Hierarchy, group string, pid int, live []int) error 
 			return asError(fmt.Sprintf("look where %d is", tid), err)
 		}
 		return &Error{
-			Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), File: h.Dir(group), Err: unix.EBUSY,
+			Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), Group: group, File: h.Dir(group), Err: unix.EBUSY,
 			Cause: fmt.Sprintf("the kernel reported success, but thread %d is in %s: somebody else moved it", tid, m.Path),
 		}
 	}

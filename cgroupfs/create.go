@@ -31,14 +31,14 @@ type CreateOptions struct {
 func (g *Group) PlanCreate(ctx context.Context, o CreateOptions) (*Plan, error) {
 	op := "create " + g.path
 	if g.path == "/" {
-		return nil, &Error{Op: op, Err: unix.EEXIST, Cause: "the root is always there"}
+		return nil, &Error{Op: op, Group: g.path, Err: unix.EEXIST, Cause: "the root is always there"}
 	}
 	for _, at := range ancestors(g.path) {
 		if there, err := (&Group{fs: g.fs, path: at}).Exists(); err != nil {
 			return nil, err
 		} else if !there && ofController(path.Base(at)) {
 			return nil, &Error{
-				Op: op, Err: unix.EINVAL, Cause: path.Base(at) + " could be the name of a control file",
+				Op: op, Group: g.path, Err: unix.EINVAL, Cause: path.Base(at) + " could be the name of a control file",
 				Next: "call it _" + path.Base(at) + ", as systemd does",
 			}
 		}
@@ -152,7 +152,7 @@ func (g *Group) places(controllers []string) (list []*Hierarchy, enable []string
 	}
 	if len(list) == 0 {
 		return nil, nil, &Error{
-			Op: "create " + g.path, Err: unix.EINVAL,
+			Op: "create " + g.path, Group: g.path, Err: unix.EINVAL, Reason: ErrUsage,
 			Cause: "this machine has neither v2 nor a v1 freezer, so no hierarchy is meant by itself",
 			Next:  "name controllers: " + strings.Join(g.fs.Controllers(), ", "),
 		}
@@ -268,7 +268,7 @@ func (h *Hierarchy) nearest(group, file string) (string, error) {
 
 // explainNoController says what a controller's absence means.
 func (fs *FS) explainNoController(name string) error {
-	e := &Error{Op: "controller " + words.Quote(name), Err: unix.ENOENT}
+	e := &Error{Op: "controller " + words.Quote(name), Err: unix.ENOENT, Reason: ErrUnsupported}
 	if only := fs.only(); only != nil {
 		h, err := fs.whole.controller(name)
 		if err != nil {

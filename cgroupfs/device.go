@@ -1,6 +1,8 @@
 package cgroupfs
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"nsx/cgroupfs/keys"
 	"nsx/internal/proc"
+	"nsx/internal/reason"
 	"nsx/internal/words"
 )
 
@@ -46,8 +49,9 @@ func ParseIOMax(text string) (keys.IOMax, error) {
 func ParseDevice(word string) (keys.Device, error) { return parseDevice("/", word) }
 
 func parseDevice(root, word string) (keys.Device, error) {
-	refuse := func(why string, errno error) (keys.Device, error) {
-		return keys.Device{}, fmt.Errorf("device %s: %s: %w", words.Quote(word), why, errno)
+	refuse := func(why string, errno unix.Errno) (keys.Device, error) {
+		of := cmp.Or(map[unix.Errno]error{unix.EINVAL: ErrUsage, unix.ENOTBLK: ErrUsage}[errno], reasonOf(errno))
+		return keys.Device{}, fmt.Errorf("device %s: %s: %w", words.Quote(word), why, reason.Errno{Errno: errno, Reason: of})
 	}
 	if d, ok := keys.ParseDeviceNumber(word); ok {
 		return d, nil
@@ -61,7 +65,8 @@ func parseDevice(root, word string) (keys.Device, error) {
 			unix.Close(at)
 		}
 		if err != nil {
-			return refuse("no such file", bare(err))
+			errno, _ := errors.AsType[unix.Errno](err)
+			return refuse("no such file", errno)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFBLK {
 			return refuse("it is no block device", unix.ENOTBLK)

@@ -230,7 +230,7 @@ func (e *bpfError) Unwrap() error { return e.err }
 
 // explainBPF says why a device program cannot be read or attached.
 func (fs *FS) explainBPF(op string, h *Hierarchy, group string, err error) *Error {
-	e := &Error{Op: op, File: h.Dir(group), Err: bare(err)}
+	e := &Error{Op: op, Group: group, File: h.Dir(group), Err: bare(err)}
 	b, ok := errors.AsType[*bpfError](err)
 	if !ok {
 		fs.common(e, h, group, "")

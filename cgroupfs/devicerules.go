@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/internal/reason"
 	"nsx/internal/words"
 )
 
@@ -89,7 +90,7 @@ func (r deviceRule) common(o deviceRule) (deviceRule, bool) {
 func parseDeviceRule(root, text string) (r deviceRule, all bool, err error) {
 	parts := strings.Fields(text)
 	refuse := func() (deviceRule, bool, error) {
-		return r, false, fmt.Errorf("device rule %s: want \"TYPE MAJOR:MINOR ACCESS\" such as \"c 1:3 rwm\" or \"b 8:* r\", a file such as \"/dev/null rw\", or \"a\" for all: %w", words.Quote(text), unix.EINVAL)
+		return r, false, fmt.Errorf("device rule %s: want \"TYPE MAJOR:MINOR ACCESS\" such as \"c 1:3 rwm\" or \"b 8:* r\", a file such as \"/dev/null rw\", or \"a\" for all: %w", words.Quote(text), reason.ErrInvalid)
 	}
 	switch {
 	case text == "a" || slices.Equal(parts, []string{"a", "*:*", "rwm"}):
@@ -149,7 +150,7 @@ func deviceOf(root, name string) (deviceRule, error) {
 	case unix.S_IFCHR:
 		r.kind = charDevice
 	default:
-		return r, fmt.Errorf("device %s: it is no device: %w", words.Quote(name), unix.EINVAL)
+		return r, fmt.Errorf("device %s: it is no device: %w", words.Quote(name), reason.ErrInvalid)
 	}
 	return r, nil
 }

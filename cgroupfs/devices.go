@@ -36,7 +36,7 @@ type deviceChange struct {
 func (g *Group) planDevices(p *Plan, h *Hierarchy, settings []keys.Setting) error {
 	for _, s := range settings {
 		if !keys.IsDevices(s.Key) {
-			return &Error{Op: "set " + s.Key, Err: unix.EPERM, Cause: "it can only be read", Next: "set devices.deny and devices.allow"}
+			return &Error{Op: "set " + s.Key, Group: g.path, Err: unix.EPERM, Reason: ErrNoLimit, Cause: "it can only be read", Next: "set devices.deny and devices.allow"}
 		}
 	}
 	state, err := h.devices(g.path)
@@ -59,7 +59,7 @@ func (g *Group) planDevices(p *Plan, h *Hierarchy, settings []keys.Setting) erro
 		var ok bool
 		if c.list, ok = c.list.change(s.Key == "devices.allow", rule, all, state.above); !ok {
 			return &Error{
-				Op: "set devices of " + g.path, Value: s.String(), Err: unix.EPERM,
+				Op: "set devices of " + g.path, Group: g.path, Value: s.String(), Err: unix.EPERM, Reason: ErrValue,
 				Cause: "the group above does not allow that much: " + state.above.String(), Next: "allow it there first",
 			}
 		}
@@ -130,7 +130,7 @@ func ownOf(programs []DeviceProgram) []DeviceProgram {
 func (g *Group) getDevices(h *Hierarchy, key string) (KeyValue, error) {
 	op := "read " + g.path
 	if key != "devices.list" {
-		return KeyValue{}, &Error{Op: op, Value: key, Err: unix.EINVAL, Cause: "it can only be set", Next: "read devices.list"}
+		return KeyValue{}, &Error{Op: op, Group: g.path, Value: key, Err: unix.EINVAL, Reason: ErrUnsupported, Cause: "it can only be set", Next: "read devices.list"}
 	}
 	s, err := h.devices(g.path)
 	if err != nil {

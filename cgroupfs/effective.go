@@ -85,7 +85,7 @@ func (fs *FS) EffectiveOf(ctx context.Context, memberships []Membership) (Bindin
 	if len(list) > 0 && !visible {
 		hidden := list[0].levels[0]
 		return Binding{}, &Error{
-			Op: "find the limits of " + hidden.group, Err: unix.EXDEV,
+			Op: "find the limits of " + hidden.group, Group: hidden.group, Err: unix.EXDEV,
 			Cause: hidden.hidden.Reason, Next: "run in the host's cgroup namespace",
 		}
 	}

@@ -22,22 +22,22 @@ import (
 
 // explainNoGroup is for a group that is nowhere.
 func (fs *FS) explainNoGroup(op, group string) error {
-	e := &Error{Op: op, Err: unix.ENOENT, Cause: "no hierarchy has a group " + group, Next: "make it: nsx cgroup create " + group}
+	e := &Error{Op: op, Group: group, Err: unix.ENOENT, Cause: "no hierarchy has a group " + group, Next: "make it", Remedy: &Remedy{Verb: VerbCreate, Group: group}}
 	if only := fs.only(); only != nil {
 		e.Cause = fmt.Sprintf("%s has no group %s", only, group)
-		e.Next = fmt.Sprintf("make it there: nsx cgroup create --only %s %s", only.shortName(), group)
+		e.Next, e.Remedy.Only = "make it there", only.shortName()
 		if others := fs.whole.with(group); len(others) > 0 {
 			e.Cause += fmt.Sprintf(", though %s has", others[0])
 		}
 	}
 	if units, _ := fs.units(context.Background(), path.Base(group)); IsUnit(path.Base(group)) && len(units) > 0 {
-		e.Next = "did you mean " + units[0] + "?"
+		e.Next, e.Remedy = "did you mean "+units[0]+"?", nil
 		return e
 	}
 	if h := fs.v2(); h != nil {
 		if _, _, ok := h.place(group); !ok { // it cannot be made from here either
 			not := h.notShown(group)
-			e.Cause, e.Next = e.Cause+", and "+not.Cause, not.Next
+			e.Cause, e.Next, e.Remedy = e.Cause+", and "+not.Cause, not.Next, nil
 			return e
 		}
 	}
@@ -48,19 +48,19 @@ func (fs *FS) explainNoGroup(op, group string) error {
 	for _, h := range fs.with(up) {
 		names, _ := h.list(up, true)
 		if name := closest(path.Base(group), names); name != "" && path.Dir(group) == up {
-			e.Next += ", or did you mean " + path.Join(up, name) + "?"
+			e.Next = "did you mean " + path.Join(up, name) + "? If not, " + e.Next
 			return e
 		}
 	}
 	if tops := fs.Tops(); len(tops) > 0 && !slices.ContainsFunc(tops, func(g *Group) bool { return isBelow(group, g.path) }) {
 		e.Cause = "only " + tops[0].path + " and what is below it is mounted here"
-		e.Next = "name a group there"
+		e.Next, e.Remedy = "name a group there", nil
 		return e
 	}
 	for _, h := range fs.hierarchies {
 		if h.Problem != "" {
 			e.Cause += " that can be looked at: " + h.Problem
-			e.Next = "run in the cgroup namespace of the mount, such as the host's"
+			e.Next, e.Remedy = "run in the cgroup namespace of the mount, such as the host's", nil
 			break
 		}
 	}
@@ -72,12 +72,18 @@ func (fs *FS) common(e *Error, h *Hierarchy, group, file string) bool {
 	switch e.errno() {
 	case unix.EROFS:
 		e.Cause = h.Mount + " is mounted read-only"
-		e.Next = "remount it: mount -o remount,rw " + h.Mount + ", or run where it is writable (outside of the container)"
+		e.Next = "remount it (mount -o remount,rw " + h.Mount + "), or run where it is writable (outside of the container)"
 	case unix.EACCES, unix.EPERM:
 		e.Cause = ownership(path.Join(h.Dir(group), file))
-		e.Next = "run as that user or as root, or have the group delegated to you: its directory, cgroup.procs, cgroup.threads and cgroup.subtree_control"
-		if h.Version == 1 {
+		e.Reason = ErrNotDelegated
+		switch {
+		case os.Geteuid() == 0:
+			e.Reason = ErrPermission
+			e.Next = "this is root, without the right: in a user namespace or a container that lacks it, or a security module forbids it; run outside of that"
+		case h.Version == 1:
 			e.Next = "run as that user or as root, or have the group's directory and files given to you (chown)"
+		default:
+			e.Next = "run as that user or as root, or have the group delegated to you: its directory, cgroup.procs, cgroup.threads and cgroup.subtree_control"
 		}
 	case unix.ENODEV, unix.ENOENT:
 		if h.has(group, "") {
@@ -86,7 +92,7 @@ func (fs *FS) common(e *Error, h *Hierarchy, group, file string) bool {
 		e.Cause = fmt.Sprintf("the group is gone: %s was removed", h.Dir(group))
 		if others := fs.with(group); len(others) > 0 {
 			e.Cause = fmt.Sprintf("the group exists in %s, but not in %s", others[0], h)
-			e.Next = fmt.Sprintf("make it there too: nsx cgroup create --controllers %s %s", h.firstController(), group)
+			e.Next, e.Remedy = "make it there too", &Remedy{Verb: VerbCreate, Group: group, Controllers: []string{h.firstController()}}
 		}
 	default:
 		return false
@@ -112,13 +118,13 @@ func ownership(name string) string {
 
 // explainMkdir is for a group that cannot be made.
 func (fs *FS) explainMkdir(s Step, err error) error {
-	e := &Error{Op: "create " + s.group, File: s.Path, Err: bare(err)}
+	e := &Error{Op: "create " + s.group, Group: s.group, File: s.Path, Err: bare(err)}
 	parent := path.Dir(s.group)
 	switch {
 	case e.errno() == unix.EAGAIN:
-		e.Cause, e.Next = s.h.treeBound(parent)
+		s.h.treeBound(e, parent)
 	case e.errno() == unix.ENOMEM:
-		e.Cause, e.Next = s.h.memoryBound(parent)
+		s.h.memoryBound(e, parent)
 	case fs.common(e, s.h, parent, ""):
 	case e.errno() == unix.EINVAL:
 		e.Cause = "the kernel does not take that name"
@@ -127,7 +133,7 @@ func (fs *FS) explainMkdir(s Step, err error) error {
 }
 
 // memoryBound finds the limit on memory that has no room for a child's own.
-func (h *Hierarchy) memoryBound(parent string) (cause, next string) {
+func (h *Hierarchy) memoryBound(e *Error, parent string) {
 	usage, limit := "memory.current", "memory.max"
 	if h.Version == 1 {
 		usage, limit = "memory.usage_in_bytes", "memory.limit_in_bytes"
@@ -143,29 +149,38 @@ func (h *Hierarchy) memoryBound(parent string) (cause, next string) {
 		}
 	}
 	if at == "" {
-		return "", ""
+		return
 	}
-	cause = fmt.Sprintf("what the kernel needs for a new group counts in those above it: %s uses %s of at most %s", at, keys.FormatSize(used), keys.FormatSize(most))
-	return cause, "raise that limit: nsx cgroup set " + at + " memory.max=…"
+	e.Cause = fmt.Sprintf("what the kernel needs for a new group counts in those above it: %s uses %s of at most %s", at, keys.FormatSize(used), keys.FormatSize(most))
+	e.raise("raise that limit", at, "memory.max", "…")
 }
 
 // treeBound finds which ancestor's cgroup.max.* forbids a child of parent.
-func (h *Hierarchy) treeBound(parent string) (cause, next string) {
+func (h *Hierarchy) treeBound(e *Error, parent string) {
 	for depth, at := range ancestors(parent) {
 		text, _ := h.read(at, "cgroup.max.depth")
 		if most, err := strconv.Atoi(text); err == nil && depth+1 > most {
 			file := path.Join(h.Dir(at), "cgroup.max.depth")
-			return fmt.Sprintf("%s is %d, and the group would be %d below it", file, most, depth+1), "raise it: nsx cgroup set " + at + " cgroup.max.depth=max"
+			e.Cause = fmt.Sprintf("%s is %d, and the group would be %d below it", file, most, depth+1)
+			e.raise("raise it", at, "cgroup.max.depth", "max")
+			return
 		}
 		text, _ = h.read(at, "cgroup.max.descendants")
 		most, err := strconv.Atoi(text)
 		stat, _ := h.read(at, "cgroup.stat")
 		if have := flatKeyed(stat)["nr_descendants"]; err == nil && have >= int64(most) {
 			file := path.Join(h.Dir(at), "cgroup.max.descendants")
-			return fmt.Sprintf("%s is %d, and there are %d groups below it", file, most, have), "raise it: nsx cgroup set " + at + " cgroup.max.descendants=max"
+			e.Cause = fmt.Sprintf("%s is %d, and %s below it already", file, most, words.Count(have, "group is", "groups are"))
+			e.raise("raise it", at, "cgroup.max.descendants", "max")
+			return
 		}
 	}
-	return "a limit on the depth or number of groups was reached", "see cgroup.max.depth and cgroup.max.descendants of the groups above"
+	e.Cause, e.Next = "a limit on the depth or number of groups was reached", "see cgroup.max.depth and cgroup.max.descendants of the groups above"
+}
+
+// raise says which setting would help.
+func (e *Error) raise(next, group, key, value string) {
+	e.Next, e.Remedy = next, &Remedy{Verb: VerbSet, Group: group, Settings: []keys.Setting{{Key: key, Value: value}}}
 }
 
 // explainNoFile is for a control file that a group does not have.
@@ -179,13 +194,13 @@ func (fs *FS) explainNoFile(e *Error, h *Hierarchy, group, file string) {
 	enabled := slices.Contains(strings.Fields(offered), controller)
 	switch {
 	case group == "/":
-		e.Cause = "the root of a hierarchy has no such file: it holds the whole machine and cannot be limited"
+		e.Reason, e.Cause = ErrUnsupported, "the root of a hierarchy has no such file: it holds the whole machine and cannot be limited"
 		e.Next = "limit a group below it"
 	case h.Version == 2 && slices.Contains(h.Controllers, controller) && !enabled:
-		e.Cause = h.notEnabled(group, controller)
-		e.Next = fmt.Sprintf("enable it: nsx cgroup create --controllers %s %s", controller, group)
+		e.Reason, e.Cause = ErrNotEnabled, h.notEnabled(group, controller)
+		e.Next, e.Remedy = "enable it", &Remedy{Verb: VerbCreate, Group: group, Controllers: []string{controller}}
 	default:
-		e.Cause = fmt.Sprintf("%s has no file of that name", h)
+		e.Reason, e.Cause = ErrUnsupported, fmt.Sprintf("%s has no file of that name", h)
 		if strings.HasPrefix(file, "memory.memsw.") || strings.HasPrefix(file, "memory.swap.") {
 			e.Cause += "; swap is not counted (kernel without CONFIG_SWAP, or swapaccount=0)"
 		}

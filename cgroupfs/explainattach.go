@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs/keys"
 	"nsx/internal/words"
 )
 
@@ -14,7 +15,7 @@ import (
 // the one written to.
 func (fs *FS) explainAttach(h *Hierarchy, group, file string, pid int, err error) error {
 	e := &Error{
-		Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), File: path.Join(h.Dir(group), file), Err: bare(err),
+		Op: fmt.Sprintf("attach %s to %s", fs.name(pid), group), Group: group, File: path.Join(h.Dir(group), file), Err: bare(err),
 	}
 	subtree, _ := h.read(group, "cgroup.subtree_control")
 	switch {
@@ -24,13 +25,14 @@ func (fs *FS) explainAttach(h *Hierarchy, group, file string, pid int, err error
 		e.Cause = fmt.Sprintf("the v1 cpuset is empty: cpus %s, mems %s", words.Quote(oneLine(h, group, "cpuset.cpus")), words.Quote(oneLine(h, group, "cpuset.mems")))
 		cpus, _ := h.nearest(group, "cpuset.cpus")
 		mems, _ := h.nearest(group, "cpuset.mems")
-		e.Next = fmt.Sprintf("set both first, as the group above has them: nsx cgroup set %s cpuset.cpus=%s cpuset.mems=%s", group, cpus, mems)
+		e.Reason, e.Next = ErrValue, "set both first, as the group above has them"
+		e.Remedy = &Remedy{Verb: VerbSet, Group: group, Settings: []keys.Setting{{Key: "cpuset.cpus", Value: cpus}, {Key: "cpuset.mems", Value: mems}}}
 	case e.errno() == unix.EBUSY && subtree != "":
 		e.Cause = fmt.Sprintf("a v2 group has either processes or children with controllers, and %s are enabled for its children", strings.ReplaceAll(subtree, " ", ", "))
 		e.Next = "attach to a child of it" + h.suggestChild(group)
 	case e.errno() == unix.EOPNOTSUPP:
-		e.Cause = h.typeChain(group)
-		e.Next = "only threads of one process, and only within its threaded domain, go into a threaded group (--threads); a \"domain invalid\" one has to be made threaded first (cgroup.type)"
+		e.Reason, e.Cause = ErrThread, h.typeChain(group)
+		e.Next = "a \"domain invalid\" group has to be made threaded first (cgroup.type); into a threaded one go only threads of one process, and only within its threaded domain"
 	case e.errno() == unix.EINVAL:
 		fs.explainEinval(e, h, group, pid)
 	case e.errno() == unix.EACCES || e.errno() == unix.EPERM || e.errno() == unix.ENOENT && h.has(group, ""):
@@ -56,10 +58,10 @@ func (fs *FS) explainEinval(e *Error, h *Hierarchy, group string, pid int) {
 	runtime := oneLine(h, group, "cpu.rt_runtime_us")
 	switch {
 	case err == nil && p.KernelThread():
-		e.Cause = "it is a kernel thread, and the kernel does not let this one be moved"
+		e.Reason, e.Cause = ErrUnsupported, "it is a kernel thread, and the kernel does not let this one be moved"
 	case runtime == "0" && len(fs.realtime(pid)) > 0:
 		e.Cause = fmt.Sprintf("threads %v have a realtime policy, and the group's cpu.rt_runtime_us is 0", fs.realtime(pid))
-		e.Next = fmt.Sprintf("give it some: nsx cgroup set %s cpu.rt_runtime_us=…, or take the policy away: chrt -o -p 0 PID", group)
+		e.raise("take the policy away (chrt -o -p 0 PID), or give it some", group, "cpu.rt_runtime_us", "…")
 	default:
 		e.Cause = "the kernel does not take it"
 	}
@@ -87,13 +89,15 @@ func (fs *FS) explainDelegation(e *Error, h *Hierarchy, group, file string, pid 
 	case unix.Access(target, unix.W_OK) != nil || h.Version == 1 && e.errno() == unix.EPERM:
 		fs.common(e, h, group, file)
 	case h.Version == 1:
-		e.Cause = ownership(fs.procPath(fmt.Sprint(pid))) + "; on v1 only one's own processes can be moved"
+		e.Reason, e.Cause = ErrPermission, ownership(fs.procPath(fmt.Sprint(pid)))+"; on v1 only one's own processes can be moved"
 		e.Next = "run as that user or as root"
 	case ok:
 		common := path.Join(h.Dir(commonAncestor(from.Path, group)), "cgroup.procs")
 		e.Cause = fmt.Sprintf("the process is in %s, and moving it takes the right to write to the nearest group above both: %s", from.Path, ownership(common))
-		e.Next = "run as root, or start it inside in the first place: nsx cgroup run"
+		e.Reason = ErrNotDelegated
+		e.Next, e.Remedy = "run as root, or start it inside in the first place", &Remedy{Verb: VerbStart, Group: group}
 		if e.errno() == unix.ENOENT {
+			e.Reason = ErrOutside
 			e.Cause = fmt.Sprintf("the process is in %s, and the mount option nsdelegate lets nothing cross the border of a cgroup namespace", from.Path)
 		}
 	}

@@ -22,8 +22,8 @@ func (fs *FS) explainCpuset(e *Error, s Step) bool {
 	switch e.errno() {
 	case unix.ENOSPC:
 		members, _ := s.h.pids(s.group, "cgroup.procs")
-		e.Cause = fmt.Sprintf("%d processes are in the group, and they would have none left: %s", len(members), fs.names(members))
-		e.Next = "move them out first"
+		e.Cause = fmt.Sprintf("%s in the group, and would have none left: %s", words.Count(len(members), "process is", "processes are"), fs.names(members))
+		e.Reason, e.Next = ErrBusy, "move them out first"
 	case unix.EACCES:
 		// The group above does not have them, if it is not a matter of rights.
 		have, err1 := keys.ParseCPUList(oneLine(s.h, up, s.File))
@@ -31,6 +31,7 @@ func (fs *FS) explainCpuset(e *Error, s Step) bool {
 		if err1 != nil || err2 != nil || !slices.ContainsFunc(want, func(n int) bool { return !slices.Contains(have, n) }) {
 			return false
 		}
+		e.Reason = ErrValue
 		e.Cause = fmt.Sprintf("the group above has only %s of %s", words.Quote(keys.FormatCPUList(have)), base)
 		e.Next = "give it more first"
 	case unix.EBUSY:
@@ -72,7 +73,7 @@ func (s Step) explainCpusetSwitch(e *Error) bool {
 		e.Cause = fmt.Sprintf("other groups have some of its %ss: %s", list, siblings)
 		e.Next = "give them others first"
 	case e.errno() == unix.EACCES && oneLine(s.h, path.Dir(s.group), s.File) == "0":
-		e.Cause = fmt.Sprintf("the group above, %s, is not exclusive itself", path.Dir(s.group))
+		e.Reason, e.Cause = ErrValue, fmt.Sprintf("the group above, %s, is not exclusive itself", path.Dir(s.group))
 		e.Next = fmt.Sprintf("set %s=1 there first", s.File)
 	case e.errno() == unix.EBUSY:
 		e.Cause = "a child is exclusive: " + s.h.childValues(s.group, s.File)

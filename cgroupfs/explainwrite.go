@@ -20,7 +20,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 	if s.devices != nil {
 		return fs.explainBPF("set devices of "+s.group, s.h, s.group, err)
 	}
-	e := &Error{Op: "set limits of " + s.group, File: path.Join(s.Path, s.File), Value: s.Value, Err: bare(err)}
+	e := &Error{Op: "set limits of " + s.group, Group: s.group, File: path.Join(s.Path, s.File), Value: s.Value, Err: bare(err)}
 	switch {
 	case s.File == "cgroup.subtree_control":
 		e.Op = "enable " + strings.TrimPrefix(s.Value, "+") + " for the children of " + s.group
@@ -28,7 +28,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 	case strings.HasPrefix(s.File, "cpuset.") && fs.explainCpuset(e, s):
 	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EPERM:
 		have := oneLine(s.h, path.Dir(s.group), "devices.list")
-		e.Cause = "the group above does not allow that much, only " + words.Quote(have)
+		e.Reason, e.Cause = ErrValue, "the group above does not allow that much, only "+words.Quote(have)
 		if strings.HasPrefix(have, "a ") {
 			e.Cause = "the group above allows everything but some devices, and that is one of them"
 		}
@@ -37,7 +37,7 @@ func (fs *FS) explainWrite(s Step, err error) error {
 		e.Cause = "v1 takes \"a\", which is all devices, only where the group has no other below, and this one has groups below"
 		e.Next = "name devices, such as \"c *:* rwm\" and \"b *:* rwm\", or remove those groups first"
 	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.ENODEV && s.h.has(s.group, ""):
-		e.Cause = "there is no disk of that number; a partition cannot be limited, only its whole disk"
+		e.Reason, e.Cause = ErrValue, "there is no disk of that number; a partition cannot be limited, only its whole disk"
 		e.Next = "see lsblk"
 	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.EOPNOTSUPP && fs.explainDisk(e, s):
 	case fs.common(e, s.h, s.group, s.File):
@@ -67,10 +67,10 @@ func (fs *FS) explainEnable(e *Error, s Step) {
 	v1, err := fs.controller(name)
 	switch {
 	case err == nil && v1.Version == 1:
-		e.Cause = fmt.Sprintf("%s is bound to v1 at %s, and a controller is on one version only", name, v1.Mount)
+		e.Reason, e.Cause = ErrUnsupported, fmt.Sprintf("%s is bound to v1 at %s, and a controller is on one version only", name, v1.Mount)
 		e.Next = "set it there: the same names work on both"
 	case e.errno() == unix.ENOENT && !slices.Contains(strings.Fields(offered), name) && s.h.has(s.group, ""):
-		e.Cause = fmt.Sprintf("the group is not offered %s (cgroup.controllers is %s)", name, words.Quote(offered))
+		e.Reason, e.Cause = ErrNotEnabled, fmt.Sprintf("the group is not offered %s (cgroup.controllers is %s)", name, words.Quote(offered))
 		if s.group != "/" {
 			e.Cause += ": " + s.h.notEnabled(s.group, name)
 			e.Next = "enable it there first, from the top down"
@@ -81,8 +81,9 @@ func (fs *FS) explainEnable(e *Error, s Step) {
 		e.Next = "disable it there first, from the bottom up"
 	case e.errno() == unix.EBUSY:
 		members, _ := s.h.pids(s.group, "cgroup.procs")
-		e.Cause = fmt.Sprintf("%d processes are in the group itself, and a v2 group has either processes or children with controllers: %s", len(members), fs.names(members))
-		e.Next = fmt.Sprintf("move them to a child: nsx cgroup create %s, then attach", path.Join(s.group, "leaf"))
+		e.Cause = fmt.Sprintf("%s in the group itself, and a v2 group has either processes or children with controllers: %s",
+			words.Count(len(members), "process is", "processes are"), fs.names(members))
+		e.Next, e.Remedy = "attach them to a child that is made first", &Remedy{Verb: VerbCreate, Group: path.Join(s.group, "leaf")}
 	case e.errno() == unix.EOPNOTSUPP:
 		e.Cause = name + " cannot control threads: " + s.h.typeChain(s.group)
 		e.Next = "threaded groups take cpu, cpuset, perf_event and pids only"

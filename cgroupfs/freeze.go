@@ -53,19 +53,19 @@ func (g *Group) freezers(op string) ([]*Hierarchy, error) {
 		file, _ := h.freezeWord(false)
 		ok, err := h.exists(g.path, file)
 		if err != nil {
-			return nil, &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
+			return nil, &Error{Op: op, Group: g.path, File: h.Dir(g.path), Err: bare(err)}
 		}
 		if ok {
 			can = append(can, h)
 		}
 	}
 	if len(can) == 0 {
-		e := &Error{Op: op, Err: unix.EOPNOTSUPP, Cause: "the group is in no hierarchy that can freeze (v2, or v1's freezer)"}
+		e := &Error{Op: op, Group: g.path, Err: unix.EOPNOTSUPP, Cause: "the group is in no hierarchy that can freeze (v2, or v1's freezer)"}
 		if g.path == "/" {
 			e.Cause = "the root cannot be frozen"
 			return nil, e
 		}
-		e.Next = "make it there too: nsx cgroup create --controllers freezer " + g.path
+		e.Next, e.Remedy = "make it there too", &Remedy{Verb: VerbCreate, Group: g.path, Controllers: []string{"freezer"}}
 		return nil, e
 	}
 	return can, nil
@@ -220,9 +220,9 @@ func (h *Hierarchy) stoppedBy(group string) string {
 	return ""
 }
 
-// FrozenBy finds the group for which a process with these memberships stands still,
-// and the command that thaws it; "" if there is none, or none that can be seen.
-func (fs *FS) FrozenBy(memberships []Membership) (group, thaw string) {
+// FrozenBy says for which group a process with these memberships stands still, as an
+// *Error with the remedy: nil if there is none, or none that can be seen.
+func (fs *FS) FrozenBy(memberships []Membership) error {
 	for i := range fs.hierarchies {
 		h := &fs.hierarchies[i]
 		for _, m := range memberships {
@@ -230,15 +230,17 @@ func (fs *FS) FrozenBy(memberships []Membership) (group, thaw string) {
 				continue
 			}
 			if by := h.stoppedBy(m.Path); by != "" {
-				return by, fs.thawCommand(by)
+				e := &Error{Op: "look at " + m.Path, Group: m.Path, Err: unix.EBUSY, Cause: by + " is frozen"}
+				fs.thawing(e, "thaw it", by)
+				return e
 			}
 		}
 	}
-	return "", ""
+	return nil
 }
 
 func (g *Group) explainFreeze(ctx context.Context, op string, h *Hierarchy, freeze bool, err error) error {
-	e := &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
+	e := &Error{Op: op, Group: g.path, File: h.Dir(g.path), Err: bare(err)}
 	if errors.Is(err, context.Canceled) {
 		e.Err = err
 		return e
@@ -252,7 +254,7 @@ func (g *Group) explainFreeze(ctx context.Context, op string, h *Hierarchy, free
 		e.Cause = "it is not thawed in time"
 		if at := h.frozenAbove(g.path); at != "" {
 			e.Err, e.Cause = unix.EBUSY, at+" above it is frozen, and all below with it"
-			e.Next = "thaw that one: " + g.fs.thawCommand(at)
+			g.fs.thawing(e, "thaw that one", at)
 		}
 		return e
 	}

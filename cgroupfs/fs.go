@@ -47,7 +47,7 @@ func Open(o Options) (*FS, error) {
 	if len(fs.hierarchies) == 0 {
 		return nil, &Error{
 			Op: "find cgroups", Err: os.ErrNotExist, Cause: "no cgroup file system is mounted in " + table,
-			Next: "mount one: mount -t cgroup2 none /sys/fs/cgroup",
+			Next: "mount one (mount -t cgroup2 none /sys/fs/cgroup)",
 		}
 	}
 	fs.number()

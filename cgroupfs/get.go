@@ -95,7 +95,7 @@ func (g *Group) get(list []*Hierarchy, key string) (KeyValue, error) {
 }
 
 func (g *Group) explainRead(h *Hierarchy, key string, err error) error {
-	e := &Error{Op: "read " + g.path, File: path.Join(h.Dir(g.path), key), Err: bare(err)}
+	e := &Error{Op: "read " + g.path, Group: g.path, File: path.Join(h.Dir(g.path), key), Err: bare(err)}
 	switch {
 	case e.errno() == unix.EOPNOTSUPP:
 		e.Cause = h.typeChain(g.path)
@@ -103,7 +103,7 @@ func (g *Group) explainRead(h *Hierarchy, key string, err error) error {
 	case e.errno() == unix.ENOENT:
 		g.fs.explainNoFile(e, h, g.path, key)
 	case e.errno() == unix.EINVAL:
-		e.Cause = "the file can only be written"
+		e.Reason, e.Cause = ErrUnsupported, "the file can only be written"
 	}
 	return e
 }

@@ -74,7 +74,7 @@ func (fs *FS) withSure(group string) ([]*Hierarchy, error) {
 		h := &fs.hierarchies[i]
 		ok, err := h.exists(group, "")
 		if err != nil {
-			return nil, &Error{Op: "look at " + group, File: h.Dir(group), Err: bare(err)}
+			return nil, &Error{Op: "look at " + group, Group: group, File: h.Dir(group), Err: bare(err)}
 		}
 		if ok {
 			list = append(list, h)
@@ -108,7 +108,7 @@ func (g *Group) Children() ([]*Group, error) {
 			if isGone(err) {
 				continue
 			}
-			return nil, &Error{Op: "list " + g.path, File: h.Dir(g.path), Err: bare(err)}
+			return nil, &Error{Op: "list " + g.path, Group: g.path, File: h.Dir(g.path), Err: bare(err)}
 		}
 		names = append(names, below...)
 	}

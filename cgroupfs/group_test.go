@@ -73,7 +73,7 @@ func TestCreateAttachRemove(t *testing.T) {
 	if err != nil || len(children) != 1 || children[0].Path() != g.Path()+"/a" {
 		t.Errorf("children %v, %v", children, err)
 	}
-	refusedWith(t, g.Remove(context.Background(), false), unix.EBUSY, "it has 1 group below it: a", "-r")
+	refusedFor(t, g.Remove(context.Background(), false), unix.EBUSY, ErrNotEmpty, "it has 1 group below it: a")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	refusedWith(t, g.Remove(ctx, true), unix.EBUSY, "1 process is inside", pidString(p.PID))
@@ -216,13 +216,15 @@ func TestEmptyCpuset(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := sleeper(t)
-	refusedWith(t, g.Attach(t.Context(), p.PID), unix.ENOSPC, "cpuset is empty", "cpuset.cpus=0-")
+	empty := g.Attach(t.Context(), p.PID)
+	refusedWith(t, empty, unix.ENOSPC, "cpuset is empty")
+	helps(t, empty, VerbSet, g.Path(), "cpuset.cpus=0-")
 	set(t, g, "cpuset.cpus=0", "cpuset.mems=0")
 	if err := g.Attach(t.Context(), p.PID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := trySet(t, g, "cpuset.cpus=")
-	refusedWith(t, err, unix.ENOSPC, "1 processes are in the group", pidString(p.PID))
+	refusedWith(t, err, unix.ENOSPC, "1 process is in the group", pidString(p.PID))
 	_, err = trySet(t, g, "cpuset.cpus=4000")
 	refusedWith(t, err, unix.ERANGE, "the machine has only")
 	_, err = trySet(t, g, "cpuset.mems=900")
@@ -256,7 +258,8 @@ func TestFreezeThaw(t *testing.T) {
 		if err := below.Thaw(context.Background()); err == nil {
 			t.Error("thawed below a frozen group")
 		} else {
-			refusedWith(t, err, unix.EBUSY, g.Path()+" above it is frozen", "nsx cgroup thaw "+g.Path())
+			refusedWith(t, err, unix.EBUSY, g.Path()+" above it is frozen", "thaw that one")
+			thaws(t, err, g.Path())
 		}
 		refusedWith(t, g.Start(helperCommand(t, "sleep")), unix.EBUSY, "frozen", "thaw")
 		if err := g.Thaw(context.Background()); err != nil {
@@ -333,7 +336,8 @@ func TestNoInternalProcesses(t *testing.T) {
 	}
 	below := &Group{fs: fs, path: g.path + "/below"}
 	_, err := below.Create(t.Context(), CreateOptions{Controllers: []string{"hugetlb"}})
-	refusedWith(t, err, unix.EBUSY, "1 processes are in the group itself", pidString(p.PID), "leaf")
+	refusedWith(t, err, unix.EBUSY, "1 process is in the group itself", pidString(p.PID))
+	helps(t, err, VerbCreate, g.Path()+"/leaf", "")
 	if exists(t, below) {
 		t.Error("not undone")
 	}
@@ -382,14 +386,16 @@ func TestTreeBounds(t *testing.T) {
 	set(t, g, "cgroup.max.depth=1")
 	deep := &Group{fs: fs, path: g.path + "/a/b"}
 	_, err := deep.Create(t.Context(), CreateOptions{})
-	refusedWith(t, err, unix.EAGAIN, "cgroup.max.depth is 1", "2 below it", "cgroup.max.depth=max")
+	refusedWith(t, err, unix.EAGAIN, "cgroup.max.depth is 1", "2 below it")
+	helps(t, err, VerbSet, g.Path(), "cgroup.max.depth=max")
 	if children, _ := g.Children(); len(children) != 0 {
 		t.Error("not undone")
 	}
 	set(t, g, "cgroup.max.depth=max", "cgroup.max.descendants=1")
 	child(t, g, "one")
 	_, err = (&Group{fs: fs, path: g.path + "/two"}).Create(t.Context(), CreateOptions{})
-	refusedWith(t, err, unix.EAGAIN, "cgroup.max.descendants is 1", "1 groups below")
+	refusedWith(t, err, unix.EAGAIN, "cgroup.max.descendants is 1", "1 group is below it")
+	helps(t, err, VerbSet, g.Path(), "cgroup.max.descendants=max")
 }
 
 func TestEnableRefusals(t *testing.T) {

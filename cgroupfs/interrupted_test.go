@@ -277,11 +277,13 @@ func TestStartWhileFreezing(t *testing.T) {
 		if err == nil {
 			e.Close()
 		}
-		refusedWith(t, err, unix.EBUSY, g.Path()+" is frozen", "nsx cgroup thaw "+g.Path())
+		refusedWith(t, err, unix.EBUSY, g.Path()+" is frozen", "thaw it")
+		thaws(t, err, g.Path())
 		theirs, err := fs.Memberships(p.PID)
-		if by, thaw := fs.FrozenBy(theirs); err != nil || by != g.Path() || thaw != "nsx cgroup thaw "+g.Path() {
-			t.Errorf("%s: frozen by %q, thawed by %q, %v", h, by, thaw, err)
+		if err != nil {
+			t.Fatal(err)
 		}
+		thaws(t, fs.FrozenBy(theirs), g.Path())
 		p.Kill()
 		if err := h.writeFreeze(g.path, false); err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	err = until(ctx, func() (bool, error) {
 		for _, h := range list {
 			if err := g.killIn(ctx, h); err != nil {
-				return false, &Error{Op: op, File: h.Dir(g.path), Err: bare(err), Cause: killCause(err)}
+				return false, &Error{Op: op, Group: g.path, File: h.Dir(g.path), Err: bare(err), Cause: killCause(err)}
 			}
 		}
 		pids, err := g.fs.inTree(ctx, list, g.path)
@@ -44,13 +44,13 @@ func (g *Group) Kill(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		pids, _ := g.fs.inTree(ctx, list, g.path)
 		e := &Error{
-			Op: op, Err: late{unix.ETIMEDOUT}, Cause: fmt.Sprintf("%s left: %s", words.Count(len(pids), "process is", "processes are"), g.fs.names(pids)),
+			Op: op, Group: g.path, Err: late{unix.ETIMEDOUT}, Cause: fmt.Sprintf("%s left: %s", words.Count(len(pids), "process is", "processes are"), g.fs.names(pids)),
 			Next: "those in state D die when the kernel lets them; see /proc/PID/stack",
 		}
 		for _, h := range list {
 			// On v1 a frozen process does not even die.
 			if at := h.frozenAbove(g.path); at != "" && h.Version == 1 {
-				e.Next = "thaw " + at + " above it, which is frozen: " + g.fs.thawCommand(at)
+				g.fs.thawing(e, "thaw "+at+" above it, which is frozen", at)
 			}
 		}
 		return e
@@ -62,7 +62,7 @@ func (g *Group) Kill(ctx context.Context) error {
 func (g *Group) killable(ctx context.Context) (op string, list []*Hierarchy, err error) {
 	op = "kill " + g.path
 	if g.path == "/" {
-		return op, nil, &Error{Op: op, Err: unix.EPERM, Cause: "the root holds every process of the machine"}
+		return op, nil, &Error{Op: op, Group: g.path, Err: unix.EPERM, Reason: ErrUnsupported, Cause: "the root holds every process of the machine"}
 	}
 	if list, err = g.need(op); err != nil {
 		return op, nil, err

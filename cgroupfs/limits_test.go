@@ -128,7 +128,8 @@ func TestSetRefusals(t *testing.T) {
 	_, err = trySet(t, g, "memory.limit_in_byte=1")
 	refusedWith(t, err, unix.ENOENT, "did you mean memory.limit_in_bytes?")
 	_, err = trySet(t, g, "blkio.throttle.read_bps_device=254:0 1M")
-	refusedWith(t, err, unix.ENOENT, "not in v1 blkio", "--controllers blkio")
+	refusedWith(t, err, unix.ENOENT, "not in v1 blkio")
+	helps(t, err, VerbCreate, g.Path(), "blkio")
 	_, err = trySet(t, g, "memory.soft_limit_in_bytes=1M")
 	if err != nil {
 		t.Error(err)
@@ -183,7 +184,8 @@ func TestHugetlbOnV2(t *testing.T) {
 	// Unless somebody else has it enabled at the root.
 	if !strings.Contains(get(t, g, "cgroup.controllers"), "hugetlb") {
 		_, err := trySet(t, g, "hugetlb.2MB.max=64M")
-		refusedWith(t, err, unix.ENOENT, "hugetlb is not enabled for the children of /", "create --controllers hugetlb")
+		refusedFor(t, err, unix.ENOENT, ErrNotEnabled, "hugetlb is not enabled for the children of /")
+		helps(t, err, VerbCreate, g.Path(), "hugetlb")
 	}
 	create(t, g, "hugetlb")
 	set(t, g, "hugetlb.2MB.limit_in_bytes=64M")
@@ -223,7 +225,7 @@ func TestOwners(t *testing.T) {
 			}
 			continue
 		}
-		refusedWith(t, err, unix.EPERM, "--force", tc.command)
+		refusedFor(t, err, unix.EPERM, ErrOwned, tc.command)
 		if err := g.Forced().guard("x", VerbSet); err != nil {
 			t.Error(err)
 		}
@@ -240,7 +242,7 @@ func TestDelegatedUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = below.Create(t.Context(), CreateOptions{})
-	refusedWith(t, err, unix.EPERM, "systemd unit own.service", "--force")
+	refusedFor(t, err, unix.EPERM, ErrOwned, "systemd unit own.service")
 	for _, h := range fs.with(unit.path) {
 		if err := unix.Setxattr(h.Dir(unit.path), "trusted.delegate", []byte("1"), 0); err != nil {
 			t.Fatal(err)
@@ -270,7 +272,7 @@ func TestFreezeMindsTheOwnerFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusedWith(t, unit.Freeze(t.Context()), unix.EPERM, "systemctl freeze own.service")
-	refusedWith(t, unit.Forced().Freeze(t.Context()), unix.EOPNOTSUPP, "--controllers freezer")
+	refusedWith(t, unit.Forced().Freeze(t.Context()), unix.EOPNOTSUPP, "make it there too")
 }
 
 // A paused container goes on by its runtime's own word.
@@ -286,18 +288,18 @@ func TestFrozenGroupsOfOthers(t *testing.T) {
 		{"/kubepods/burstable/pod1", "kubectl", ""},
 	} {
 		g := &Group{fs: fs, path: tc.path}
-		refusedWith(t, g.guard("freeze "+tc.path, VerbFreeze), unix.EPERM, tc.freeze, "--force")
-		refusedWith(t, g.guard("thaw "+tc.path, VerbThaw), unix.EPERM, tc.thaw, "--force")
-		want := "nsx cgroup thaw " + tc.path
-		if tc.thaw != "" {
-			want = tc.thaw + ", or " + want + " --force"
+		refusedWith(t, g.guard("freeze "+tc.path, VerbFreeze), unix.EPERM, tc.freeze)
+		refusedWith(t, g.guard("thaw "+tc.path, VerbThaw), unix.EPERM, tc.thaw)
+		e := &Error{}
+		fs.thawing(e, "thaw it", tc.path)
+		if !strings.HasSuffix(e.Command, tc.thaw) || e.Remedy.Forced != (tc.thaw != "") || (e.Owner.Kind != "") != (tc.thaw != "") {
+			t.Errorf("%s: %+v, want %q", tc.path, e, tc.thaw)
 		}
-		if got := fs.thawCommand(tc.path); !strings.HasSuffix(got, want) {
-			t.Errorf("%s: %q, want %q", tc.path, got, want)
-		}
+		thaws(t, e, tc.path)
 	}
-	if got := fs.thawCommand("/demo"); got != "nsx cgroup thaw /demo" {
-		t.Errorf("a group of nobody's: %q", got)
+	e := &Error{}
+	if fs.thawing(e, "thaw it", "/demo"); e.Next != "thaw it" || e.Remedy.Forced || e.Command != "" {
+		t.Errorf("a group of nobody's: %+v", e)
 	}
 }
 

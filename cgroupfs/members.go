@@ -53,7 +53,7 @@ func (g *Group) membersIn(list []*Hierarchy) (Members, error) {
 	for _, h := range list {
 		pids, tids, unnamed, err := g.fs.members(h, g.path)
 		if err != nil {
-			return m, &Error{Op: "list the members of " + g.path, File: h.Dir(g.path), Err: bare(err)}
+			return m, &Error{Op: "list the members of " + g.path, Group: g.path, File: h.Dir(g.path), Err: bare(err)}
 		}
 		for _, pid := range pids {
 			count[pid]++

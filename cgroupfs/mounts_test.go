@@ -202,7 +202,7 @@ func TestCapturedV2(t *testing.T) {
 		t.Errorf("%+v, %v", shares, err)
 	}
 	_, err = trySet(t, demo, "memory.limit_in_bytes=512M")
-	refusedWith(t, err, unix.EBUSY, "uses", "would kill", "memory.high", "--force")
+	refusedFor(t, err, unix.EBUSY, ErrWouldKill, "uses", "would kill", "memory.high")
 	if _, err := trySet(t, demo.Forced(), "memory.limit_in_bytes=512M"); err != nil {
 		t.Error(err)
 	}

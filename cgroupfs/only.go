@@ -1,12 +1,15 @@
 package cgroupfs
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/reason"
 )
 
 // Only is the machine with one hierarchy alone: what its groups read and change,
@@ -15,8 +18,8 @@ import (
 //
 // The hierarchy is "v2", or named by a controller that is on it ("memory"), by all
 // of them ("cpu,cpuacct"), by its own name ("name=systemd"), or by where it is
-// mounted. A word that can be none of these is EINVAL, a hierarchy that is not
-// mounted ENOENT.
+// mounted. A word that can be none of these is ErrUsage, a hierarchy that is not
+// mounted ErrGone.
 func (fs *FS) Only(hierarchy string) (*FS, error) {
 	all := fs.all()
 	h, err := all.named(hierarchy)
@@ -80,11 +83,11 @@ func (fs *FS) named(word string) (*Hierarchy, error) {
 		e.Cause = "it is not mounted"
 		return nil, e
 	case word == "", strings.ContainsAny(word, ",/"):
-		return nil, fmt.Errorf("%s: %w: there are %s", e.Op, unix.EINVAL, strings.Join(fs.HierarchyNames(), ", "))
+		return nil, fmt.Errorf("%s: %w: there are %s", e.Op, reason.ErrInvalid, strings.Join(fs.HierarchyNames(), ", "))
 	}
 	h, err := fs.controller(word)
-	if err != nil {
-		return nil, err
+	if e, ok := errors.AsType[*Error](err); ok && e.errno() == unix.EINVAL {
+		e.Reason = ErrUsage // there is none of that name anywhere
 	}
-	return h, nil
+	return h, err
 }

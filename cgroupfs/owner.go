@@ -29,7 +29,7 @@ type Owner struct {
 	Command string `json:"command,omitempty"`
 
 	namespace string // containerd's
-	user      string // "--user" for a unit of a user's manager
+	user      bool   // a unit of a user's manager
 }
 
 // String is for messages: "systemd unit nginx.service".
@@ -83,9 +83,7 @@ func (g *Group) Owner() Owner {
 
 func newOwner(c identity.Claim) Owner {
 	o := Owner{Kind: string(c.Runtime), Name: c.Name, Path: c.Path, namespace: c.Namespace}
-	if strings.Contains(c.Path, "/user@") && !strings.HasPrefix(c.Name, "user@") {
-		o.user = "--user "
-	}
+	o.user = strings.Contains(c.Path, "/user@") && !strings.HasPrefix(c.Name, "user@")
 	o.Command = o.CommandFor(VerbSet)
 	return o
 }
@@ -150,14 +148,15 @@ func (g *Group) holdsCaller() bool {
 	return false
 }
 
-// thawCommand is how to let a frozen group go on: as its owner does, who has
-// frozen it most likely, and else by nsx.
-func (fs *FS) thawCommand(group string) string {
-	command := "nsx cgroup thaw " + group
-	if own := (&Group{fs: fs, path: group}).Owner().CommandFor(VerbThaw); own != "" {
-		return own + ", or " + command + " --force"
+// thawing says how to let a frozen group go on: as its owner does, who has frozen it
+// most likely, or by Thaw.
+func (fs *FS) thawing(e *Error, next, group string) {
+	o := (&Group{fs: fs, path: group}).Owner()
+	e.Reason, e.Next, e.Remedy = ErrFrozen, next, &Remedy{Verb: VerbThaw, Group: group}
+	if e.Command = o.CommandFor(VerbThaw); e.Command != "" {
+		e.Owner, e.Remedy.Forced = o, true
+		e.Next += " (" + e.Command + "), or force it"
 	}
-	return command
 }
 
 // guard refuses to change somebody else's group.
@@ -166,7 +165,7 @@ func (g *Group) guard(op string, v Verb) error {
 		return nil
 	}
 	if o := g.Owner(); o.Kind != "" {
-		return refusal(op, v, o)
+		return refusal(op, g.path, v, o)
 	}
 	return nil
 }
@@ -181,15 +180,18 @@ func (g *Group) noteForced(p *Plan) {
 	}
 }
 
-func refusal(op string, v Verb, o Owner) *Error {
-	e := &Error{Op: op, Err: unix.EPERM, Cause: "it belongs to " + o.String(), Next: "force it (--force) if you know what depends on it"}
-	switch command := cmp.Or(o.CommandFor(v), o.Command); {
+func refusal(op, group string, v Verb, o Owner) *Error {
+	e := &Error{
+		Op: op, Group: group, Err: unix.EPERM, Reason: ErrOwned, Owner: o, Command: cmp.Or(o.CommandFor(v), o.Command),
+		Cause: "it belongs to " + o.String(),
+	}
+	switch {
 	case o.Kind == "root":
-		e.Cause, e.Next = "it is "+o.String(), "make a group below it, or force it (--force)"
+		e.Cause, e.Next = "it is "+o.String(), "make a group below it"
 	case o.Kind == "self":
 		e.Cause = "it is " + o.String()
-	case command != "":
-		e.Next = fmt.Sprintf("use %s, or force it (--force)", command)
+	case e.Command != "":
+		e.Next = "use " + e.Command
 	}
 	return e
 }
@@ -214,7 +216,7 @@ func (g *Group) guardEnable(op, at, controller string) (note string, err error) 
 	if g.force {
 		return o.Undoes(VerbCreate), nil
 	}
-	return "", refusal(fmt.Sprintf("%s: enable %s for the children of %s", op, controller, at), VerbCreate, o)
+	return "", refusal(fmt.Sprintf("%s: enable %s for the children of %s", op, controller, at), at, VerbCreate, o)
 }
 
 // guardLeaving refuses to take a process out of somebody else's group, whose
@@ -231,7 +233,7 @@ func (g *Group) guardLeaving(op, from string) error {
 	if (&Group{fs: g.fs, path: o.Path}).holdsCaller() {
 		return nil
 	}
-	e := refusal(op, VerbLeave, o)
+	e := refusal(op, g.path, VerbLeave, o)
 	e.Cause = fmt.Sprintf("it is in %s, which belongs to %s, and would leave its limits", from, o)
 	return e
 }

@@ -77,7 +77,7 @@ func ownWords(v Verb, program string, verbs map[Verb]string, name string) string
 
 // systemdFor is systemctl's and systemd-run's.
 func (o Owner) systemdFor(v Verb) string {
-	ctl := "systemctl " + o.user
+	ctl := "systemctl " + o.manager()
 	switch v {
 	case VerbSet:
 		return ctl + "set-property " + o.Name + " MemoryMax=… CPUQuota=…"
@@ -92,7 +92,15 @@ func (o Owner) systemdFor(v Verb) string {
 	if identity.IsSlice(o.Name) {
 		slice = "--slice=" + o.Name + " "
 	}
-	return "systemd-run " + o.user + "--scope " + slice + "-p Delegate=yes CMD"
+	return "systemd-run " + o.manager() + "--scope " + slice + "-p Delegate=yes CMD"
+}
+
+// manager is the option of systemd's tools for a user's manager.
+func (o Owner) manager() string {
+	if o.user {
+		return "--user "
+	}
+	return ""
 }
 
 // short is the name as people write it.
@@ -122,7 +130,7 @@ func (o Owner) Undoes(v Verb) string {
 		case VerbFreeze, VerbThaw:
 			return "systemd knows nothing of it, and goes on as if " + o.Name + " were as before" + own
 		case VerbKill:
-			return "systemd starts " + o.Name + " again if its Restart= says so; systemctl " + o.user + "stop " + o.Name + " lasts"
+			return "systemd starts " + o.Name + " again if its Restart= says so; systemctl " + o.manager() + "stop " + o.Name + " lasts"
 		case VerbRemove:
 			return "systemd makes the group again when it starts " + o.Name
 		case VerbLeave:

@@ -16,7 +16,7 @@ import (
 // than the kernel's 255 bytes.
 func ParseGroupPath(word string) (string, error) {
 	refuse := func(errno error, format string, args ...any) error {
-		return &Error{Op: "group path " + words.Quote(word), Err: errno, Cause: fmt.Sprintf(format, args...)}
+		return &Error{Op: "group path " + words.Quote(word), Err: errno, Reason: ErrUsage, Cause: fmt.Sprintf(format, args...)}
 	}
 	if word == "" {
 		return "", refuse(unix.EINVAL, "it is empty; the root of the hierarchy is /")
@@ -63,7 +63,7 @@ func (fs *FS) ParseGroupPath(word string) (string, error) {
 	}
 	if mount != nil {
 		if mount.Problem != "" {
-			return "", &Error{Op: "group path " + words.Quote(word), Err: unix.EXDEV, Cause: mount.Problem}
+			return "", &Error{Op: "group path " + words.Quote(word), Group: group, Err: unix.EXDEV, Cause: mount.Problem}
 		}
 		return path.Join(mount.MountRoot, strings.TrimPrefix(group, mount.Mount)), nil
 	}
@@ -72,7 +72,7 @@ func (fs *FS) ParseGroupPath(word string) (string, error) {
 	for _, h := range all {
 		if dir := path.Dir(h.Mount); dir != "/" && isBelow(group, dir) {
 			return "", &Error{
-				Op: "group path " + words.Quote(word), Err: unix.EINVAL, Cause: "no cgroup hierarchy is mounted there",
+				Op: "group path " + words.Quote(word), Err: unix.EINVAL, Reason: ErrUsage, Cause: "no cgroup hierarchy is mounted there",
 				Next: fmt.Sprintf("give the path from the root of the hierarchy, or one below %s", h.Mount),
 			}
 		}

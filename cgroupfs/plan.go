@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs/keys"
+	"nsx/internal/reason"
+	"nsx/internal/words"
 )
 
 // Plan is all that is to be done, in order. Apply does exactly that.
@@ -95,7 +97,7 @@ func (g *Group) Plan(ctx context.Context, l Limits, o PlanOptions) (*Plan, error
 			return nil, err
 		}
 		if ok, err := s.h.exists(s.group, s.File); s.devices == nil && err != nil {
-			return nil, &Error{Op: op, File: path.Join(s.Path, s.File), Err: bare(err)}
+			return nil, &Error{Op: op, Group: g.path, File: path.Join(s.Path, s.File), Err: bare(err)}
 		} else if s.devices == nil && !ok {
 			return nil, g.fs.explainWrite(s, &Error{Err: unix.ENOENT})
 		}
@@ -173,7 +175,7 @@ func (g *Group) planRaw(p *Plan, s keys.Setting) error {
 		return err
 	}
 	if s.Value == "" && !strings.HasPrefix(s.Key, "cpuset.") {
-		return fmt.Errorf("%s: an empty value: %w, which the kernel would take for 0 or not at all", s.Key, unix.EINVAL)
+		return fmt.Errorf("%s: an empty value: %w, which the kernel would take for 0 or not at all", s.Key, reason.ErrInvalid)
 	}
 	h, err := g.hierarchyFor(s.Key)
 	for _, other := range g.in() {
@@ -186,7 +188,7 @@ func (g *Group) planRaw(p *Plan, s keys.Setting) error {
 	}
 	if g.isDevices(h, s.Key) {
 		return &Error{
-			Op: "set limits of " + g.path, Value: s.String(), Err: unix.ENOENT,
+			Op: "set limits of " + g.path, Group: g.path, Value: s.String(), Err: unix.ENOENT, Reason: ErrUnsupported,
 			Cause: "v2 has no file of that name: devices are ruled by BPF programs there", Next: "set it as it is meant, not raw",
 		}
 	}
@@ -230,7 +232,7 @@ func (p *Plan) notePIDs(s Step) {
 	now, err := s.h.read(s.group, "pids.current")
 	running, ok2 := parseCount(now)
 	if err == nil && ok && ok2 && running > limit {
-		p.Notes = append(p.Notes, fmt.Sprintf("%d processes and threads run in %s already: they go on, and nothing new starts until fewer than %d are left", running, s.group, limit))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s in %s already: they go on, and nothing new starts until fewer than %d are left", words.Count(running, "process or thread runs", "processes and threads run"), s.group, limit))
 	}
 }
 
@@ -250,9 +252,9 @@ func (g *Group) checkMemory(s Step) error {
 		return nil
 	}
 	return &Error{
-		Op: "set limits of " + g.path, File: path.Join(s.Path, s.File), Value: s.Value, Err: unix.EBUSY,
+		Op: "set limits of " + g.path, Group: g.path, File: path.Join(s.Path, s.File), Value: s.Value, Err: unix.EBUSY, Reason: ErrWouldKill,
 		Cause: fmt.Sprintf("the group uses %s (memory.current), and the kernel would kill processes to get below the limit", keys.FormatSize(used)),
-		Next:  "set memory.high first and let it shrink, or force it (--force)",
+		Next:  "set memory.high first and let it shrink",
 	}
 }
 

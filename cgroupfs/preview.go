@@ -37,7 +37,7 @@ func (p *Preview) note(format string, args ...any) {
 }
 
 // PreviewAttach is what Attach would write or, with threads, AttachThreads.
-func (g *Group) PreviewAttach(threads bool, pids ...int) (*Preview, error) {
+func (g *Group) PreviewAttach(ctx context.Context, threads bool, pids ...int) (*Preview, error) {
 	op := "attach to " + g.path
 	list, err := g.need(op)
 	if err != nil {
@@ -51,6 +51,9 @@ func (g *Group) PreviewAttach(threads bool, pids ...int) (*Preview, error) {
 	}
 	p := newPreview()
 	for _, pid := range pids {
+		if err := interrupted(ctx, op); err != nil {
+			return nil, err
+		}
 		if _, err := g.checkAttach(pid, threads); err != nil {
 			return nil, err
 		}
@@ -130,7 +133,9 @@ func (g *Group) PreviewFreeze(ctx context.Context, freeze bool) (*Preview, error
 		file, word := h.freezeWord(freeze)
 		p.write(h, g.path, file, word)
 		if at := h.frozenAbove(g.path); at != "" && !freeze {
-			p.note("%s: it stays frozen, since %s above it is: thaw that one: %s", op, at, g.fs.thawCommand(at))
+			e := &Error{}
+			g.fs.thawing(e, "thaw that one", at)
+			p.note("%s: it stays frozen, since %s above it is: %s", op, at, e.Next)
 		}
 	}
 	return p, nil

@@ -218,7 +218,43 @@ func refusedWith(t *testing.T, err error, errno unix.Errno, words ...string) {
 			t.Errorf("error does not say %q: %v", word, err)
 		}
 	}
+	if !slices.ContainsFunc(reasons, func(r error) bool { return errors.Is(err, r) }) {
+		t.Errorf("error has no reason: %v", err)
+	}
 	t.Log(err)
+}
+
+// reasons are those that a refusal may have.
+var reasons = []error{
+	ErrUsage, ErrGone, ErrAmbiguous, ErrOutside, ErrOwned, ErrWouldKill, ErrKernelThread, ErrThread, ErrBusy,
+	ErrPermission, ErrNotEnabled, ErrUnsupported, ErrNoLimit, ErrValue, ErrLimit,
+}
+
+// refusedFor checks the reason too.
+func refusedFor(t *testing.T, err error, errno unix.Errno, reason error, words ...string) {
+	t.Helper()
+	refusedWith(t, err, errno, words...)
+	if !errors.Is(err, reason) {
+		t.Errorf("the reason is not %q: %v", reason, err)
+	}
+}
+
+// thaws checks that an error says to thaw a group.
+func thaws(t *testing.T, err error, group string) {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !errors.Is(err, ErrFrozen) || e.Remedy == nil || e.Remedy.Verb != VerbThaw || e.Remedy.Group != group {
+		t.Errorf("%v: it does not say that %s is to be thawed", err, group)
+	}
+}
+
+// helps checks the remedy of an error, and what is in it.
+func helps(t *testing.T, err error, verb Verb, group, what string) {
+	t.Helper()
+	e, _ := errors.AsType[*Error](err)
+	if e == nil || e.Remedy == nil || e.Remedy.Verb != verb || e.Remedy.Group != group || !strings.Contains(fmt.Sprint(e.Remedy.Controllers, e.Remedy.Settings), what) {
+		t.Errorf("the remedy of %v is not to %s %s %s: %+v", err, verb, group, what, e.Remedy)
+	}
 }
 
 // sleeper is a process outside of the test's groups.

@@ -49,7 +49,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 	case errors.Is(err, context.Canceled):
 		return asError(op, err)
 	}
-	e := &Error{Op: op, Err: bare(err)}
+	e := &Error{Op: op, Group: g.path, Err: bare(err)}
 	for _, h := range list {
 		if h.has(g.path, "") {
 			e.File = h.Dir(g.path)
@@ -63,7 +63,7 @@ func (g *Group) Remove(ctx context.Context, recursive bool) error {
 // removable is the hierarchies that have the group, unless it may not be removed.
 func (g *Group) removable(ctx context.Context, op string, recursive bool) ([]*Hierarchy, error) {
 	if g.path == "/" {
-		return nil, &Error{Op: op, Err: unix.EBUSY, Cause: "it is the root of the hierarchies"}
+		return nil, &Error{Op: op, Group: g.path, Err: unix.EBUSY, Reason: ErrUnsupported, Cause: "it is the root of the hierarchies"}
 	}
 	list, err := g.need(op)
 	if err != nil {
@@ -86,7 +86,7 @@ func (g *Group) guardTree(ctx context.Context, op string, v Verb, list []*Hierar
 	for _, h := range list {
 		groups, err := h.subtree(ctx, g.path)
 		if err != nil {
-			return &Error{Op: op, File: h.Dir(g.path), Err: bare(err)}
+			return &Error{Op: op, Group: g.path, File: h.Dir(g.path), Err: bare(err)}
 		}
 		for _, at := range groups {
 			if err := interrupted(ctx, op); errors.Is(err, context.Canceled) {
@@ -106,9 +106,8 @@ func (g *Group) refuseChildren(op string, list []*Hierarchy) error {
 		names, err := h.list(g.path, true)
 		if err == nil && len(names) > 0 {
 			return &Error{
-				Op: op, File: h.Dir(g.path), Err: unix.EBUSY,
+				Op: op, Group: g.path, File: h.Dir(g.path), Err: unix.EBUSY, Reason: ErrNotEmpty,
 				Cause: fmt.Sprintf("it has %s below it: %s", words.Count(len(names), "group", "groups"), strings.Join(names[:min(len(names), 5)], ", ")),
-				Next:  "remove them too with -r",
 			}
 		}
 	}
@@ -187,7 +186,7 @@ func removeSpot(s *spot) error {
 
 // explainBusy names who is in the way.
 func (g *Group) explainBusy(ctx context.Context, op string, list []*Hierarchy) error {
-	e := &Error{Op: op, Err: late{unix.EBUSY}}
+	e := &Error{Op: op, Group: g.path, Err: late{unix.EBUSY}}
 	for _, h := range list {
 		if h.has(g.path, "") {
 			e.File = h.Dir(g.path)
@@ -210,7 +209,7 @@ func (g *Group) explainBusy(ctx context.Context, op string, list []*Hierarchy) e
 		return e
 	case all[0] == 0:
 		e.Cause = count + " inside, of another PID namespace too"
-		e.Next = "end them: nsx cgroup kill " + g.path
+		e.Next, e.Remedy = "end them", &Remedy{Verb: VerbKill, Group: g.path}
 		return e
 	case len(at) == 1 && at[0] == g.path:
 		e.Cause = fmt.Sprintf("%s inside: %s", count, g.fs.names(all))
@@ -227,7 +226,7 @@ func (g *Group) explainBusy(ctx context.Context, op string, list []*Hierarchy) e
 		}
 		e.Cause = fmt.Sprintf("%s inside: %s", count, strings.Join(parts, "; "))
 	}
-	e.Next = "end them: nsx cgroup kill " + g.path + ", or attach them elsewhere"
+	e.Next, e.Remedy = "attach them elsewhere, or end them", &Remedy{Verb: VerbKill, Group: g.path}
 	return e
 }
 

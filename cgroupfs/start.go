@@ -79,7 +79,7 @@ func (fs *FS) OpenOf(memberships []Membership) (*Entrance, error) {
 			if !h.Holds(m) || stays {
 				continue
 			}
-			e := &Error{Op: "start in " + m.Path, File: h.Mount}
+			e := &Error{Op: "start in " + m.Path, Group: m.Path, File: h.Mount}
 			switch {
 			case m.Deleted:
 				e.Err, e.Cause = unix.ENOENT, "the group was removed, though the process is still in it"
@@ -134,10 +134,12 @@ func (fs *FS) refuseFrozen(h *Hierarchy, group string) error {
 	if by == "" {
 		return nil
 	}
-	return &Error{
-		Op: "start in " + group, File: h.Dir(group), Err: unix.EBUSY,
-		Cause: by + " is frozen, and whoever starts something there hangs", Next: "thaw it: " + fs.thawCommand(by),
+	e := &Error{
+		Op: "start in " + group, Group: group, File: h.Dir(group), Err: unix.EBUSY,
+		Cause: by + " is frozen, and whoever starts something there hangs",
 	}
+	fs.thawing(e, "thaw it", by)
+	return e
 }
 
 // Close closes what Open opened.
@@ -179,7 +181,7 @@ func (e *Entrance) Admit(pid int) error {
 		// The kernel checks the limit only when a process is born: on v2 this one
 		// would have been refused.
 		if cause := d.pidsBound(0); cause != "" {
-			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
+			return &Error{Op: "start in " + d.group, Group: d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
 		}
 	}
 	return nil
@@ -206,7 +208,7 @@ func (e *Entrance) admitV2(pid int) error {
 		return err
 	}
 	if cause := h.pidsBound(group, 0); cause != "" {
-		return &Error{Op: "start in " + group, File: h.Dir(group), Err: unix.EAGAIN, Cause: cause}
+		return &Error{Op: "start in " + group, Group: group, File: h.Dir(group), Err: unix.EAGAIN, Cause: cause}
 	}
 	return nil
 }
@@ -273,7 +275,7 @@ func (e *Entrance) start(cmd *exec.Cmd) error {
 	}
 	err = cmd.Wait()
 	return &Error{
-		Op: "start in " + e.v2at, File: e.v2.Name(), Err: err,
+		Op: "start in " + e.v2at, Group: e.v2at, File: e.v2.Name(), Err: err, Reason: ErrUnsupported,
 		Cause: "the kernel kills what is born in a group that was killed once (cgroup.kill), unless its parent's was as often",
 		Next:  "remove the group and make it again, or start the command with package enter",
 	}
@@ -371,7 +373,7 @@ func (e *Entrance) Explain(err error) error {
 	}
 	for _, d := range e.doors {
 		if cause := d.pidsBound(1); errors.Is(err, unix.EAGAIN) && cause != "" {
-			return &Error{Op: "start in " + d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
+			return &Error{Op: "start in " + d.group, Group: d.group, File: d.h.Dir(d.group), Err: unix.EAGAIN, Cause: cause}
 		}
 	}
 	if e.v2 != nil {
@@ -383,7 +385,7 @@ func (e *Entrance) Explain(err error) error {
 // explainStart tells a refusal of the group from one of the program: no such
 // file, no right to execute it, and so on are left as they are.
 func (fs *FS) explainStart(h *Hierarchy, group string, err error) error {
-	e := &Error{Op: "start in " + group, File: h.Dir(group), Err: bare(err)}
+	e := &Error{Op: "start in " + group, Group: group, File: h.Dir(group), Err: bare(err)}
 	switch {
 	case e.errno() == unix.EAGAIN:
 		e.Cause = h.pidsBound(group, 1)

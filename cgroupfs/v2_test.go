@@ -57,7 +57,7 @@ func TestMemoryBelowUseKillsOnV2(t *testing.T) {
 	g := made(t, fs, "memory")
 	cmd := holdMemory(t, g)
 	_, err := trySet(t, g, "memory.max=4M")
-	refusedWith(t, err, unix.EBUSY, "memory.current", "memory.high first", "--force")
+	refusedFor(t, err, unix.EBUSY, ErrWouldKill, "memory.current", "memory.high first")
 	if got := get(t, g, "memory.max"); got != "max" {
 		t.Errorf("memory.max is %s", got)
 	}

@@ -121,12 +121,11 @@ func groupsOf(t *inspect.Target) ([]cgroupfs.Membership, *cgroupfs.FS, error) {
 	return theirs, fs, nil
 }
 
-// frozenBy is the group for which the target stands still, and what thaws it; "" if
-// that is none.
-func frozenBy(t *inspect.Target) (group, thaw string) {
+// frozenBy says for which group the target stands still, nil if that is none.
+func frozenBy(t *inspect.Target) error {
 	theirs, fs, err := groupsOf(t)
 	if err != nil {
-		return "", ""
+		return nil
 	}
 	return fs.FrozenBy(theirs)
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/cgroupfs"
 	"nsx/inspect"
 	"nsx/internal/linux"
 )
@@ -31,9 +32,9 @@ func explainFilters(t *inspect.Target, err error) error {
 		why = "something traces it already, such as a debugger, or ptrace(2) is forbidden (kernel.yama.ptrace_scope)"
 	case errors.Is(err, unix.ETIMEDOUT):
 		why = "it does not stop to have them read: it is in uninterruptible sleep"
-		if by, thaw := frozenBy(t); by != "" {
-			why = by + " is frozen, and it does not stop to have them read: thaw it (" + thaw + ")"
-			reason = ErrFrozen
+		if frozen, ok := errors.AsType[*cgroupfs.Error](frozenBy(t)); ok {
+			why = frozen.Cause + ", and it does not stop to have them read: " + frozen.Next
+			err, reason = errors.Join(err, frozen), ErrFrozen
 		}
 	case errors.Is(err, unix.EINVAL):
 		why = "this kernel is built without CONFIG_CHECKPOINT_RESTORE, or the target is in strict mode"

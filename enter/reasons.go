@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"nsx/inspect"
+	"nsx/internal/reason"
 )
 
 // Why something was refused, for errors.Is. Beside its reason an error has its
@@ -17,12 +18,12 @@ var (
 	ErrGone = inspect.ErrGone
 	// ErrPermission says that we lack a right, such as a capability in the user
 	// namespace that owns what is to be joined.
-	ErrPermission = errors.New("a right is missing")
+	ErrPermission = reason.ErrPermission
 	// ErrUnshare is an ErrPermission: new namespaces take CAP_SYS_ADMIN, which a
 	// new user namespace gives.
 	ErrUnshare = fmt.Errorf("new namespaces take a user namespace or root: %w", ErrPermission)
 	// ErrLimit says that a limit on processes or namespaces is reached.
-	ErrLimit = errors.New("a limit is reached")
+	ErrLimit = reason.ErrLimit
 	// ErrMoved says that the target was in other namespaces each time that it was
 	// looked at again. Try again, or stop it first.
 	ErrMoved = errors.New("the target does not stay where it is")

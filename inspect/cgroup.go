@@ -3,11 +3,8 @@ package inspect
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/identity"
@@ -33,7 +30,7 @@ func (m Machine) Group(ctx context.Context, word string) (*cgroupfs.Group, error
 	case RefCgroup: // as /proc/PID/cgroup has it: not below a mount point
 		return groupByPath(groups, cgroupfs.ParseGroupPath, ref.Path)
 	case RefUnit:
-		return unitGroup(ctx, groups, ref)
+		return groups.Unit(ctx, ref.Path)
 	case RefProcess, RefSelf:
 		_, memberships, err := m.Memberships(ctx, word)
 		if err != nil {
@@ -120,26 +117,15 @@ func (m Machine) cgroups() (*cgroupfs.FS, error) {
 	if err != nil || m.only == "" {
 		return groups, err
 	}
-	if groups, err = groups.Only(m.only); errors.Is(err, unix.EINVAL) {
-		err = usageError{err}
-	}
-	return groups, err
+	return groups.Only(m.only)
 }
 
 func groupByPath(groups *cgroupfs.FS, parse func(string) (string, error), word string) (*cgroupfs.Group, error) {
 	path, err := parse(word)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	return groups.Group(path)
-}
-
-func unitGroup(ctx context.Context, groups *cgroupfs.FS, r Ref) (*cgroupfs.Group, error) {
-	group, err := groups.Unit(ctx, r.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = &goneError{err.Error(), err}
-	}
-	return group, err
 }
 
 // noGroup says what a word that names no group could be meant for.

@@ -6,18 +6,20 @@ import (
 	"io/fs"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/reason"
 )
 
 var (
 	// ErrGone marks the errors that say: there is no such process, namespace or
 	// cgroup, or there is none any more. For them errors.Is finds fs.ErrNotExist
 	// too.
-	ErrGone = errors.New("gone")
+	ErrGone = reason.ErrGone
 	// ErrUsage marks the errors about words that name nothing, whatever is there:
 	// what ParseRef and its like refuse.
-	ErrUsage = errors.New("wrong usage")
+	ErrUsage = reason.ErrUsage
 	// ErrAmbiguous marks the errors about a name that several things have.
-	ErrAmbiguous = errors.New("ambiguous")
+	ErrAmbiguous = reason.ErrAmbiguous
 )
 
 // goneError is an ErrGone that says more. The cause may be nil.

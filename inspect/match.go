@@ -164,7 +164,7 @@ func (m Machine) matchUnit(ctx context.Context, s *Snapshot, r Ref) (Match, erro
 	if err != nil {
 		return Match{}, err
 	}
-	unit, err := unitGroup(ctx, groups, r)
+	unit, err := groups.Unit(ctx, r.Path)
 	if err != nil {
 		return Match{}, err
 	}

@@ -111,7 +111,7 @@ func ids(rows []thing) string {
 func TestFilterErrors(t *testing.T) {
 	const columns = "there are number, size, text, x.y-z"
 	for _, c := range []struct{ filter, want string }{
-		{`nosuch == 1`, `--filter: at "nosuch == 1" (character 1): no column "nosuch": ` + columns},
+		{`nosuch == 1`, `filter: at "nosuch == 1" (character 1): no column "nosuch": ` + columns},
 		{`number && (größe == 1)`, `at "größe == 1)" (character 12): no column "größe": ` + columns},
 		{`text == "ö" && no`, `(character 16): no column "no"`},
 		{`"net" == text`, `at "\"net\" == text" (character 1): expected a column: ` + columns},
@@ -143,7 +143,7 @@ func TestFilterRefusesToOrderNumbersAgainstText(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := thingView().Select(things(), o)
-	const want = `--filter: number > "many": the column has numbers, and that is none`
+	const want = `filter: number > "many": the column has numbers, and that is none`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -149,7 +149,7 @@ func shape(nodes []*Node[proc]) string {
 func TestTreeFilterErrors(t *testing.T) {
 	w := failing{errors.New("must not be written to")}
 	o := Options{Filter: "ns > many"}
-	const want = `--filter: ns > "many": the column has numbers, and that is none`
+	const want = `filter: ns > "many": the column has numbers, and that is none`
 	if err := procView().PrintTree(w, forest(), o); err == nil || err.Error() != want {
 		t.Errorf("PrintTree: error %v, want %s", err, want)
 	}

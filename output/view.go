@@ -10,7 +10,7 @@ import (
 
 // Column is one column that rows of type T can be shown by.
 type Column[T any] struct {
-	// Name is what --columns, --sort-by and --filter call the column, in
+	// Name is what Options.Columns, SortBy and Filter call the column, in
 	// whatever case. In upper case it is the header.
 	Name string
 	// Help is one line for [View.Help].
@@ -139,13 +139,13 @@ func (v *View[T]) plan(o Options) (*plan[T], error) {
 	if o.SortBy != "" {
 		name, descend := strings.CutPrefix(o.SortBy, "-")
 		if p.sortBy, err = v.names().find(name); err != nil {
-			return nil, fmt.Errorf("--sort-by: %w", err)
+			return nil, &OptionError{"sort-by", err}
 		}
 		p.descend = descend
 	}
 	if o.Filter != "" {
 		if p.filter, err = parseFilter(o.Filter, v.names()); err != nil {
-			return nil, fmt.Errorf("--filter: %w", err)
+			return nil, &OptionError{"filter", err}
 		}
 	}
 	return p, nil
@@ -173,7 +173,7 @@ func (v *View[T]) choice(o Options) ([]int, error) {
 	for _, name := range wanted {
 		i, err := known.find(strings.TrimPrefix(strings.TrimSpace(name), "+"))
 		if err != nil {
-			return nil, fmt.Errorf("--columns: %w", err)
+			return nil, &OptionError{"columns", err}
 		}
 		if !slices.Contains(columns, i) {
 			columns = append(columns, i)
@@ -181,6 +181,18 @@ func (v *View[T]) choice(o Options) ([]int, error) {
 	}
 	return columns, nil
 }
+
+// OptionError is about an option that a view cannot follow.
+type OptionError struct {
+	// Option is "columns", "sort-by" or "filter".
+	Option string
+	Err    error
+}
+
+func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
+
+// Unwrap is what is wrong with it.
+func (e *OptionError) Unwrap() error { return e.Err }
 
 // names are the names of a view's columns.
 type names []string
@@ -225,7 +237,7 @@ func (p *plan[T]) choose(rows []*T) ([]*T, error) {
 func (p *plan[T]) match(r *T) (bool, error) {
 	v, err := p.filter(func(i int) Cell { return p.view.Columns[i].Value(r) })
 	if err != nil {
-		return false, fmt.Errorf("--filter: %w", err)
+		return false, &OptionError{"filter", err}
 	}
 	return v == yes, nil
 }

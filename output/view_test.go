@@ -44,13 +44,13 @@ func TestWrongOptions(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Columns: "ns,nosuch"}, `--columns: no column "nosuch": ` + columns},
-		{Options{Columns: "+"}, `--columns: no column "": ` + columns},
-		{Options{Columns: "ns,,type"}, `--columns: no column "": ` + columns},
-		{Options{SortBy: "nosuch"}, `--sort-by: no column "nosuch": ` + columns},
-		{Options{SortBy: "-"}, `--sort-by: no column "": ` + columns},
-		{Options{SortBy: "--ns"}, `--sort-by: no column "-ns": ` + columns},
-		{Options{Filter: "nosuch"}, `--filter: at "nosuch" (character 1): no column "nosuch": ` + columns},
+		{Options{Columns: "ns,nosuch"}, `columns: no column "nosuch": ` + columns},
+		{Options{Columns: "+"}, `columns: no column "": ` + columns},
+		{Options{Columns: "ns,,type"}, `columns: no column "": ` + columns},
+		{Options{SortBy: "nosuch"}, `sort-by: no column "nosuch": ` + columns},
+		{Options{SortBy: "-"}, `sort-by: no column "": ` + columns},
+		{Options{SortBy: "--ns"}, `sort-by: no column "-ns": ` + columns},
+		{Options{Filter: "nosuch"}, `filter: at "nosuch" (character 1): no column "nosuch": ` + columns},
 		{Options{Format: "xml"}, `unknown output format "xml": use one of table, wide, json, ndjson, yaml, name`},
 		{Options{Format: "JSON"}, `unknown output format "JSON"`},
 	} {

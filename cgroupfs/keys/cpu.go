@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // The kernel's ranges: v1 clamps shares (MIN_SHARES, MAX_SHARES in
@@ -198,7 +196,7 @@ func (t *translator) emitMax2(c CPUMax, hasQuota, hasPeriod bool) error {
 	ok = ok && err == nil
 	switch {
 	case !hasQuota && !ok:
-		return fmt.Errorf("cpu.max holds quota and period together: give cpu.cfs_quota_us too: %w", unix.EINVAL)
+		return fmt.Errorf("cpu.max holds quota and period together: give cpu.cfs_quota_us too: %w", invalid)
 	case !hasQuota:
 		c.QuotaUsec = now.QuotaUsec
 	case !hasPeriod && ok:

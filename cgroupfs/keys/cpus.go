@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -33,7 +31,7 @@ const (
 // systemd. The smallest is 0.01, the steps are 0.00001.
 func ParseCPUs(word string) (CPUMax, error) {
 	refuse := func(why string) (CPUMax, error) {
-		return CPUMax{}, fmt.Errorf("CPUs %s: %s: %w", words.Quote(word), why, unix.EINVAL)
+		return CPUMax{}, fmt.Errorf("CPUs %s: %s: %w", words.Quote(word), why, invalid)
 	}
 	if word == "max" || word == "-1" {
 		return CPUMax{Unlimited, StandardPeriod}, nil
@@ -79,7 +77,7 @@ func (c CPUMax) String() string {
 func ParseCPUMax(text string) (CPUMax, error) {
 	parts := strings.Fields(text)
 	if len(parts) == 0 || len(parts) > 2 {
-		return CPUMax{}, fmt.Errorf("cpu.max %s: want QUOTA [PERIOD] in microseconds, QUOTA may be max: %w", words.Quote(text), unix.EINVAL)
+		return CPUMax{}, fmt.Errorf("cpu.max %s: want QUOTA [PERIOD] in microseconds, QUOTA may be max: %w", words.Quote(text), invalid)
 	}
 	quota, err := parseQuota(parts[0])
 	if err != nil {
@@ -100,7 +98,7 @@ func parseQuota(word string) (int64, error) {
 	}
 	n, err := parseNumber("quota", word, 0, 1<<44)
 	if err == nil && n < minQuota {
-		err = fmt.Errorf("quota %s: the kernel's smallest is %d microseconds; max is no limit: %w", words.Quote(word), minQuota, unix.EINVAL)
+		err = fmt.Errorf("quota %s: the kernel's smallest is %d microseconds; max is no limit: %w", words.Quote(word), minQuota, invalid)
 	}
 	return n, err
 }
@@ -113,7 +111,7 @@ func parsePeriod(word string) (int64, error) {
 func parseNumber(what, word string, least, most int64) (int64, error) {
 	n, err := strconv.ParseInt(word, 10, 64)
 	if err != nil || !isDigits(word) || n < least || n > most {
-		return 0, fmt.Errorf("%s %s: want a number from %d to %d: %w", what, words.Quote(word), least, most, unix.EINVAL)
+		return 0, fmt.Errorf("%s %s: want a number from %d to %d: %w", what, words.Quote(word), least, most, invalid)
 	}
 	return n, nil
 }
@@ -131,7 +129,7 @@ func ParseCPUList(word string) ([]int, error) { return ParseCPUListUpTo(word, -1
 // ParseCPUListUpTo is ParseCPUList on a machine whose last CPU has the number n; -1:
 // not known.
 func ParseCPUListUpTo(word string, n int) ([]int, error) {
-	bad := fmt.Errorf("list %s: want numbers and ranges such as 0-3,5: %w", words.Quote(word), unix.EINVAL)
+	bad := fmt.Errorf("list %s: want numbers and ranges such as 0-3,5: %w", words.Quote(word), invalid)
 	list := []int{}
 	separates := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
 	for item := range strings.FieldsFuncSeq(word, separates) {

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -15,11 +13,11 @@ import (
 func ParseHugetlb(word string) (page string, limit int64, err error) {
 	left, right, ok := strings.Cut(word, "=")
 	if !ok {
-		return "", 0, fmt.Errorf("hugetlb limit %s: want PAGESIZE=LIMIT such as 2M=64M: %w", words.Quote(word), unix.EINVAL)
+		return "", 0, fmt.Errorf("hugetlb limit %s: want PAGESIZE=LIMIT such as 2M=64M: %w", words.Quote(word), invalid)
 	}
 	size, err := ParseSize(strings.TrimSuffix(left, "B"))
 	if err == nil && (size == Unlimited || size < 1024 || size&(size-1) != 0) {
-		err = fmt.Errorf("huge page size %s: want a power of two such as 2M: %w", words.Quote(left), unix.EINVAL)
+		err = fmt.Errorf("huge page size %s: want a power of two such as 2M: %w", words.Quote(left), invalid)
 	}
 	if err != nil {
 		return "", 0, err

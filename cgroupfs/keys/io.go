@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -39,7 +37,7 @@ func ioMax(t *translator, in values) error {
 		for _, f := range IOMaxFields {
 			if n := *f.Of(&m); n != nil {
 				if *f.Of(old) != nil {
-					return fmt.Errorf("%s of device %s is given twice: %w", f.Word, m.Device, unix.EINVAL)
+					return fmt.Errorf("%s of device %s is given twice: %w", f.Word, m.Device, invalid)
 				}
 				*f.Of(old) = n
 			}
@@ -53,7 +51,7 @@ func ioMax(t *translator, in values) error {
 			}
 			old := f.Of(at(d))
 			if *old != nil {
-				return fmt.Errorf("%s of device %s is given twice: %w", f.Word, d, unix.EINVAL)
+				return fmt.Errorf("%s of device %s is given twice: %w", f.Word, d, invalid)
 			}
 			*old = &n
 		}
@@ -81,7 +79,7 @@ func ioMax(t *translator, in values) error {
 func (t *translator) parseThrottleLine(key, text string) (Device, int64, error) {
 	parts := strings.Fields(text)
 	if len(parts) != 2 {
-		return Device{}, 0, fmt.Errorf("%s %s: want a device and a number: %w", key, words.Quote(text), unix.EINVAL)
+		return Device{}, 0, fmt.Errorf("%s %s: want a device and a number: %w", key, words.Quote(text), invalid)
 	}
 	d, err := t.disk(parts[0])
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -44,7 +42,7 @@ func ParseIOMax(text string) (IOMax, error) {
 func ParseIOMaxOf(text string, disk func(string) (Device, error)) (IOMax, error) {
 	parts := strings.Fields(text)
 	if len(parts) < 2 {
-		return IOMax{}, fmt.Errorf("io.max %s: want a device and rbps=, wbps=, riops= or wiops=: %w", words.Quote(text), unix.EINVAL)
+		return IOMax{}, fmt.Errorf("io.max %s: want a device and rbps=, wbps=, riops= or wiops=: %w", words.Quote(text), invalid)
 	}
 	device, err := disk(parts[0])
 	if err != nil {
@@ -67,7 +65,7 @@ func (m *IOMax) set(word string) error {
 		}
 		at := f.Of(m)
 		if *at != nil {
-			return fmt.Errorf("io.max: %s is given twice: %w", key, unix.EINVAL)
+			return fmt.Errorf("io.max: %s is given twice: %w", key, invalid)
 		}
 		n, err := parseThrottle(value)
 		if err != nil {
@@ -76,7 +74,7 @@ func (m *IOMax) set(word string) error {
 		*at = &n
 		return nil
 	}
-	return fmt.Errorf("io.max: %s: want rbps=, wbps=, riops= or wiops=: %w", words.Quote(word), unix.EINVAL)
+	return fmt.Errorf("io.max: %s: want rbps=, wbps=, riops= or wiops=: %w", words.Quote(word), invalid)
 }
 
 // parseThrottle refuses 0, which would take a throttle off on v1 and is ERANGE
@@ -84,7 +82,7 @@ func (m *IOMax) set(word string) error {
 func parseThrottle(word string) (int64, error) {
 	n, err := ParseSize(word)
 	if err == nil && n == 0 {
-		err = fmt.Errorf("0 would be no limit on v1 and is refused by v2; write max for no limit: %w", unix.ERANGE)
+		err = fmt.Errorf("0 would be no limit on v1 and is refused by v2; write max for no limit: %w", outOfRange)
 	}
 	return n, err
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // memoryMax is memory and swap. v1 bounds memory, and memory and swap
@@ -51,7 +49,7 @@ func (t *translator) memory2(limit, memsw, swap *int64) error {
 		base, known := t.base(limit, "memory.max")
 		switch {
 		case !known:
-			return fmt.Errorf("memory.memsw.limit_in_bytes counts memory and swap together, memory.swap.max swap alone: give memory.limit_in_bytes too: %w", unix.EINVAL)
+			return fmt.Errorf("memory.memsw.limit_in_bytes counts memory and swap together, memory.swap.max swap alone: give memory.limit_in_bytes too: %w", invalid)
 		case *memsw < base:
 			return belowMemory(*memsw, base)
 		}
@@ -63,7 +61,7 @@ func (t *translator) memory2(limit, memsw, swap *int64) error {
 // belowMemory is for a limit of both that is below the one of memory.
 func belowMemory(memsw, limit int64) error {
 	return fmt.Errorf("memory.memsw.limit_in_bytes counts memory and swap together, so it cannot be below the memory limit (%s < %s): %w",
-		FormatSize(memsw), FormatSize(limit), unix.EINVAL)
+		FormatSize(memsw), FormatSize(limit), invalid)
 }
 
 // base is the memory limit that a limit of memory and swap is reckoned from.
@@ -109,11 +107,11 @@ func (t *translator) memswFor(limit *int64, swap int64) (int64, error) {
 	base, known := t.base(limit, "memory.limit_in_bytes")
 	switch {
 	case !known:
-		return 0, fmt.Errorf("v1 counts memory and swap together: give memory.max too: %w", unix.EINVAL)
+		return 0, fmt.Errorf("v1 counts memory and swap together: give memory.max too: %w", invalid)
 	case base == Unlimited:
-		return 0, fmt.Errorf("v1 counts memory and swap together and cannot limit swap alone while memory is unlimited: give memory.max too: %w", unix.EOPNOTSUPP)
+		return 0, fmt.Errorf("v1 counts memory and swap together and cannot limit swap alone while memory is unlimited: give memory.max too: %w", unsupported)
 	case base > math.MaxInt64-swap:
-		return 0, fmt.Errorf("memory and swap together are more than 8 EiB: %w", unix.ERANGE)
+		return 0, fmt.Errorf("memory and swap together are more than 8 EiB: %w", outOfRange)
 	}
 	return base + swap, nil
 }

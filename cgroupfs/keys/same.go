@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -72,7 +70,7 @@ func LastOf(text string) int {
 
 func checkSwitch(value string) (string, error) {
 	if value != "0" && value != "1" {
-		return "", fmt.Errorf("%s: want 0 or 1: %w", words.Quote(value), unix.EINVAL)
+		return "", fmt.Errorf("%s: want 0 or 1: %w", words.Quote(value), invalid)
 	}
 	return value, nil
 }
@@ -99,12 +97,12 @@ func cpusetPartition(t *translator, in values) error {
 		t.emit("cpuset.cpu_exclusive", exclusive)
 		return nil
 	case has2 && partition != "member" && partition != "root" && partition != "isolated":
-		return fmt.Errorf("%s: want member, root or isolated: %w", words.Quote(partition), unix.EINVAL)
+		return fmt.Errorf("%s: want member, root or isolated: %w", words.Quote(partition), invalid)
 	case has2 && t.to == 2:
 		t.emit("cpuset.cpus.partition", partition)
 		return nil
 	case partition == "isolated":
-		return fmt.Errorf("v1 cannot isolate a group alone; see cpuset.cpu_exclusive and, in its ancestors, cpuset.sched_load_balance: %w", unix.EOPNOTSUPP)
+		return fmt.Errorf("v1 cannot isolate a group alone; see cpuset.cpu_exclusive and, in its ancestors, cpuset.sched_load_balance: %w", unsupported)
 	}
 	t.note("cpuset.cpu_exclusive and cpuset.cpus.partition are alike, not equal: a partition is a scheduling domain of its own, and may turn out \"root invalid\"")
 	if has1 {
@@ -139,7 +137,7 @@ func freezerState(t *translator, in values) error {
 		case "THAWED":
 			freeze = "0"
 		default:
-			return fmt.Errorf("%s: want FROZEN or THAWED: %w", words.Quote(state), unix.EINVAL)
+			return fmt.Errorf("%s: want FROZEN or THAWED: %w", words.Quote(state), invalid)
 		}
 	}
 	if has1 != (t.to == 1) {

@@ -22,7 +22,7 @@ func (s Setting) String() string { return s.Key + "=" + s.Value }
 func ParseSetting(word string) (Setting, error) {
 	key, value, ok := strings.Cut(word, "=")
 	if !ok {
-		return Setting{}, fmt.Errorf("setting %s: want KEY=VALUE: %w", words.Quote(word), unix.EINVAL)
+		return Setting{}, fmt.Errorf("setting %s: want KEY=VALUE: %w", words.Quote(word), invalid)
 	}
 	s := Setting{strings.TrimSpace(key), strings.TrimSpace(value)}
 	if err := Check(s.Key); err != nil {
@@ -30,7 +30,7 @@ func ParseSetting(word string) (Setting, error) {
 	}
 	for _, r := range s.Value {
 		if r < ' ' || r == 0x7f {
-			return Setting{}, fmt.Errorf("setting %s: the value holds a control character: %w", words.Quote(word), unix.EINVAL)
+			return Setting{}, fmt.Errorf("setting %s: the value holds a control character: %w", words.Quote(word), invalid)
 		}
 	}
 	return s, nil
@@ -40,11 +40,11 @@ func ParseSetting(word string) (Setting, error) {
 func Check(key string) error {
 	for _, r := range key {
 		if r != '.' && r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", words.Quote(key), unix.EINVAL)
+			return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", words.Quote(key), invalid)
 		}
 	}
 	if !strings.Contains(key, ".") && key != "tasks" && key != "notify_on_release" && key != "release_agent" || strings.Contains(key, "..") || strings.HasPrefix(key, ".") {
-		return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", words.Quote(key), unix.EINVAL)
+		return fmt.Errorf("key %s: want a control file's name such as memory.max: %w", words.Quote(key), invalid)
 	}
 	return nil
 }
@@ -79,5 +79,5 @@ func NoLimit(key string) error {
 	if !ok {
 		return nil
 	}
-	return &refusal{"set " + key, "it is no limit; " + why, unix.EPERM}
+	return &refusal{"set " + key, "it is no limit; " + why, unix.EPERM, ErrNoLimit}
 }

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -24,7 +22,7 @@ var sizeUnits = map[string]uint{"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 4
 // the numbers up to 2^64-1 that the kernel takes for it.
 func ParseSize(word string) (int64, error) {
 	refuse := func(why string) (int64, error) {
-		return 0, fmt.Errorf("size %s: %s: %w", words.Quote(word), why, unix.EINVAL)
+		return 0, fmt.Errorf("size %s: %s: %w", words.Quote(word), why, invalid)
 	}
 	if word == "max" || word == "-1" {
 		return Unlimited, nil

@@ -83,7 +83,7 @@ func otherVersion(settings []Setting) (int, error) {
 	}
 	switch {
 	case key[1] != "" && key[2] != "":
-		return 0, fmt.Errorf("%s is of v1 and %s of v2: say to which version: %w", key[1], key[2], unix.EINVAL)
+		return 0, fmt.Errorf("%s is of v1 and %s of v2: say to which version: %w", key[1], key[2], invalid)
 	case key[2] != "":
 		return 1, nil
 	}
@@ -185,7 +185,7 @@ type translator struct {
 func (t *translator) disk(word string) (Device, error) {
 	if d, ok := ParseDeviceNumber(word); ok || t.m.Device == nil {
 		if !ok {
-			return d, fmt.Errorf("device %s: want MAJOR:MINOR: %w", words.Quote(word), unix.EINVAL)
+			return d, fmt.Errorf("device %s: want MAJOR:MINOR: %w", words.Quote(word), invalid)
 		}
 		return d, nil
 	}
@@ -229,10 +229,10 @@ func (t *translator) run(settings []Setting) error {
 	switch t.formula {
 	case "", FormulaRatio, FormulaOCI, FormulaOCIOld:
 	default:
-		return fmt.Errorf("formula %s: want ratio, oci or oci-old: %w", words.Quote(string(t.formula)), unix.EINVAL)
+		return fmt.Errorf("formula %s: want ratio, oci or oci-old: %w", words.Quote(string(t.formula)), invalid)
 	}
 	if t.to != 1 && t.to != 2 {
-		return fmt.Errorf("version %d: want 1 or 2: %w", t.to, unix.EINVAL)
+		return fmt.Errorf("version %d: want 1 or 2: %w", t.to, invalid)
 	}
 	done := map[string]bool{}
 	for i, s := range settings {
@@ -311,7 +311,7 @@ func (t *translator) valueOf(s Setting) (string, error) {
 	case s.Key == "memory.reclaim": // SIZE [swappiness=N]
 		n, err := ParseSize(first)
 		if err == nil && n == Unlimited {
-			err = fmt.Errorf("%s: want how much to reclaim, such as 512M: %w", words.Quote(s.Value), unix.EINVAL)
+			err = fmt.Errorf("%s: want how much to reclaim, such as 512M: %w", words.Quote(s.Value), invalid)
 		}
 		first = SpellSize(t.to, n)
 		if err != nil || !more {
@@ -326,7 +326,7 @@ func (t *translator) valueOf(s Setting) (string, error) {
 }
 
 func (t *translator) refuse(s Setting, why string) error {
-	return &refusal{fmt.Sprintf("translate %s to v%d", s, t.to), why, unix.EOPNOTSUPP}
+	return &refusal{fmt.Sprintf("translate %s to v%d", s, t.to), why, unix.EOPNOTSUPP, ErrUnsupported}
 }
 
 func (t *translator) emit(key, value string) {
@@ -359,7 +359,7 @@ func (t *translator) liveSize(key string) (int64, bool) {
 func (in values) one(key string) (string, bool, error) {
 	list := in[key]
 	if len(list) > 1 {
-		return "", false, fmt.Errorf("%s is given %d times: %w", key, len(list), unix.EINVAL)
+		return "", false, fmt.Errorf("%s is given more than once: %w", key, invalid)
 	}
 	if len(list) == 0 {
 		return "", false, nil
@@ -383,7 +383,7 @@ func (in values) size(key string) (*int64, error) {
 // onlyOne refuses two spellings of one thing.
 func onlyOne(a string, hasA bool, b string, hasB bool) error {
 	if hasA && hasB {
-		return fmt.Errorf("%s and %s say the same thing; give one: %w", a, b, unix.EINVAL)
+		return fmt.Errorf("%s and %s say the same thing; give one: %w", a, b, invalid)
 	}
 	return nil
 }

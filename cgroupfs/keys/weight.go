@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"nsx/internal/words"
 )
 
@@ -88,7 +86,7 @@ func ioWeight(t *translator, in values) error {
 				// v2 has both, for different schedulers.
 				apart := t.to == 2 && other.key == "io.weight" && key == "io.bfq.weight"
 				if other.device == device && !apart {
-					return fmt.Errorf("%s and %s both give the weight of %s: %w", other.key, key, words.Quote(device), unix.EINVAL)
+					return fmt.Errorf("%s and %s both give the weight of %s: %w", other.key, key, words.Quote(device), invalid)
 				}
 			}
 			list = append(list, given{key, device, n})
@@ -185,7 +183,7 @@ func (t *translator) parseWeight(key, value string) (device string, n int64, err
 			device = d.String()
 		}
 	default:
-		return "", 0, fmt.Errorf("%s %s: want a weight, or a device and its weight: %w", key, words.Quote(value), unix.EINVAL)
+		return "", 0, fmt.Errorf("%s %s: want a weight, or a device and its weight: %w", key, words.Quote(value), invalid)
 	}
 	scale := scaleOf(key)
 	if n, err = parseNumber("weight", parts[len(parts)-1], scale.least, scale.most); err != nil {

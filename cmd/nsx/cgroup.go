@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/output"
@@ -146,14 +144,4 @@ func notes(s streams, list []string) {
 	for _, note := range list {
 		fmt.Fprintln(s.err, "note:", output.Escape(note))
 	}
-}
-
-// badValue makes wrong usage of an error about the words given. What the
-// machine refuses is a *cgroupfs.Error.
-func badValue(err error) error {
-	_, refused := errors.AsType[*cgroupfs.Error](err)
-	if !refused && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ERANGE)) {
-		return usage(err)
-	}
-	return err
 }

@@ -48,7 +48,7 @@ process of somebody else's unit or container leaves its limits only with --force
 				return err
 			}
 			if o.dryRun {
-				p, err := group.PreviewAttach(threads, pids...)
+				p, err := group.PreviewAttach(cmd.Context(), threads, pids...)
 				return preview(s, p, err)
 			}
 			attach := group.Attach

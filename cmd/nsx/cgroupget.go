@@ -92,7 +92,7 @@ and in JSON's "unreadable"; those that can only be written are left out.
 				values, missing, err = group.GetAll(cmd.Context())
 			}
 			if err != nil {
-				return badValue(err)
+				return err
 			}
 			for _, v := range values {
 				notes(s, v.Notes)

@@ -117,7 +117,7 @@ func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits c
 	}
 	plan, err := makePlan(ctx, group, limits, formula, nil, true)
 	if err != nil {
-		return own(badValue(err))
+		return own(err)
 	}
 	notes(s, plan.Notes)
 	if o.dryRun {
@@ -175,7 +175,7 @@ func askManager(fs *cgroupfs.FS, err error) {
 		return
 	}
 	if unix.Access(fmt.Sprintf("/run/user/%d/systemd/private", os.Geteuid()), unix.F_OK) == nil {
-		refused.Next = "start it from a group of your own systemd's: systemd-run --user --scope nsx cgroup run …"
+		refused.Next, refused.Remedy = "start it from a group of your own systemd's: systemd-run --user --scope nsx cgroup run …", nil
 	}
 }
 
@@ -270,7 +270,7 @@ func planGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgr
 	}
 	plan, err := makePlan(ctx, group, limits, f, nil, true)
 	if err != nil {
-		return nil, badValue(err)
+		return nil, err
 	}
 	notes(s, plan.Notes)
 	return plan, nil

@@ -102,7 +102,7 @@ func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []str
 	}
 	plan, err := makePlan(cmd.Context(), group, limits, formula, o.controllers, create)
 	if err != nil {
-		return badValue(err)
+		return err
 	}
 	notes(s, plan.Notes)
 	if o.dryRun {

@@ -41,7 +41,7 @@ else, is an error that explains the choice. No cgroup is touched.`,
 			}
 			t, err := cgroupfs.Translate(keys.TranslateOptions{To: to, Formula: f}, settings...)
 			if err != nil {
-				return badValue(err)
+				return err
 			}
 			notes(s, t.Notes)
 			for _, setting := range t.Settings {

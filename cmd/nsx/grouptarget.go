@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/inspect"
@@ -28,11 +26,7 @@ func hierarchiesAt(root, only string) (*cgroupfs.FS, error) {
 	if err != nil || only == "" {
 		return fs, err
 	}
-	fs, err = fs.Only(only)
-	if errors.Is(err, unix.EINVAL) {
-		err = usage(err)
-	}
-	return fs, err
+	return fs.Only(only)
 }
 
 // addOnly adds --only to a verb.

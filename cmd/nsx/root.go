@@ -46,7 +46,7 @@ func (e *statusError) Error() string {
 
 func (e *statusError) Unwrap() error { return e.err }
 
-func usage(err error) error { return &statusError{exitUsage, err} }
+func usage(err error) error { return &statusError{exitUsage, flagError(err)} }
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 

@@ -131,6 +131,14 @@ func show[T any](w *os.File, f *viewFlags, view *output.View[T], rows []T, head 
 	return err
 }
 
+// flagError gives an option of package output the name of its flag.
+func flagError(err error) error {
+	if option, ok := errors.AsType[*output.OptionError](err); ok {
+		return fmt.Errorf("--%w", option)
+	}
+	return err
+}
+
 // showTree prints trees of rows.
 func showTree[T any](w *os.File, f *viewFlags, view *output.View[T], roots []*output.Node[T]) error {
 	roots, err := view.SelectTree(roots, f.Options)

@@ -36,10 +36,14 @@ func wayOut(flags *pflag.FlagSet, err error) string {
 	if exec, ok := errors.AsType[*enter.ExecError](err); ok && exec.NotFound() && exec.InTarget && flags.Lookup("tools") != nil {
 		return ": --tools=host runs this host's"
 	}
+	group, and := groupWay(flags, err), ": "
+	if group != "" {
+		and = group + "; "
+	}
 	for _, w := range waysOut {
 		if errors.Is(err, w.reason) && flags.Lookup(w.flag) != nil {
-			return ": " + w.text
+			return and + w.text
 		}
 	}
-	return ""
+	return group
 }

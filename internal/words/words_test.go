@@ -37,7 +37,7 @@ var plural = []string{
 // Messages for users agree with their numbers: no "1 processes are", no "process(es)".
 func TestMessagesAgree(t *testing.T) {
 	const root = "../.."
-	for _, dir := range []string{"cmd", "enter", "identity", "inspect", "output", "internal/launcher", "internal/linux", "internal/proc", "internal/tty"} {
+	for _, dir := range []string{"cmd", "enter", "identity", "inspect", "output", "internal/launcher", "cgroupfs", "internal/linux", "internal/proc", "internal/tty"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
