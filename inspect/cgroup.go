@@ -58,25 +58,31 @@ func (m Machine) groupOfName(ctx context.Context, groups *cgroupfs.FS, ref Ref) 
 	if err != nil {
 		return nil, err
 	}
-	var around []cgroupfs.Membership
-	for _, one := range s.Process(match.PIDs[0]).Cgroups {
+	around := s.groupsAround(groups, match.PIDs)
+	if len(around) == 0 {
+		return nil, gonef("%s has no cgroup of its own: its processes are in %s, as others may be", ref.Word, strings.Join(groupPaths(s.Process(match.PIDs[0]).Cgroups), " and "))
+	}
+	return groups.GroupOf(around)
+}
+
+// groupsAround are the groups with a claim to a name that all of some processes are in,
+// the innermost of each hierarchy that is meant.
+func (s *Snapshot) groupsAround(groups *cgroupfs.FS, pids []int) (around []cgroupfs.Membership) {
+	for _, one := range s.Process(pids[0]).Cgroups {
 		meant := slices.ContainsFunc(groups.Hierarchies(), func(h cgroupfs.Hierarchy) bool { return h.Holds(one) })
 		if !meant {
 			continue
 		}
 		claims := identity.Claims(one.Path)
 		for _, claim := range slices.Backward(claims) {
-			if s.allIn(match.PIDs, one.Hierarchy, claim.Path) {
+			if s.allIn(pids, one.Hierarchy, claim.Path) {
 				one.Path = claim.Path
 				around = append(around, one)
 				break
 			}
 		}
 	}
-	if len(around) == 0 {
-		return nil, gonef("%s has no cgroup of its own: its processes are in %s, as others may be", ref.Word, strings.Join(groupPaths(s.Process(match.PIDs[0]).Cgroups), " and "))
-	}
-	return groups.GroupOf(around)
+	return around
 }
 
 // allIn says that all processes are in a group of one hierarchy, or below it.

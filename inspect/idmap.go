@@ -13,7 +13,9 @@ import (
 // Count ids from Inside on, in the user namespace, are those from Outside on,
 // which is 4294967295 if that one does not exist in the reader's.
 type IDRange struct {
-	Inside, Outside, Count uint32
+	Inside  uint32 `json:"inside"`
+	Outside uint32 `json:"outside"`
+	Count   uint32 `json:"count"`
 }
 
 // noID is (uid_t)-1, which is nobody's id.

@@ -229,7 +229,7 @@ func (l *pageLayout) wrap(text string, at int) []string {
 	for _, word := range l.words(text, at) {
 		w := textWidth(word)
 		if line != "" && at+width+1+w > l.o.Width {
-			lines = append(lines, line)
+			lines = append(lines, strings.TrimRight(line, " "))
 			line, width = "", 0
 		}
 		if line != "" {

@@ -128,7 +128,7 @@ func TestPage(t *testing.T) {
 func TestPageFitsTheTerminal(t *testing.T) {
 	b := web()
 	b.Name = "a\x1b[31mb\u202e" + strings.Repeat("日本", 100)
-	b.Rights = append(b.Rights, strings.Repeat("x", 1<<20), strings.Repeat("e\u0301", 500), "日本語日本語日本語日本語日本語日本語日本語")
+	b.Rights = append(b.Rights, "two  blanks", "", "", strings.Repeat("x", 1<<20), strings.Repeat("e\u0301", 500), "日本語日本語日本語日本語日本語日本語日本語")
 	b.Path = "/" + strings.Repeat("p/", 300) + strings.Repeat("q", 300) + "\n/end"
 	if piped := strings.Join(printedPage(t, b, Options{}), ""); strings.ContainsAny(piped, "\x1b\u202e") || !strings.Contains(piped, `a\x1b[31mb\u202e日本`) {
 		t.Errorf("piped: %q", piped[:300])
