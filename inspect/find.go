@@ -17,6 +17,9 @@ type Match struct {
 	// Namespaces are those that the processes are in or, where a word names a
 	// namespace, that one alone. They are sorted by type and inode number.
 	Namespaces []ID
+	// Missing says of the words that name nothing that can be seen why they do not:
+	// with Options.SkipMissing.
+	Missing []error
 }
 
 var everything = Match{All: true}
@@ -42,7 +45,8 @@ func (m Match) HasSet(s *Set) bool { return m.All || slices.ContainsFunc(s.PIDs,
 // and Complete are about what could keep the answer from being whole: a stranger's
 // trouble is not among it.
 //
-// A word that is none is ErrUsage; one that names nothing that is there, ErrGone.
+// A word that is none is ErrUsage; one that names nothing that is there, ErrGone, or
+// in Match.Missing with SkipMissing, unless all are.
 func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot, Match, error) {
 	if len(words) == 0 {
 		s, err := m.Scan(ctx, o)
@@ -65,14 +69,17 @@ func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot
 	if err != nil {
 		return nil, Match{}, err
 	}
-	match, err := m.matchAll(ctx, s, refs)
-	if errors.Is(err, ErrGone) && o.Relations && !o.Holders {
+	match, err := m.matchAll(ctx, s, refs, o.SkipMissing)
+	if (errors.Is(err, ErrGone) || len(match.Missing) > 0) && o.Relations && !o.Holders {
 		// It may be held by a descriptor, a socket or a mount elsewhere.
 		o.Holders = true
 		if s, err = m.lookFor(ctx, o, refs, pids); err != nil {
 			return nil, Match{}, err
 		}
-		match, err = m.matchAll(ctx, s, refs)
+		match, err = m.matchAll(ctx, s, refs, o.SkipMissing)
+	}
+	if len(match.Missing) == len(refs) {
+		err = match.Missing[0]
 	}
 	if err != nil {
 		return s, Match{}, err
@@ -145,10 +152,14 @@ func matters(u Unreadable, refs []Ref, match Match, o Options) bool {
 	return true // of those alone, or of the search for holders
 }
 
-func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref) (Match, error) {
+func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref, skip bool) (Match, error) {
 	var all Match
 	for _, ref := range refs {
 		one, err := m.match(ctx, s, ref)
+		if skip && err != nil && ctx.Err() == nil {
+			all.Missing = append(all.Missing, err)
+			continue
+		}
 		if err != nil {
 			return Match{}, err
 		}

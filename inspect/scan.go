@@ -62,6 +62,9 @@ type Options struct {
 	// in their namespaces: where it is given PIDs, it reads no other process, but
 	// for those that tell what the machine booted with.
 	ProcessesOnly bool
+	// SkipMissing has Find leave out the words that name nothing that can be seen, as
+	// suits a list of processes that goes out of date: see Match.Missing.
+	SkipMissing bool
 	// MaxCmdline is how many bytes of a command line are read at most; 0 and
 	// more than that means 128 KiB. Where many processes have more than 1 KiB,
 	// some of them are cut there: see Process.CmdlineCut.

@@ -39,7 +39,8 @@ func newForeach(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "foreach TYPE|TARGET… -- CMD [ARG…]",
 		Short: "Run a command in each namespace of a type, or in each target",
-		Long: `Run CMD once in each distinct namespace of a TYPE (` + "cgroup, ipc, mnt, net, pid,\ntime, user, uts" + `), ours included, or in all namespaces of each TARGET.
+		Long: `Run CMD once in each distinct namespace of a TYPE (` + "cgroup, ipc, mnt, net, pid,\ntime, user, uts" + `), ours included, or in all namespaces of each TARGET;
+"-" takes targets from standard input, the first number or word of each line.
 
 ` + targetHelp + `
 
@@ -101,7 +102,7 @@ type job struct {
 	StdoutCut bool  `json:"stdout_cut,omitempty"`
 	StderrCut bool  `json:"stderr_cut,omitempty"`
 	broken    error // of our own output
-	found     bool  // by a scan, and not named by the user
+	found     bool  // by a scan or on standard input, and not named by the user
 	gone      bool  // it is not there any more
 	resolve   func() ([]enter.Request, *inspect.Target, error)
 }
@@ -179,14 +180,21 @@ func (o *foreachOptions) jobs(ctx context.Context, s streams) ([]*job, error) {
 		}
 		return o.namespaceJobs(ctx, s, typ)
 	}
+	targets, listed, err := withInput(ctx, s.in, o.targets)
+	if err != nil {
+		return nil, err
+	}
 	var jobs []*job
-	for _, word := range o.targets {
+	for _, word := range targets {
 		if _, err := inspect.ParseRef(word); err != nil {
 			return nil, err // before any of them runs
 		}
-		jobs = append(jobs, &job{Target: word, resolve: func() ([]enter.Request, *inspect.Target, error) {
+		jobs = append(jobs, &job{Target: word, found: listed, resolve: func() ([]enter.Request, *inspect.Target, error) {
 			t, err := inspect.Resolve(ctx, word)
 			if err != nil {
+				if listed && errors.Is(err, inspect.ErrGone) {
+					fmt.Fprintln(s.err, output.Escape(err.Error()))
+				}
 				return nil, nil, err
 			}
 			return enter.AllOf(t), t, nil

@@ -33,7 +33,8 @@ others, or have a bind mount in our mount namespace. --all also looks at every
 open descriptor and socket, into other mount namespaces, and at the namespaces
 that processes chose for their future children.
 
-With targets, list only the namespaces that the targets are in.
+With targets, list only the namespaces that the targets are in. "-" takes targets
+from standard input, the first number or word of each line.
 ` + targetHelp + `
 
 --filter compares columns: == != < <= > >=, =~ and !~ for regular expressions,
@@ -107,10 +108,16 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 	if err != nil {
 		return err
 	}
-	snapshot, match, err := machine.Find(ctx, o.targets, inspect.Options{
-		Relations: !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
+	targets, listed, err := withInput(ctx, s.in, o.targets)
+	if err != nil {
+		return err
+	}
+	snapshot, match, err := machine.Find(ctx, targets, inspect.Options{
+		SkipMissing: listed,
+		Relations:   !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
 		Details: inspect.LeaderDetails, Names: true, MaxCmdline: o.maxCmdline(),
 	})
+	noteMissing(s.err, match)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,8 @@ func newPs(s streams) *cobra.Command {
 machine, and their cgroup.
 
 With targets, list only those processes, those in that namespace, or those of
-that cgroup.
+that cgroup. "-" takes targets from standard input, the first number or word of
+each line; those that are not there are said and left out.
 ` + targetHelp + `
 
 Columns (* by default):
@@ -38,6 +39,7 @@ Exit status: 0 done, 1 nothing found, 2 wrong usage, 4 partial under --strict.`,
   nsx ps net:[4026532201]      # those in a network namespace
   nsx ps cgroup:/demo          # those in a cgroup
   nsx ps --threads 5151        # a process and its threads
+  pgrep python | nsx ps -      # whose are these?
   nsx ps -o wide --filter 'netns != 4026531833'`,
 		ValidArgsFunction: completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,9 +67,15 @@ func runPs(ctx context.Context, s streams, o *psOptions) error {
 	if err != nil {
 		return err
 	}
-	snapshot, match, err := machine.Find(ctx, o.targets, inspect.Options{
-		Cgroups: true, Names: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline(),
+	targets, listed, err := withInput(ctx, s.in, o.targets)
+	if err != nil {
+		return err
+	}
+	snapshot, match, err := machine.Find(ctx, targets, inspect.Options{
+		SkipMissing: listed,
+		Cgroups:     true, Names: true, Threads: o.threads, Details: inspect.AllDetails, ProcessesOnly: true, MaxCmdline: o.maxCmdline(),
 	})
+	noteMissing(s.err, match)
 	if err != nil {
 		return err
 	}
