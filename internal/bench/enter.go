@@ -25,7 +25,6 @@ const netCount = 200
 
 // enterBench times entering all eight namespaces of a process.
 func enterBench(w io.Writer, o options) ([]string, error) {
-	fmt.Fprintf(w, "\n## Entering\n\n")
 	fmt.Fprintf(w, "All eight namespaces of one process, /bin/true in them; whole processes, in turns; median of %d.\n", 4*o.runs)
 	fmt.Fprint(w, "`nsx version` does nothing: it is what starting nsx costs, beside a Go program with an empty main.\n\n")
 	empty, err := buildEmpty()
@@ -46,11 +45,16 @@ func enterBench(w io.Writer, o options) ([]string, error) {
 		{empty},
 		{"/bin/true"},
 	}
+	names := []string{"nsx enter -a", "nsenter -a", "nsx version", "empty Go program", "/bin/true"}
+	if o.before != "" {
+		commands = append(commands, []string{o.before, "enter", "-a", "-t", pid, "/bin/true"})
+		names = append(names, "nsx enter -a of "+firstLine(o.before, "version"))
+	}
 	all, err := measure(commands, 4*o.runs)
 	if err != nil {
 		return nil, err
 	}
-	table(w, "times nsenter", []string{"nsx enter -a", "nsenter -a", "nsx version", "empty Go program", "/bin/true"}, all)
+	table(w, "times nsenter", names, all)
 	return bar("nsx enter -a takes %.1f times as long as nsenter -a, not %.1f", all, maxEnter), nil
 }
 
@@ -76,7 +80,6 @@ func buildEmpty() (path string, err error) {
 
 // foreachBench times a command in each of many network namespaces.
 func foreachBench(w io.Writer, o options) ([]string, error) {
-	fmt.Fprintf(w, "\n## In each of %d network namespaces\n\n", netCount)
 	fmt.Fprintf(w, "/bin/true in each, one after the other, beside a shell loop over nsenter; median of %d.\n\n", 4*o.runs)
 	crowd, err := testkit.StartCrowd(testkit.CrowdConfig{N: netCount, Every: 1, New: []string{"net"}})
 	if err != nil {
@@ -118,9 +121,4 @@ func bar(format string, all []series, most float64) []string {
 		return []string{fmt.Sprintf(format, got, most)}
 	}
 	return nil
-}
-
-// selected says whether the flag names a bench, or none.
-func (o options) selected(name string) bool {
-	return o.only == "" || o.only == name
 }

@@ -6,23 +6,54 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// header says where and when, so that reports can be compared.
-func header(w io.Writer, o options) {
-	fmt.Fprintln(w, "# nsx benchmarks")
-	fmt.Fprintln(w)
-	fmt.Fprintf(w, "- date: %s\n", time.Now().UTC().Format(time.RFC3339))
-	fmt.Fprintf(w, "- kernel: %s, %s, %d cores\n", kernel(), runtime.GOARCH, runtime.NumCPU())
-	fmt.Fprintf(w, "- nsx: %s\n", firstLine(o.nsx, "version"))
-	fmt.Fprintf(w, "- peer: %s\n", firstLine(o.peer, "--version"))
-	if os.Geteuid() != 0 {
-		fmt.Fprintf(w, "- as uid %d\n", os.Geteuid())
+// section is a part of the report, which can be measured anew by itself.
+type section struct{ title, text string }
+
+// preface is what a report begins with.
+const preface = "# nsx benchmarks\n\nWritten by `make bench`; `go run ./internal/bench -only enter -o docs/bench.md` measures\none section anew (scan, enter, proof, foreach).\n"
+
+const heading = "\n## "
+
+// merge puts sections in the place of those of an older report that have their
+// titles, and the others behind it.
+func merge(older string, sections []section) string {
+	parts := strings.Split(older, heading)
+	var all []section
+	for _, part := range parts[1:] {
+		title, text, _ := strings.Cut(part, "\n")
+		all = append(all, section{title, text})
 	}
+	for _, s := range sections {
+		i := slices.IndexFunc(all, func(a section) bool { return a.title == s.title })
+		if i < 0 {
+			all = append(all, s)
+			continue
+		}
+		all[i] = s
+	}
+	var b strings.Builder
+	b.WriteString(preface)
+	for _, s := range all {
+		b.WriteString(heading + s.title + "\n\n" + strings.Trim(s.text, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// origin says where and when a section was measured, so that they can be compared.
+func origin(w io.Writer, o options) {
+	as := ""
+	if os.Geteuid() != 0 {
+		as = fmt.Sprintf(", as uid %d", os.Geteuid())
+	}
+	fmt.Fprintf(w, "%s: Linux %s, %s, %d cores; %s; %s%s.\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"),
+		kernel(), runtime.GOARCH, runtime.NumCPU(), firstLine(o.nsx, "version"), firstLine(o.peer, "--version"), as)
 }
 
 func kernel() string {

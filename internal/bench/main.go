@@ -4,14 +4,17 @@
 //	go run ./internal/bench [-sizes 1000,5000,10000] [-runs 5] [-nsx bin/nsx] [-only scan] [-o FILE]
 //
 // It prints a Markdown report and exits with status 1 if a bar is missed. Run
-// it as root on a machine with nothing else to do.
+// it as root on a machine with nothing else to do. With -only, the other sections
+// that FILE has stay as they are.
 package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -24,6 +27,7 @@ type options struct {
 	sizes  []int
 	runs   int
 	nsx    string
+	before string
 	peer   string
 	output string
 	only   string
@@ -35,9 +39,14 @@ type bench func(w io.Writer, o options) (missed []string, err error)
 
 // benches is all of them, in the order of the report.
 var benches = []struct {
-	name string
-	run  bench
-}{{"scan", scanBench}, {"enter", enterBench}, {"foreach", foreachBench}}
+	name, title string
+	run         bench
+}{
+	{"scan", "Listing namespaces", scanBench},
+	{"enter", "Entering", enterBench},
+	{"proof", "What the look from outside costs", proofBench},
+	{"foreach", fmt.Sprintf("In each of %d network namespaces", netCount), foreachBench},
+}
 
 func main() {
 	testkit.Hook()
@@ -74,8 +83,9 @@ func parseFlags(args []string) (options, error) {
 	})
 	flags.IntVar(&o.runs, "runs", 5, "how often each command is timed")
 	flags.StringVar(&o.nsx, "nsx", "bin/nsx", "the nsx to measure")
+	flags.StringVar(&o.before, "before", "", "an older nsx, to be timed entering too")
 	flags.StringVar(&o.peer, "lsns", "lsns", "the lsns to compare with")
-	flags.StringVar(&o.only, "only", "", "do only this: scan, enter or foreach")
+	flags.StringVar(&o.only, "only", "", "do only this: scan, enter, proof or foreach")
 	flags.StringVar(&o.output, "o", "", "write the report to this file too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -90,31 +100,39 @@ func parseFlags(args []string) (options, error) {
 
 // run does all benches, and writes the report even when one of them fails.
 func run(o options) (missed []string, err error) {
-	var report bytes.Buffer
-	header(&report, o)
+	var sections []section
 	for _, b := range benches {
-		if !o.selected(b.name) {
+		if o.only != "" && o.only != b.name {
 			continue
 		}
-		bars, benchErr := b.run(&report, o)
+		var text bytes.Buffer
+		origin(&text, o)
+		bars, benchErr := b.run(&text, o)
+		for _, bar := range bars {
+			fmt.Fprintf(&text, "\nMissed: %s.\n", bar)
+		}
 		missed = append(missed, bars...)
+		sections = append(sections, section{b.title, text.String()})
 		if err = benchErr; err != nil {
 			break
 		}
 	}
-	if len(missed) == 0 && err == nil {
-		fmt.Fprintln(&report, "\nAll bars met.")
-	}
-	for _, bar := range missed {
-		fmt.Fprintf(&report, "\nMissed: %s.\n", bar)
-	}
-	if _, werr := os.Stdout.Write(report.Bytes()); err == nil {
+	if _, werr := os.Stdout.WriteString(merge("", sections)); err == nil {
 		err = werr
 	}
-	if o.output != "" {
-		if werr := os.WriteFile(o.output, report.Bytes(), 0o644); err == nil {
-			err = werr
+	if o.output == "" {
+		return missed, err
+	}
+	older := ""
+	if o.only != "" {
+		text, rerr := os.ReadFile(o.output)
+		if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			return missed, errors.Join(err, rerr)
 		}
+		older = string(text)
+	}
+	if werr := os.WriteFile(o.output, []byte(merge(older, sections)), 0o644); err == nil {
+		err = werr
 	}
 	return missed, err
 }

@@ -58,7 +58,6 @@ func scanCommands(o options) [][]string {
 
 // scanBench times the listing of all namespaces.
 func scanBench(w io.Writer, o options) ([]string, error) {
-	fmt.Fprintf(w, "\n## Listing namespaces\n\n")
 	fmt.Fprintf(w, "Sets of %d processes, each set in new namespaces of the types %s.\n", every, strings.Join(crowdNS, ", "))
 	fmt.Fprintf(w, "Whole processes, fork to exit, output to /dev/null, in turns; median of %d after one to warm up.\n", o.runs)
 	fmt.Fprint(w, "The first rows are the machine without a crowd. Peak memory cannot show less than the benchmark's own few MiB.\n\n")
