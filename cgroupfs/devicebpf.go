@@ -264,8 +264,6 @@ func (fs *FS) explainNoBPF(e *Error, b *bpfError, h *Hierarchy, group string) {
 			missing = append(missing, names[c])
 		}
 	}
-	// The initial one's number: PROC_USER_INIT_INO of include/linux/proc_ns.h.
-	link, _ := os.Readlink("/proc/self/ns/user")
 	where := "run where root has it, outside of the container"
 	if os.Geteuid() != 0 {
 		where = "run as root"
@@ -277,7 +275,8 @@ func (fs *FS) explainNoBPF(e *Error, b *bpfError, h *Hierarchy, group string) {
 			e.Cause += " (or CAP_SYS_ADMIN)"
 		}
 		e.Next = where
-	case link != "user:[4026531837]":
+	case !linux.InInitialUserNamespace():
+		link, _ := os.Readlink("/proc/self/ns/user")
 		e.Cause = "capabilities count for it in the initial user namespace only, and this process is in another one (" + link + ")"
 		e.Next = "run on the host"
 	case b.call == "BPF_PROG_ATTACH":

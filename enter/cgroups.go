@@ -11,6 +11,7 @@ import (
 	"nsx/cgroupfs"
 	"nsx/inspect"
 	"nsx/internal/launcher"
+	"nsx/internal/linux"
 )
 
 // groupSteps starts the helper in the cgroups: in that of v2 it is born
@@ -66,35 +67,52 @@ func (p *Plan) takeGroups(t *inspect.Target) error {
 	case err == nil:
 		p.memberships = theirs
 		return nil
-	case unix.Geteuid() != 0 && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)):
+	case ordinary() && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)):
 		p.rights.withoutDevices()
 		p.notes = append(p.notes, "the command stays in our own cgroups, without the limits of "+t.Name()+": "+err.Error())
 		return nil
 	case p.options.OwnCgroup:
 		return err
 	}
-	return &Error{What: "joining the cgroups of " + t.Name(), Err: err, Why: err.Error(), Reason: ErrCgroups, ours: true}
+	reason := ErrCgroups
+	if p.checkDevices(fs, theirs) != nil {
+		reason = ErrUnsafe // to stay outside is no way out
+	}
+	return &Error{What: "joining the cgroups of " + t.Name(), Err: err, Why: err.Error(), Reason: reason, ours: true}
+}
+
+// ordinary says that we are a user who enters nothing but his own, and could open by
+// himself what its root has left open there. Whoever has CAP_SYS_ADMIN over the machine,
+// as a service may without being root, enters other people's.
+func ordinary() bool {
+	overMachine := linux.HasCapability(unix.CAP_SYS_ADMIN) && linux.InInitialUserNamespace()
+	return unix.Geteuid() != 0 && !overMachine
 }
 
 // checkDevices refuses to leave a command outside of a group of v2 whose programs
-// rule its devices: root of the target may have made device files before, for
-// everybody. An ordinary user is left: he could open them himself.
+// rule its devices, or may do so: root of the target may have made device files
+// before, for everybody.
 func (p *Plan) checkDevices(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error {
 	i := slices.IndexFunc(theirs, func(m cgroupfs.Membership) bool { return m.Hierarchy == 0 })
-	if i < 0 || unix.Geteuid() != 0 {
+	if i < 0 || ordinary() {
 		return nil
 	}
 	own, err := fs.Memberships(0)
 	if err != nil || slices.ContainsFunc(own, func(o cgroupfs.Membership) bool { return o.Hierarchy == 0 && o.Path == theirs[i].Path }) {
 		return err
 	}
+	const leaving = "leaving the command in our own cgroups"
 	g, err := fs.Group(theirs[i].Path)
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(g.Hierarchies(), func(h cgroupfs.Hierarchy) bool { return h.Version == 2 }) {
+		return refused(ErrUnsafe, leaving, unix.ENOENT,
+			fmt.Sprintf("a program of cgroup v2 may say which devices %s may open, and that group is not to be seen here", theirs[i].Path))
+	}
 	programs, err := g.DevicePrograms()
 	if err == nil && len(programs) > 0 {
-		err = refused(ErrUnsafe, "leaving the command in our own cgroups", unix.EPERM,
+		err = refused(ErrUnsafe, leaving, unix.EPERM,
 			fmt.Sprintf("a program of cgroup v2 (%s) says which devices %s may open, and would not hold it", programs[0], theirs[i].Path))
 	}
 	return err
@@ -141,7 +159,11 @@ func unmounted(fs *cgroupfs.FS, theirs []cgroupfs.Membership) error {
 		same := slices.ContainsFunc(own, func(o cgroupfs.Membership) bool { return o.Hierarchy == m.Hierarchy && o.Path == m.Path })
 		seen := slices.ContainsFunc(fs.Hierarchies(), func(h cgroupfs.Hierarchy) bool { return h.Holds(m) })
 		if !same && !seen {
-			return refused(nil, fmt.Sprintf("joining the cgroup %s of the hierarchy %d (%s)", m.Path, m.Hierarchy, strings.Join(m.Controllers, ",")), unix.ENOENT, "it is not mounted here")
+			where := fmt.Sprintf("the hierarchy %d (%s)", m.Hierarchy, strings.Join(m.Controllers, ","))
+			if m.Hierarchy == 0 {
+				where = "cgroup v2"
+			}
+			return refused(nil, fmt.Sprintf("joining the group %s of %s", m.Path, where), unix.ENOENT, "it is not mounted here")
 		}
 	}
 	return nil

@@ -58,19 +58,17 @@ func set(t *testing.T, dir string, settings ...string) {
 // the devices group alone.
 func TestDevices(t *testing.T) {
 	requireTargets(t)
-	if _, err := os.Stat("/dev/loop0"); err != nil {
-		t.Skip("needs a block device that may be opened: ", err)
-	}
+	block := "b:" + blockDevice(t)
 	p := rootful(dockerCaps)
 	pid := p.idle(t)
 	inGroup(t, "devices", "attack-devices", pid, "devices.deny=a", "devices.allow=c *:* m", "devices.allow=b *:* m", "devices.allow=c 1:* rwm", "devices.allow=c 5:* rwm", "devices.allow=c 136:* rwm")
 	device := func(flags ...string) func(t *testing.T, e entrant) string {
 		return func(t *testing.T, e entrant) string {
-			l, o := e.rob(t, pid, flags, "b:7:0")
+			l, o := e.rob(t, pid, flags, block)
 			if o.status != 0 {
 				return o.String()
 			}
-			if slices.Contains(l.Opened, "b:7:0") {
+			if slices.Contains(l.Opened, block) {
 				return "opened a block device of the host"
 			}
 			return ""
@@ -88,20 +86,29 @@ func TestDevices(t *testing.T) {
 // Every limit of the target's, in every hierarchy, before the first instruction.
 func TestGroupsInEveryHierarchy(t *testing.T) {
 	requireTargets(t)
-	pid := rootful(dockerCaps).idle(t)
-	for _, controller := range []string{"memory", "pids", "cpu", "freezer"} {
-		inGroup(t, controller, "attack-"+controller, pid)
+	for version, join := range map[string]func(t *testing.T, pid int){
+		"v1": func(t *testing.T, pid int) {
+			for _, controller := range []string{"memory", "pids", "cpu", "freezer"} {
+				inGroup(t, controller, "attack-"+controller, pid)
+			}
+		},
+		"v2": func(t *testing.T, pid int) { groupIn(t, testkit.RequireCgroup2(t), "attack-v2", pid) },
+	} {
+		t.Run(version, func(t *testing.T) {
+			pid := rootful(dockerCaps).idle(t)
+			join(t, pid)
+			resist(t, func(t *testing.T, e entrant) string {
+				o := e.look(t, pid)
+				if o.inside == nil {
+					return o.String()
+				}
+				if target := need(t, pid); o.inside.cgroups != target.cgroups {
+					return fmt.Sprintf("in the groups %q, the target in %q", o.inside.cgroups, target.cgroups)
+				}
+				return ""
+			}, nsenter)
+		})
 	}
-	resist(t, func(t *testing.T, e entrant) string {
-		o := e.look(t, pid)
-		if o.inside == nil {
-			return o.String()
-		}
-		if target := need(t, pid); o.inside.cgroups != target.cgroups {
-			return fmt.Sprintf("in the groups %q, the target in %q", o.inside.cgroups, target.cgroups)
-		}
-		return ""
-	}, nsenter)
 }
 
 // A container that froze itself: whoever joins its group stands still for good, and

@@ -71,9 +71,6 @@ func buildSystemdTests(dir string) error {
 	if err := buildTests(dir, "amd64", []string{"internal/systemd"}); err != nil {
 		return err
 	}
-	if err := goTool("amd64", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "usr/bin/nsx"), "./cmd/nsx"); err != nil {
-		return err
-	}
 	unit := filepath.Join(dir, "etc/systemd/system/nsx-lab.service")
 	if err := os.MkdirAll(filepath.Dir(unit), 0o755); err != nil {
 		return err

@@ -1,12 +1,24 @@
 package linux
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // HasCapability says whether the calling thread has a capability (unix.CAP_*)
 // in effect, in its own user namespace.
 func HasCapability(c int) bool {
 	data := capabilities()
 	return data[c/32].Effective&(1<<(c%32)) != 0
+}
+
+// InInitialUserNamespace says whether the calling thread is in the user namespace of
+// the boot, where capabilities are over the machine: PROC_USER_INIT_INO of
+// include/linux/proc_ns.h is its number.
+func InInitialUserNamespace() bool {
+	link, err := os.Readlink("/proc/thread-self/ns/user")
+	return err == nil && link == "user:[4026531837]"
 }
 
 // PermittedCapabilities is the calling thread's permitted set: bit n is
