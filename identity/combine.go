@@ -88,7 +88,7 @@ func (c *Claimant) identity() Identity {
 	case c.Sandbox, c.Namespace == "k8s.io": // one shim a pod, with the sandbox's ID
 		id.Kind = Pod
 	}
-	if c.Of != nil && (c.Of.Kind == Container || c.Of.Kind == Pod || c.Of.Kind == Machine) {
+	if c.Of.IsContainer() {
 		outer := *c.Of
 		outer.Parents = nil
 		id.Parents = append(slices.Clip(c.Of.Parents), outer)

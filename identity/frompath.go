@@ -60,6 +60,25 @@ func FromPath(path string) (Identity, bool) {
 	return id, true
 }
 
+// GroupOf is the group that FromPath's answer is of: the path up to the name that says
+// so. "" if there is none.
+func GroupOf(path string) string {
+	group, inside := "", false
+	for _, c := range Claims(path) {
+		switch {
+		case c.Monitor:
+			return ""
+		case c.Runtime == Systemd:
+			if !inside && !IsSlice(c.Name) {
+				group = c.Path
+			}
+		case c.Pod || c.Runtime != Kubernetes:
+			group, inside = c.Path, true
+		}
+	}
+	return group
+}
+
 // nested is inner with what it is nested in; a container's pod is no such thing.
 func nested(outer, inner Identity) Identity {
 	inner.Parents = outer.Parents

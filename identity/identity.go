@@ -124,6 +124,11 @@ func (i *Identity) claimedBy() string {
 // container could pass for.
 func (i *Identity) Trusted() bool { return i.OwnerUID == 0 && len(i.Parents) == 0 }
 
+// IsContainer says that it is a container, a pod or a machine, within which others can be.
+func (i *Identity) IsContainer() bool {
+	return i != nil && (i.Kind == Container || i.Kind == Pod || i.Kind == Machine)
+}
+
 // Same says that both are of one thing.
 func (i *Identity) Same(j *Identity) bool {
 	if i.Kind != j.Kind || i.Runtime != j.Runtime || i.OwnerUID != j.OwnerUID || len(i.Parents) != len(j.Parents) {

@@ -126,3 +126,22 @@ func FuzzClaims(f *testing.F) {
 		}
 	})
 }
+
+func TestGroupOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"/machine.slice/libpod-" + idA + ".scope/container": "/machine.slice/libpod-" + idA + ".scope",
+		"/docker/" + idA + "/system.slice/nginx.service":    "/docker/" + idA,
+		"/docker/" + idA + "/docker/" + idB:                 "/docker/" + idA + "/docker/" + idB,
+		"/kubepods/burstable/pod" + uid + "/" + idA:         "/kubepods/burstable/pod" + uid + "/" + idA,
+		"/kubepods/burstable/pod" + uid:                     "/kubepods/burstable/pod" + uid,
+		"/system.slice/a.service/b.service/group":           "/system.slice/a.service/b.service",
+		"/user.slice/user-1000.slice/session-2.scope":       "/user.slice/user-1000.slice/session-2.scope",
+		"/lxc.payload.web/init.scope":                       "/lxc.payload.web",
+		"/kubepods/burstable":                               "", "/lxc.monitor.web": "", "/": "", "/demo/x": "", "/system.slice": "",
+	} {
+		_, named := FromPath(path)
+		if got := GroupOf(path); got != want || named != (want != "") {
+			t.Errorf("%s: %q, want %q; named %v", path, got, want, named)
+		}
+	}
+}

@@ -7,4 +7,9 @@ import (
 	"nsx/internal/testkit"
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(claimantEnv) != "" {
+		os.Exit(playClaimant())
+	}
+	os.Exit(testkit.Main(m))
+}

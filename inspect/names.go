@@ -17,7 +17,7 @@ import (
 // identify says whose some processes are. Their cgroups have been read, as far as
 // they could be.
 func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []*Process) error {
-	n := namer{snapshot: s, root: m.Root(), claimants: map[int]*identity.Claimant{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
+	n := namer{snapshot: s, root: m.Root(), delegations: m.delegations(), claimants: map[int]*claim{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
 	if err := n.findSupervisors(ctx, m, o, chosen); err != nil {
 		return err
 	}
@@ -30,12 +30,20 @@ func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []
 
 // namer finds names from what a snapshot has.
 type namer struct {
-	snapshot  *Snapshot
-	root      string // of the machine
+	snapshot *Snapshot
+	root     string // of the machine
+	delegations
 	users     map[uint32]string
-	claimants map[int]*identity.Claimant    // by the PID of the supervisor
+	claimants map[int]*claim                // by the PID of the supervisor
 	of        map[int]*identity.Identity    // by PID, of those that were asked for
 	known     map[string]*identity.Identity // by paths and supervisor: most processes share theirs
+}
+
+// claim is what a supervisor says. A doubtful one counts within the container alone that
+// it is in.
+type claim struct {
+	identity.Claimant
+	doubtful bool
 }
 
 // findSupervisors reads the command lines of those above some processes that may
@@ -69,7 +77,7 @@ func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options, below
 			if st, err := proc.ParseStatus(m.readText(strconv.Itoa(p.PID) + "/status")); err == nil && uid == 0 {
 				uid = st.UIDs[0]
 			}
-			n.claimants[p.PID] = &identity.Claimant{Supervisor: by, UID: uid}
+			n.claimants[p.PID] = &claim{Claimant: identity.Claimant{Supervisor: by, UID: uid}, doubtful: uid == 0 && !n.mayVouch(m, p)}
 		}
 	}
 	return nil
@@ -86,14 +94,20 @@ func (n *namer) identity(p *Process) *identity.Identity {
 	by := n.nearest(p)
 	var claimant *identity.Claimant
 	if by != nil {
-		claimant = n.claimants[by.PID]
-		claimant.Of = n.identity(by)
-		key += "\n" + strconv.Itoa(by.PID)
+		claim := n.claimants[by.PID]
+		claim.Of = n.identity(by)
+		if !claim.doubtful || claim.Of.IsContainer() {
+			claimant = &claim.Claimant
+			key += "\n" + strconv.Itoa(by.PID)
+		}
 	}
 	id, known := n.known[key]
 	if !known {
 		if found, ok := identity.Of(paths, claimant); ok {
 			id = &found
+			if claimant == nil && id.Trusted() {
+				id.OwnerUID = n.maker(p.Cgroups, id)
+			}
 			state.Complete(n.root, id)
 			n.addUsers(id)
 		}

@@ -58,6 +58,9 @@ func namedMachine(t *testing.T) Machine {
 		// A user's, who started a set-user-ID program by that name.
 		testkit.FakeProcess{PID: 24, PPID: 1, Comm: "conmon", Cmdline: conmon(idApp, "forged"), Cgroup: "0::/\n", Extra: map[string]string{"status": statusOfSetuid}},
 		testkit.FakeProcess{PID: 25, PPID: 24, Comm: "sleep", UID: 1000, Cgroup: "0::/\n", NS: apart(4800, all...)},
+		// Root of a container of which no group tells: its PID namespace is its own.
+		testkit.FakeProcess{PID: 26, PPID: 1, Comm: "conmon", Cmdline: conmon(idApp, "inside"), Cgroup: "0::/\n", NS: apart(4900, all...)},
+		testkit.FakeProcess{PID: 27, PPID: 26, Comm: "sleep", Cgroup: "0::/\n", NS: apart(4950, all...)},
 		// docker with another parent of its groups: only the shim knows.
 		testkit.FakeProcess{PID: 30, PPID: 1, Comm: "containerd-shim", Cmdline: shim("moby", idCart), Cgroup: "0::/system.slice/containerd.service\n"},
 		testkit.FakeProcess{PID: 31, PPID: 30, Comm: "node", UID: 1000, Cgroup: "0::/parent/" + idCart + "\n", NS: apart(4200, all...)},
@@ -106,7 +109,7 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for pid, want := range map[int]string{
-		1: "unit:init.scope", 2: "", 20: "", 23: "", 25: "podman(alice):forged", 21: "podman:web", 22: "podman:web",
+		1: "unit:init.scope", 2: "", 20: "", 23: "", 25: "podman(alice):forged", 26: "", 27: "", 21: "podman:web", 22: "podman:web",
 		30: "unit:containerd", 31: "docker:cart",
 		41: "pod:" + uidPod, 42: "ct:4444dddddddd",
 		50: "", 51: "podman(alice):web",
