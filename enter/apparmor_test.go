@@ -155,21 +155,22 @@ func TestAppArmor(t *testing.T) {
 }
 
 func TestParseLabel(t *testing.T) {
-	const apparmor, either = "/proc/self/attr/apparmor/exec", "/proc/self/attr/exec"
-	for _, c := range []struct{ path, text, want string }{
-		{apparmor, "docker-default (enforce)\n", "exec docker-default"},
-		{either, "docker-default (complain)\n", "exec docker-default"},
-		{apparmor, "/opt/app (old)/run (enforce)", "exec /opt/app (old)/run"},
-		{apparmor, "kernel-tool (unconfined)", "exec kernel-tool"},
-		{apparmor, "bare\x00", "exec bare"},
-		{either, "system_u:system_r:container_t:s0:c1,c2\x00", "system_u:system_r:container_t:s0:c1,c2"},
-		{apparmor, "unconfined\n", ""},
-		{either, "kernel\x00", ""},
-		{either, "", ""},
+	const apparmor, either = "attr/apparmor/", "attr/"
+	for _, c := range []struct{ dir, text, shown, want string }{
+		{apparmor, "docker-default (enforce)\n", "docker-default (enforce)", "exec docker-default"},
+		{either, "docker-default (complain)\n", "docker-default (complain)", "exec docker-default"},
+		{apparmor, "/opt/app (old)/run (enforce)", "/opt/app (old)/run (enforce)", "exec /opt/app (old)/run"},
+		{apparmor, "kernel-tool (unconfined)", "kernel-tool (unconfined)", "exec kernel-tool"},
+		{apparmor, "bare\x00", "bare", "exec bare"},
+		{either, "system_u:system_r:container_t:s0:c1,c2\x00", "system_u:system_r:container_t:s0:c1,c2", "system_u:system_r:container_t:s0:c1,c2"},
+		{apparmor, "unconfined\n", "", ""},
+		{either, "kernel\x00", "", ""},
+		{either, "", "", ""},
 	} {
-		l := parseLabel(c.path, c.text)
-		if c.want == "" && l != nil || c.want != "" && (l == nil || *l != label{c.path, c.want}) {
-			t.Errorf("%q: %v, want %q", c.text, l, c.want)
+		l := parseLabel(c.dir, c.text)
+		want := label{c.dir + "current", c.shown, "/proc/self/" + c.dir + "exec", c.want}
+		if c.want == "" && l != nil || c.want != "" && (l == nil || *l != want) {
+			t.Errorf("%q: %v, want %v", c.text, l, want)
 		}
 	}
 }
@@ -193,9 +194,22 @@ func TestAppArmorRefuses(t *testing.T) {
 	if plan.rights == nil || plan.rights.label == nil {
 		t.Fatalf("no label in the plan: %s", plan)
 	}
-	plan.rights.label = parseLabel(plan.rights.label.path, "nsx-test-gone (enforce)")
+	plan.rights.label = parseLabel("attr/apparmor/", "nsx-test-gone (enforce)")
 	text, err = output(t, Command(plan, "true"))
 	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "nsx-test-gone") || !strings.Contains(err.Error(), "no such profile") {
 		t.Errorf("a profile that is gone: %v: %s", err, text)
+	}
+}
+
+// The label is looked at from outside, like all else, before the command runs.
+func TestAppArmorIsProved(t *testing.T) {
+	loadProfiles(t)
+	plan := planFor(t, confinedTarget(t, false))
+	if plan.rights == nil || plan.rights.label == nil {
+		t.Fatalf("no label in the plan: %s", plan)
+	}
+	plan.rights.label.text = "exec " + narrowProfile // as a kernel would that does not do as it says
+	if text, err := output(t, Command(plan, "true")); !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), `its label is "`+narrowProfile) {
+		t.Errorf("%v: %s", err, text)
 	}
 }

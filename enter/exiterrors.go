@@ -38,7 +38,8 @@ type ExecError struct {
 	InTarget bool
 	Err      error
 
-	found bool // the file is there
+	found   bool   // the file is there
+	context string // of SELinux, that it was to have
 }
 
 func (e *ExecError) Error() string {
@@ -56,6 +57,15 @@ func (e *ExecError) Error() string {
 		why = "it is no program for this machine, or a script without a #! line and there is no /bin/sh"
 	case errors.Is(e.Err, unix.EACCES):
 		why = "it is not executable " + where
+	}
+	if e.context != "" && (errors.Is(e.Err, unix.EACCES) || errors.Is(e.Err, unix.EPERM)) {
+		// EPERM: no_new_privs (check_nnp_nosuid in security/selinux/hooks.c), or who
+		// traces it may not.
+		policy := "SELinux's policy does not let it be started as " + e.context
+		if why != "" {
+			policy = why + ", or " + policy
+		}
+		why = policy
 	}
 	return explained("running "+e.Name, e.Err, why).Error()
 }

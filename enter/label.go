@@ -17,32 +17,44 @@ import (
 // writing "exec docker-default"; SELinux's is a context, set as it is
 // (Documentation/userspace-api/lsm.rst, apparmor_parser(8)).
 func labelOf(t *inspect.Target) (*label, error) {
-	text, err := t.ReadFile("attr/apparmor/current")
-	path := "/proc/self/attr/apparmor/exec"
+	dir := "attr/apparmor/"
+	text, err := t.ReadFile(dir + "current")
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
 		// Before Linux 5.1, or another module's.
-		path = "/proc/self/attr/exec"
-		text, err = t.ReadFile("attr/current")
+		dir = "attr/"
+		text, err = t.ReadFile(dir + "current")
 	}
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
 		return nil, nil // no module has labels, or the kernel has no modules
 	}
-	return parseLabel(path, string(text)), err
+	return parseLabel(dir, string(text)), err
 }
 
-func parseLabel(path, text string) *label {
-	text = strings.TrimRight(text, "\x00\n")
+func parseLabel(dir, text string) *label {
+	text = shownLabel(text)
 	if text == "" || text == "unconfined" || text == "kernel" { // SELinux without a policy
 		return nil
 	}
+	l := &label{file: dir + "current", shown: text, path: "/proc/self/" + dir + "exec", text: text}
 	// A profile's name may have blanks and parentheses too.
 	if i := strings.LastIndex(text, " ("); i > 0 && strings.HasSuffix(text, ")") {
-		return &label{path, "exec " + text[:i]}
+		l.text = "exec " + text[:i]
+	} else if strings.Contains(dir, "apparmor") {
+		l.text = "exec " + text
 	}
-	if strings.Contains(path, "apparmor") {
-		return &label{path, "exec " + text}
+	return l
+}
+
+// shownLabel is what a file has, without what modules end it with.
+func shownLabel(text string) string { return strings.TrimRight(text, "\x00\n") }
+
+// context is the label if it is SELinux's, whose policy is asked when the command is
+// executed, and not when the label is written.
+func (r *rights) context() string {
+	if r == nil || r.label == nil || strings.HasPrefix(r.label.text, "exec ") {
+		return ""
 	}
-	return &label{path, text}
+	return r.label.text
 }
 
 // before is the steps before a namespace is joined, while /proc is ours.

@@ -150,10 +150,11 @@ type rights struct {
 	filters    [][]byte // of seccomp(2), the oldest first
 }
 
-// label is the target's label of a security module, and where it is written to
-// take effect at the next execve.
+// label is the target's label of a security module, as the file of /proc/PID that has
+// it shows it, and what is written where to take effect at the next execve.
 type label struct {
-	path, text string
+	file, shown string
+	path, text  string
 }
 
 // filtered says that the command is under seccomp filters of the target.

@@ -77,6 +77,7 @@ func (x *proof) check(ctx context.Context, pid, tracer int) error {
 	defer process.Close()
 	for _, look := range []func(*inspect.Target) error{
 		func(t *inspect.Target) error { return x.status(t, tracer) }, x.session, x.namespaces, x.cgroups,
+		func(t *inspect.Target) error { return x.label(t, tracer) },
 	} {
 		if err := look(process); err != nil {
 			return fmt.Errorf("%s: %w", proving, err)
@@ -222,5 +223,20 @@ func (x *proof) cgroups(t *inspect.Target) error {
 		in := slices.ContainsFunc(is, func(o cgroupfs.Membership) bool { return o.Hierarchy == m.Hierarchy && o.Path == m.Path })
 		x.want(in, "it is not in the target's cgroup %s", m.Path)
 	}
+	return nil
+}
+
+// label looks whether it has the target's. Before its execve it has ours yet.
+func (x *proof) label(t *inspect.Target, tracer int) error {
+	l := x.p.rights.label
+	if l == nil || tracer == 0 {
+		return nil
+	}
+	text, err := t.ReadFile(l.file)
+	if err != nil {
+		return err
+	}
+	is := shownLabel(string(text))
+	x.want(is == l.shown, "its label is %q, not %q", is, l.shown)
 	return nil
 }

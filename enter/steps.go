@@ -83,7 +83,7 @@ func (c *Cmd) exec(prog *launcher.Program, env []string) {
 		if step.Faked() {
 			return refused(ErrFiltered, "starting "+c.Path, unix.EPERM, "the target's seccomp filter forbids execve(2), and says that it has been carried out")
 		}
-		return &ExecError{c.Path, c.plan.root != nil, step.Errno, step.NoLoader}
+		return &ExecError{c.Path, c.plan.root != nil, step.Errno, step.NoLoader, c.plan.rights.context()}
 	})
 }
 
