@@ -70,6 +70,9 @@ func (c *Cmd) Try() error {
 // startProcess starts the command's process, with these standard files, or only
 // tries to. A try that has ended already has none.
 func (c *Cmd) startProcess(ctx context.Context, files []*os.File, try bool) (*os.Process, error) {
+	if err := c.checkSearch(); err != nil {
+		return nil, err
+	}
 	switch {
 	case launcher.Supported() != nil:
 		return c.startOnThread(ctx, files, try)

@@ -79,7 +79,7 @@ func (c *Cmd) lastSteps(prog *launcher.Program, env []string, try bool) {
 
 // exec becomes the command.
 func (c *Cmd) exec(prog *launcher.Program, env []string) {
-	prog.Exec(c.Path, searchPath(env)).Explain(func(step *launcher.StepError) error {
+	prog.Exec(c.Path, strings.Join(searchPath(env), ":")).Explain(func(step *launcher.StepError) error {
 		if step.Faked() {
 			return refused(ErrFiltered, "starting "+c.Path, unix.EPERM, "the target's seccomp filter forbids execve(2), and says that it has been carried out")
 		}
@@ -123,15 +123,4 @@ func (p *Plan) plain() bool {
 	return !slices.ContainsFunc(p.Joins, func(j Join) bool {
 		return !slices.Contains([]inspect.Type{inspect.Net, inspect.UTS, inspect.IPC, inspect.Cgroup}, j.ID.Type)
 	})
-}
-
-// searchPath is where a command is looked for.
-func searchPath(env []string) string {
-	path := launcher.DefaultPath
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, "PATH="); ok && value != "" {
-			path = value
-		}
-	}
-	return path
 }

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,6 +71,32 @@ func TestHugeEnvironment(t *testing.T) {
 				t.Errorf("--own-env: %v", o)
 			}
 		})
+	}
+}
+
+// A PATH of as many directories as an environment holds: each was a step of the helper's.
+func TestHugePath(t *testing.T) {
+	requireTargets(t)
+	var distinct strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&distinct, ":%x", i)
+	}
+	const mostKiB = 64 << 10
+	for name, path := range map[string]string{"one directory": strings.Repeat(":", 130_000), "directories": distinct.String()} {
+		for _, p := range []place{rootful(dockerCaps), ordinary()} {
+			t.Run(name+", "+p.name, func(t *testing.T) {
+				p.words = append(append([]string{}, p.words...), "/usr/bin/env", "PATH="+path)
+				pid := p.idle(t)
+				var tool *exec.Cmd
+				o := run(t, func(cmd *exec.Cmd) { tool = cmd }, nsx.argv(pid, nil, "nosuch"), nil)
+				if o.hung || o.status != 127 && (o.status != 125 || !strings.Contains(o.stderr, "--own-env")) {
+					t.Error(o)
+				}
+				if used := tool.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; used > mostKiB {
+					t.Errorf("nsx took %d MiB of memory, more than %d", used>>10, mostKiB>>10)
+				}
+			})
+		}
 	}
 }
 
