@@ -86,10 +86,11 @@ func TestRestlessTargets(t *testing.T) {
 				m := startMover(t, p.flags, p.words...)
 				counts := tally{}
 				began := time.Now()
-				n := entries(250, 3)
+				few := 3
 				if c.kind == kindUnshare {
-					n = entries(1000, 5)
+					few = 5
 				}
+				n := entries(1000, few)
 				for range n {
 					pid := m.target(c.kind, c.flags, time.Duration(rand.Int64N(int64(6*time.Millisecond))))
 					before := need(t, pid)
