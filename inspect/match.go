@@ -18,6 +18,12 @@ import (
 	"nsx/internal/words"
 )
 
+// Match is what one word names in a snapshot that was made for many: with Options that
+// read what the word needs, and AllDetails with Names for it to be a name.
+func (m Machine) Match(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
+	return m.match(ctx, s, r)
+}
+
 // match looks a Ref up in a snapshot that was made with what it needs.
 func (m Machine) match(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
 	switch r.Kind {

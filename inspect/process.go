@@ -138,7 +138,8 @@ func (s State) String() string { return string(rune(s)) }
 type Unreadable struct {
 	PID int `json:"pid"`
 	// What is "namespaces", "threads", "cgroup", "status" or "cmdline", or with
-	// Options.Holders "mounts" or "descriptors", of which some were not listed.
+	// Options.Holders "mounts" or "descriptors", of which some were not listed; of
+	// Machine.SocketHolders "descriptors".
 	What string `json:"what"`
 	// Error is the errno's name, or what was wrong with the text.
 	Error string `json:"error"`
