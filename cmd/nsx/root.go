@@ -127,6 +127,7 @@ type command struct {
 var commands = []command{
 	{[]string{"ls"}, newLs},
 	{[]string{"ps"}, newPs},
+	{[]string{"who"}, newWho},
 	{[]string{"inspect"}, newInspect},
 	{[]string{"enter"}, newEnter},
 	{[]string{"run", "unshare"}, newRun},
