@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -100,11 +99,11 @@ func (m Machine) socketsOf(p *Process, sockets map[uint64]bool) (held []uint64, 
 	var buf [64]byte
 	for _, fd := range append([]int{0}, fds...) {
 		n, err := unix.Readlinkat(int(dir.Fd()), strconv.Itoa(fd), buf[:])
-		if err != nil || !strings.HasPrefix(string(buf[:n]), "socket:[") {
+		if err != nil {
 			continue
 		}
-		var inode uint64
-		if _, err := fmt.Sscanf(string(buf[:n]), "socket:[%d]", &inode); err == nil && sockets[inode] && !slices.Contains(held, inode) {
+		number, _ := strings.CutPrefix(strings.TrimSuffix(string(buf[:n]), "]"), "socket:[")
+		if inode, ok := proc.Decimal(number); ok && sockets[inode] && !slices.Contains(held, inode) {
 			held = append(held, inode)
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"nsx/cgroupfs"
 	"nsx/identity"
 	"nsx/inspect"
 	"nsx/internal/words"
@@ -32,6 +34,12 @@ func (a *asker) target(q question) error {
 			return nil
 		}
 		return err
+	case q.kind == KindGroup && errors.Is(err, inspect.ErrGone):
+		if below := a.below(q.ref.Path); len(below) > 0 {
+			a.things(q, below)
+			return nil
+		}
+		return err
 	case q.ref.Kind == inspect.RefName && errors.Is(err, inspect.ErrGone):
 		if a.named(q, q.ref.Path) > 0 {
 			return nil
@@ -49,6 +57,17 @@ func (a *asker) target(q question) error {
 		a.things(q, match.PIDs)
 	}
 	return nil
+}
+
+// below are the processes in the groups below one.
+func (a *asker) below(group string) (pids []int) {
+	for i := range a.snapshot.Processes {
+		p := &a.snapshot.Processes[i]
+		if slices.ContainsFunc(p.Cgroups, func(m cgroupfs.Membership) bool { return strings.HasPrefix(m.Path, strings.TrimSuffix(group, "/")+"/") }) {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
 }
 
 // ambiguous answers for a name that several things have: with all of them.

@@ -147,6 +147,10 @@ func (a *asker) uidLevels(id inspect.ID, uid uint32) []Level {
 		}
 		id.Inode = up
 	}
+	// Where nothing tells how they nest, the reader's is above.
+	if top := levels[len(levels)-1]; top.Number == nil || *top.Number != uid {
+		levels = append(levels, Level{Namespace: inspect.ID{Type: inspect.User}, Number: &uid})
+	}
 	slices.Reverse(levels)
 	return levels
 }

@@ -277,7 +277,10 @@ func (r *whoRow) whatUID() string {
 	default:
 		parts = append(parts, "no process")
 	}
-	return strings.Join(parts, ": ")
+	if r.SubIDsOf != "" { // "subuid of alice: 1000 inside, notes"
+		return parts[0] + ": " + strings.Join(parts[1:], ", ")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // kindWords are what a page calls an identity.

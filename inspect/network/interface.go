@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,12 +59,9 @@ func (a Address) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads what MarshalText writes.
 func (a *Address) UnmarshalText(text []byte) error {
-	var prefix, peer string
-	n, err := fmt.Sscanf(string(text), "%s peer %s", &prefix, &peer)
-	if n == 0 {
-		return err
-	}
-	if a.Prefix, err = netip.ParsePrefix(prefix); err != nil || peer == "" {
+	prefix, peer, pointed := strings.Cut(string(text), " peer ")
+	var err error
+	if a.Prefix, err = netip.ParsePrefix(prefix); err != nil || !pointed {
 		a.Peer = netip.Addr{}
 		return err
 	}
