@@ -59,6 +59,9 @@ func (m Machine) readDetails(ctx context.Context, s *Snapshot, o Options, match 
 	if o.Names {
 		s.identifySets()
 	}
+	if o.Memory {
+		m.measureSets(ctx, s, match)
+	}
 	return nil
 }
 
@@ -89,7 +92,7 @@ func (m Machine) depth(ctx context.Context, o Options, chosen []*Process) ([]det
 		return nil, err
 	}
 	defer look.close()
-	look.names = o.Names && !o.Cgroups
+	look.names = (o.Names || o.Memory) && !o.Cgroups
 	timeout := o.CmdlineTimeout
 	if timeout == 0 {
 		timeout = 500 * time.Millisecond

@@ -23,6 +23,7 @@ import (
 //	Namespace.Names                                Binds, Holders
 //	Namespace.HeldBy, beyond threads               ForChildren, Relations, Binds, Holders
 //	Snapshot.Sets                                  Sets
+//	Set.MemoryBytes                                Memory
 type Options struct {
 	// Workers is how many processes are read at a time: 0 for one a core.
 	Workers int
@@ -34,6 +35,9 @@ type Options struct {
 	Cgroups bool
 	// Sets groups the processes that share all their namespaces.
 	Sets bool
+	// Memory reads how much memory the sets use, where they have cgroups of their own.
+	// It needs Sets and Details.
+	Memory bool
 	// Threads lists all threads, not only those in other namespaces than
 	// their leader.
 	Threads bool

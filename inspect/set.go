@@ -3,6 +3,7 @@ package inspect
 import (
 	"slices"
 
+	"nsx/cgroupfs"
 	"nsx/identity"
 )
 
@@ -21,6 +22,10 @@ type Set struct {
 	// Identity is the leader's, nil for the processes of the boot's own set, or if the
 	// scan was not asked.
 	Identity *identity.Identity `json:"identity"`
+	// MemoryBytes is what the group uses that is the set's own, if it has one: that of
+	// the container or the like, or one in which there is no other process. For the
+	// boot's set it is that of the whole machine.
+	MemoryBytes cgroupfs.Value[int64] `json:"memory_bytes"`
 
 	nameless bool
 }

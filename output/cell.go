@@ -15,6 +15,8 @@ type Cell struct {
 	bits  uint64 // the number, as its kind says
 	text  string // what is shown; empty for a number: its digits
 	whole string // what it filters by, if more than the text
+	means string // what it filters by, if something else than what it shows
+	rest  string // what the rest of the line shows instead, on a terminal
 }
 
 type kind uint8
@@ -79,8 +81,31 @@ func (c Cell) Of(whole string) Cell {
 	return c
 }
 
+// Meaning returns the cell of text that filters by data and shows other words for it.
+func (c Cell) Meaning(data string) Cell {
+	if c.kind == text {
+		c.means = data
+	}
+	return c
+}
+
+// Rest returns the cell of a row for which the columns from this one on have nothing to
+// say: on a terminal, the rest of the line is s.
+func (c Cell) Rest(s string) Cell {
+	c.rest = s
+	return c
+}
+
 // data is the text that the cell filters by.
 func (c Cell) data() string {
+	if c.means != "" {
+		return c.means
+	}
+	return c.shownWhole()
+}
+
+// shownWhole is the text that is shown where nothing is cut.
+func (c Cell) shownWhole() string {
 	if c.whole != "" {
 		return c.whole
 	}
@@ -134,7 +159,7 @@ func (c Cell) compare(d Cell) int {
 	case c.number() && d.number():
 		return compareNumbers(c, d)
 	case c.kind == text && d.kind == text:
-		return compareNatural(c.text, d.text)
+		return CompareNatural(c.text, d.text)
 	default:
 		return cmp.Compare(c.rank(), d.rank())
 	}
@@ -172,9 +197,9 @@ func compareNumbers(c, d Cell) int {
 	}
 }
 
-// compareNatural compares text so that runs of digits count as numbers: web2
+// CompareNatural compares text so that runs of digits count as numbers: web2
 // comes before web10.
-func compareNatural(a, b string) int {
+func CompareNatural(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {
 		n, m := digits(x), digits(y)

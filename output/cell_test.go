@@ -81,15 +81,15 @@ func FuzzCompareNatural(f *testing.F) {
 	f.Add("a00", "a0", "a000b")
 	f.Add("1a", "01b", "1")
 	f.Fuzz(func(t *testing.T, a, b, c string) {
-		if compareNatural(a, b) != -compareNatural(b, a) {
+		if CompareNatural(a, b) != -CompareNatural(b, a) {
 			t.Errorf("%q and %q depend on their order", a, b)
 		}
-		if compareNatural(a, b) == 0 && a != b {
+		if CompareNatural(a, b) == 0 && a != b {
 			t.Errorf("%q and %q are taken to be equal", a, b)
 		}
 		three := []string{a, b, c}
-		slices.SortFunc(three, compareNatural)
-		if compareNatural(three[0], three[2]) > 0 {
+		slices.SortFunc(three, CompareNatural)
+		if CompareNatural(three[0], three[2]) > 0 {
 			t.Errorf("%q is not transitive", three)
 		}
 	})

@@ -354,7 +354,7 @@ func (v value) test(c Cell, operator string) (bool, error) {
 	case c.number():
 		return false, fmt.Errorf("the column has numbers, and that is none")
 	default:
-		order = compareNatural(c.data(), v.text)
+		order = CompareNatural(c.data(), v.text)
 	}
 	switch operator {
 	case "==":

@@ -21,6 +21,7 @@ type heading struct {
 	title string
 	right bool
 	cut   Cut
+	keep  int
 }
 
 // field is one cell, escaped.
@@ -28,6 +29,7 @@ type field struct {
 	lead  string // the lines of a tree
 	text  string
 	style Style
+	rest  bool // it takes the rest of the line
 }
 
 func (t *table) print(w io.Writer, o Options) error {
@@ -68,6 +70,9 @@ func (t *table) layout(o Options) []int {
 			least[i] = wide[i]
 		}
 		for _, row := range t.rows {
+			if row[i].rest {
+				continue
+			}
 			lead, text := textWidth(row[i].lead), textWidth(row[i].text)
 			wide[i] = max(wide[i], lead+text)
 			if h.cut != CutNever {
@@ -79,15 +84,26 @@ func (t *table) layout(o Options) []int {
 	if o.Width <= 0 || o.NoTrunc {
 		return wide
 	}
-	widths := fit(wide, least, o.Width)
+	keep := make([]int, len(t.headings))
 	for i, h := range t.headings {
-		if widths[i] == wide[i] {
-			continue
-		}
+		keep[i] = max(least[i], min(h.keep, wide[i]))
+	}
+	widths := fit(wide, keep, o.Width)
+	squeeze(widths, least, o.Width)
+	start := 0 // of the column
+	for i, h := range t.headings {
 		for _, row := range t.rows {
 			f := &row[i]
+			if f.rest {
+				f.text = cutText(f.text, max(o.Width-start, minCut), CutEnd)
+				continue
+			}
+			if widths[i] == wide[i] {
+				continue
+			}
 			f.text = cutText(f.text, widths[i]-textWidth(f.lead), h.cut)
 		}
+		start += widths[i] + gap
 	}
 	return widths
 }
@@ -152,6 +168,9 @@ func (l *lines) line(fields []field) {
 	owed := 0 // blanks, written only when something follows
 	for i, f := range fields {
 		pad := l.widths[i] - textWidth(f.lead) - textWidth(f.text)
+		if f.rest {
+			pad = 0
+		}
 		if l.table.headings[i].right {
 			owed, pad = owed+pad, 0
 		}

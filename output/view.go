@@ -19,6 +19,8 @@ type Column[T any] struct {
 	Right bool
 	// Cut is how the column gives way when the terminal is too narrow.
 	Cut Cut
+	// Keep is how many columns of the terminal it keeps as long as others can give way.
+	Keep int
 	// Value makes the cell of a row. It is called several times for a row
 	// that is also sorted and filtered, so it should not compute much.
 	Value func(*T) Cell
@@ -31,6 +33,7 @@ type View[T any] struct {
 	Default []string        // columns of the format Table, in order; all if empty
 	Wide    []string        // columns of the format Wide; Default if empty
 	Tree    string          // the column that carries the lines of a tree; "" none
+	Row     func(*T) Style  // how a row's plain cells look; nil: Plain
 	Name    func(*T) string // for the format Name; nil: the rows have no names
 }
 
@@ -286,25 +289,43 @@ func (p *plan[T]) print(w io.Writer, rows []*T, leads []string) error {
 			title: strings.ToUpper(column.Name),
 			right: column.Right && i != carrier, // the lines stand at the left
 			cut:   column.Cut,
+			keep:  column.Keep,
 		}
 	}
 	fields := make([]field, len(rows)*len(p.columns))
 	for n, row := range rows {
 		line := fields[n*len(p.columns):][:len(p.columns):len(p.columns)]
-		for i, c := range p.columns {
-			cell := p.view.Columns[c].Value(row)
-			text := cell.String()
-			if p.options.NoTrunc || p.options.Width <= 0 {
-				text = cell.data()
-			}
-			line[i] = field{text: Escape(text), style: cell.style}
-			if i == carrier {
-				line[i].lead = leads[n]
-			}
+		p.fill(line, row)
+		if carrier >= 0 {
+			line[carrier].lead = leads[n]
 		}
 		t.rows[n] = line
 	}
 	return t.print(w, p.options)
+}
+
+// fill makes the fields of a row.
+func (p *plan[T]) fill(line []field, row *T) {
+	whole := p.options.NoTrunc || p.options.Width <= 0
+	style := Plain
+	if p.view.Row != nil {
+		style = p.view.Row(row)
+	}
+	for i, c := range p.columns {
+		cell := p.view.Columns[c].Value(row)
+		if cell.style == Plain {
+			cell.style = style
+		}
+		if cell.rest != "" && p.options.Width > 0 {
+			line[i] = field{text: Escape(cell.rest), style: cell.style, rest: true}
+			return
+		}
+		text := cell.String()
+		if whole {
+			text = cell.shownWhole()
+		}
+		line[i] = field{text: Escape(text), style: cell.style}
+	}
 }
 
 func (p *plan[T]) printNames(w io.Writer, rows []*T) error {

@@ -94,6 +94,20 @@ func fit(wide, least []int, total int) []int {
 	return widths
 }
 
+// squeeze takes from columns what fit had to leave them, those at the right first,
+// until the line fits or each has its least.
+func squeeze(widths, least []int, total int) {
+	sum := gap * (len(widths) - 1)
+	for _, w := range widths {
+		sum += w
+	}
+	for i := len(widths) - 1; i >= 0 && sum > total; i-- {
+		give := min(sum-total, widths[i]-least[i])
+		widths[i] -= give
+		sum -= give
+	}
+}
+
 func blanks(n int) string {
 	return strings.Repeat(" ", max(n, 0))
 }

@@ -16,8 +16,10 @@ type lsOptions struct {
 	viewFlags
 	types   []string
 	tree    string
-	sets    bool
+	each    bool
+	sets    bool // --each=false
 	all     bool
+	noFold  bool
 	targets []string
 }
 
@@ -25,50 +27,67 @@ func newLs(s streams) *cobra.Command {
 	var o lsOptions
 	cmd := &cobra.Command{
 		Use:   "ls [TARGET…]",
-		Short: "List namespaces",
-		Long: `List the namespaces that processes are in, one a row, with the process that each
-is named by: the topmost and oldest one in it. Namespaces that no process is in
-are listed too, with what keeps them: as far as they are parents or owners of
-others, or have a bind mount in our mount namespace. --all also looks at every
-open descriptor and socket, into other mount namespaces, and at the namespaces
-that processes chose for their future children.
+		Short: "List who is isolated from whom",
+		Long: `List who is isolated from whom: one row for each set of processes that share all
+their namespaces, which is what most people call a container, and one for each
+namespace that no process is in, with what keeps it. APART has the types in
+which the set is not in the namespace of the boot; a container that shares with
+the host what such ones usually do not SHARES it. MEMORY is what the set's group
+uses, if it has one of its own. Containers are listed below their pod. On a
+terminal, four and more rows that differ in the last part of their name alone
+are one.
 
-With targets, list only the namespaces that the targets are in. "-" takes targets
-from standard input, the first number or word of each line.
+With --each, with -t, with targets, and where a column is asked for that only
+namespaces have, list each namespace, with the process
+that it is named by: the topmost and oldest one in it. With targets, list only
+the namespaces that the targets are in; --each=false lists their sets.
+
+Namespaces that no process is in are found as far as they are parents or owners
+of others, or have a bind mount in our mount namespace. --all also looks at
+every open descriptor and socket, into other mount namespaces, and at the
+namespaces that processes chose for their future children.
+
+"-" takes targets from standard input, the first number or word of each line.
 ` + targetHelp + `
 
 --filter compares columns: == != < <= > >=, =~ and !~ for regular expressions,
 and && || ! with parentheses. Documents (-o json, ndjson, yaml) list the chosen
-namespaces with all that is known, whatever the columns; --tree shapes only
-tables.
+sets and namespaces with all that is known, whatever the columns; --tree shapes
+only tables.
 
 Columns (* by default):
+` + isolatedView.Help() + `
+Columns of --each:
 ` + nsView.Help() + `
-Columns of --sets:
-` + setView.Help() + `
 Exit status: 0 done, 1 nothing found, 2 wrong usage, 4 partial under --strict.`,
-		Example: `  nsx ls                     # every namespace
-  nsx ls -t net,mnt          # of these types
-  nsx ls 5151                # those of process 5151
+		Example: `  nsx ls                     # containers, services, what else is apart
+  nsx ls --each              # every namespace
+  nsx ls -t net,mnt          # every one of these types
+  nsx ls web                 # those of container web
   nsx ls --tree              # who owns what
-  nsx ls --sets              # who shares all: containers, services
   nsx ls --all -t net        # also those that only a descriptor or socket holds
+  nsx ls --filter 'apart =~ pid && memory > 1G'
   nsx ls -o json | jq -r '.namespaces[] | select(.nprocs == 0) | .inode'`,
 		ValidArgsFunction: completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.targets = args
+			o.sets = cmd.Flags().Changed("each") && !o.each
+			if !cmd.Flags().Changed("each") {
+				o.each = len(args) > 0 || cmd.Flags().Changed("type") || o.tree != ""
+			}
 			if cmd.Flags().Changed("type") && len(o.types) == 0 {
 				o.types = []string{""} // else -t "$UNSET" would mean all types
 			}
 			return runLs(cmd.Context(), s, &o)
 		},
 	}
-	o.add(cmd, nsView.Names())
+	o.add(cmd, append(isolatedView.Names(), nsView.Names()...))
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.types, "type", "t", nil, "only `TYPES`: "+strings.Join(typeNames(), ","))
 	flags.StringVar(&o.tree, "tree", "", "as a `TREE`: who owns what; with =pid how PID namespaces nest")
 	flags.Lookup("tree").NoOptDefVal = "owner"
-	flags.BoolVar(&o.sets, "sets", false, "one row for each set of processes that share all namespaces")
+	flags.BoolVar(&o.each, "each", false, "one row for each namespace")
+	flags.BoolVar(&o.noFold, "no-fold", false, "one row for each of what is alike")
 	flags.BoolVar(&o.all, "all", false, "look at open descriptors, sockets and other mount namespaces too")
 	complete(cmd, "type", completeList(typeNames()...))
 	complete(cmd, "tree", cobra.FixedCompletions([]string{"owner", "pid"}, cobra.ShellCompDirectiveNoFileComp))
@@ -86,18 +105,14 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 	switch {
 	case o.tree != "" && o.tree != "owner" && o.tree != "pid":
 		return usagef("--tree: unknown tree %q: there are owner and pid", o.tree)
-	case o.tree != "" && o.sets:
-		return usagef("--tree and --sets exclude each other: a set owns nothing")
-	case o.sets && types != nil:
-		return usagef("--sets and -t exclude each other: a set has namespaces of all types")
+	case o.tree != "" && !o.each:
+		return usagef("--tree and --each=false exclude each other: a set owns nothing")
+	case !o.each && types != nil:
+		return usagef("--each=false and -t exclude each other: a set has namespaces of all types")
 	case o.tree == "pid" && types != nil:
 		return usagef("--tree=pid and -t exclude each other: only PID namespaces are nested like that")
 	}
-	check := nsView.Check
-	if o.sets {
-		check = setView.Check
-	}
-	if err := check(o.Options); err != nil {
+	if err := o.checkView(); err != nil {
 		return usage(err)
 	}
 	if o.tree == "pid" {
@@ -114,19 +129,32 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 	}
 	snapshot, match, err := machine.Find(ctx, targets, inspect.Options{
 		SkipMissing: listed,
-		Relations:   !o.sets, Binds: !o.sets, Sets: o.sets, Holders: o.all,
+		Relations:   true, Binds: true, Holders: o.all, Sets: !o.each || !o.Format.Tabular(), Memory: !o.each,
 		Details: inspect.LeaderDetails, Names: true, MaxCmdline: o.maxCmdline(),
 	})
 	noteMissing(s.err, match)
 	if err != nil {
 		return err
 	}
-	if o.sets {
-		err = o.showSets(s, snapshot, match)
-	} else {
+	if o.each {
 		err = o.showNamespaces(s, snapshot, match, types)
+	} else {
+		err = o.showIsolated(s, snapshot, match)
 	}
 	return o.finish(s.err, snapshot, err)
+}
+
+// checkView checks the options against the view that they are for: a column that only
+// namespaces have asks for these.
+func (o *lsOptions) checkView() error {
+	if o.each {
+		return nsView.Check(o.Options)
+	}
+	err := isolatedView.Check(o.Options)
+	if err != nil && !o.sets && nsView.Check(o.Options) == nil {
+		o.each, err = true, nil
+	}
+	return err
 }
 
 func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match inspect.Match, types []inspect.Type) error {
@@ -147,23 +175,80 @@ func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match 
 		}
 	}
 	return show(s.out, &o.viewFlags, nsView, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Namespace) any {
-		return struct {
-			document
-			Namespaces []inspect.Namespace `json:"namespaces"`
-		}{head, rows}
+		sets := slices.DeleteFunc(snapshot.Sets, func(set inspect.Set) bool {
+			return !match.HasSet(&set) || !slices.ContainsFunc(rows, func(n inspect.Namespace) bool { return set.NS[n.Type] == n.Inode })
+		})
+		return lsDocument{head, sets, rows}
 	})
 }
 
-func (o *lsOptions) showSets(s streams, snapshot *inspect.Snapshot, match inspect.Match) error {
-	rows := slices.DeleteFunc(snapshot.Sets, func(set inspect.Set) bool {
-		return !match.HasSet(&set)
+// lsDocument is what ls writes as JSON or YAML.
+type lsDocument struct {
+	document
+	Sets       []inspect.Set       `json:"sets"`
+	Namespaces []inspect.Namespace `json:"namespaces"`
+}
+
+func (o *lsOptions) showIsolated(s streams, snapshot *inspect.Snapshot, match inspect.Match) error {
+	rows := isolatedRows(snapshot, match)
+	if o.Format == output.Table || o.Format == output.Wide {
+		if o.Width <= 0 { // every cell of a pipe is whole, and a target
+			return o.showRows(s, snapshot, rows)
+		}
+		roots := isolatedTree(rows)
+		if !o.noFold && o.SortBy == "" && o.Filter == "" {
+			var before int
+			if roots, before = fold(roots); before > len(roots) {
+				defer o.tellFolded(s, roots, before)
+			}
+		}
+		return showTree(s.out, &o.viewFlags, isolatedView, roots)
+	}
+	return o.showRows(s, snapshot, rows)
+}
+
+func (o *lsOptions) showRows(s streams, snapshot *inspect.Snapshot, rows []*isolated) error {
+	values := make([]isolated, len(rows))
+	for i, r := range rows {
+		values[i] = *r
+	}
+	return show(s.out, &o.viewFlags, isolatedView, values, headOf("nsx/ls/1", snapshot), func(head document, rows []isolated) any {
+		return documentOf(head, snapshot, rows)
 	})
-	return show(s.out, &o.viewFlags, setView, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Set) any {
-		return struct {
-			document
-			Sets []inspect.Set `json:"sets"`
-		}{head, rows}
-	})
+}
+
+// tellFolded says how many rows are shown as fewer.
+func (o *lsOptions) tellFolded(s streams, roots []*output.Node[isolated], before int) {
+	now := 0
+	for _, n := range roots {
+		now += size(n)
+	}
+	if now < before {
+		fmt.Fprintf(s.err, "%d rows in %d; all of them: --no-fold\n", before, now)
+	}
+}
+
+// documentOf has the sets of the rows, and all namespaces that these are in or are.
+func documentOf(head document, snapshot *inspect.Snapshot, rows []isolated) lsDocument {
+	doc := lsDocument{head, []inspect.Set{}, []inspect.Namespace{}}
+	in := map[inspect.ID]bool{}
+	for i := range rows {
+		r := &rows[i]
+		if r.set == nil {
+			in[r.ns.ID()] = true
+			continue
+		}
+		doc.Sets = append(doc.Sets, *r.set)
+		for t, inode := range r.set.NS {
+			in[inspect.ID{Type: inspect.Type(t), Inode: inode}] = true
+		}
+	}
+	for i := range snapshot.Namespaces {
+		if n := &snapshot.Namespaces[i]; in[n.ID()] {
+			doc.Namespaces = append(doc.Namespaces, *n)
+		}
+	}
+	return doc
 }
 
 // nsNodes are the rows of a forest. Namespaces that are not wanted stay as far

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"nsx/inspect"
@@ -23,7 +22,7 @@ var nsView = &output.View[inspect.Namespace]{
 			return output.Text(n.Type.String()).With(output.Cyan)
 		}},
 		{Name: "name", Help: "whose it is: a container, pod, unit …, as a target", Cut: output.CutMiddle, Value: namespaceName},
-		{Name: "nprocs", Help: "how many processes are in it", Right: true, Value: func(n *inspect.Namespace) output.Cell {
+		{Name: "procs", Help: "how many processes are in it", Right: true, Value: func(n *inspect.Namespace) output.Cell {
 			return countCell(n.NProcs)
 		}},
 		{Name: "pid", Help: "the process it is named by", Right: true, Value: func(n *inspect.Namespace) output.Cell {
@@ -89,33 +88,10 @@ var nsView = &output.View[inspect.Namespace]{
 			}
 		}},
 	},
-	Default: []string{"ns", "type", "name", "nprocs", "pid", "user", "command"},
-	Wide:    []string{"ns", "type", "name", "id", "nprocs", "pid", "ppid", "user", "parent", "owner", "owner-uid", "initial", "names", "held-by", "command"},
+	Default: []string{"ns", "type", "name", "procs", "pid", "user", "command"},
+	Wide:    []string{"ns", "type", "name", "id", "procs", "pid", "ppid", "user", "parent", "owner", "owner-uid", "initial", "names", "held-by", "command"},
 	Tree:    "ns",
 	Name:    func(n *inspect.Namespace) string { return n.ID().String() },
-}
-
-// setView shows sets of processes that share all their namespaces.
-var setView = &output.View[inspect.Set]{
-	Columns: append([]output.Column[inspect.Set]{
-		{Name: "name", Help: "whose it is: a container, pod, unit …, as a target", Cut: output.CutMiddle, Value: setName},
-		{Name: "nprocs", Help: "how many processes are in it", Right: true, Value: func(s *inspect.Set) output.Cell {
-			return countCell(s.NProcs)
-		}},
-		{Name: "pid", Help: "the process it is named by", Right: true, Value: func(s *inspect.Set) output.Cell {
-			return output.Int(int64(s.Leader.PID))
-		}},
-		{Name: "user", Help: "that process's user", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell { return userCell(s.Leader) }},
-		{Name: "apart", Help: "the types that are not those of the boot", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell {
-			return apartCell(s.Apart)
-		}},
-		{Name: "command", Help: "command line of that process", Cut: output.CutEnd, Value: func(s *inspect.Set) output.Cell {
-			return commandCell(s.Leader.Cmdline, s.Leader.CmdlineCut, s.Leader.Comm)
-		}},
-	}, nsColumns(func(s *inspect.Set) inspect.NSSet { return s.NS }, func(*inspect.Set) bool { return true })...),
-	Default: []string{"name", "apart", "nprocs", "pid", "user", "command"},
-	Wide:    slices.Concat([]string{"name", "apart", "nprocs", "pid", "user"}, nsColumnNames(), []string{"command"}),
-	Name:    func(s *inspect.Set) string { return fmt.Sprint(s.Leader.PID) },
 }
 
 // nsColumns are eight columns, one for each type's inode number, by the names
@@ -167,18 +143,6 @@ func countCell(n inspect.Count) output.Cell {
 	return output.Int(int64(n))
 }
 
-// apartCell shows in which types something is apart: nil is not known.
-func apartCell(types []inspect.Type) output.Cell {
-	switch {
-	case types == nil:
-		return output.Unknown()
-	case len(types) == 0:
-		return output.None()
-	default:
-		return output.Text(typeList(types)).With(output.Cyan)
-	}
-}
-
 func userCell(l *inspect.Leader) output.Cell {
 	if l.User == "" {
 		return output.Unknown()
@@ -197,14 +161,6 @@ func commandCell(cmdline []string, cut bool, comm string) output.Cell {
 		text += "…"
 	}
 	return output.Text(text)
-}
-
-func typeList(types []inspect.Type) string {
-	names := make([]string, len(types))
-	for i, t := range types {
-		names[i] = t.String()
-	}
-	return strings.Join(names, ",")
 }
 
 // holdersCell shows what keeps a namespace: on a narrow terminal the first few,

@@ -22,6 +22,14 @@ func nameCell(id *identity.Identity, known bool) output.Cell {
 	return cell
 }
 
+// psName is also "host" for what shares all with it and is nobody's.
+func psName(r *psRow) output.Cell {
+	if r.Identity == nil && r.NameKnown() && r.apart != nil && len(r.apart) == 0 {
+		return hostCell()
+	}
+	return nameCell(r.Identity, r.NameKnown())
+}
+
 // hostCell is for what the machine booted with.
 func hostCell() output.Cell { return output.Text("host").With(output.Dim) }
 
@@ -35,11 +43,4 @@ func namespaceName(n *inspect.Namespace) output.Cell {
 		return output.Text("netns:" + n.Names[0])
 	}
 	return nameCell(n.Identity, n.NameKnown())
-}
-
-func setName(s *inspect.Set) output.Cell {
-	if s.Apart != nil && len(s.Apart) == 0 {
-		return hostCell()
-	}
-	return nameCell(s.Identity, s.NameKnown())
 }

@@ -50,7 +50,7 @@ func theirFlags(cmd string) map[string]string {
 	case "ls", "ps":
 		return map[string]string{
 			"p": "the PID is a TARGET: nsx " + cmd + " 5151", "task": "the PID is a TARGET: nsx " + cmd + " 5151",
-			"P": "here it is --filter 'nprocs == 0'", "persistent": "here it is --filter 'nprocs == 0'",
+			"P": "here it is --filter 'procs == 0'", "persistent": "here it is --filter 'procs == 0'",
 			"J": "here it is -o json", "json": "here it is -o json", "n": "here it is --no-headers", "noheadings": "here it is --no-headers",
 			"u": "here it is --no-trunc", "notruncate": "here it is --no-trunc", "W": "here it is --no-trunc", "nowrap": "here it is --no-trunc",
 			"T": "here it is --tree", "Q": "here it is --filter", "q": "here it is -o name", "quiet": "here it is -o name",

@@ -19,7 +19,7 @@ func TestPsFits(t *testing.T) {
 		Cgroups: []cgroupfs.Membership{{Path: "/kubepods.slice/kubepods-burstable.slice/" + strings.Repeat("0123456789abcdef", 4)}},
 	}
 	rows := []psRow{{long, nil, inspect.NSSet{}, inspect.Types[:]}, {long, nil, inspect.NSSet{}, nil}}
-	for _, view := range []*output.View[psRow]{psView, withThreads(psView)} {
+	for _, view := range []*output.View[psRow]{psView, withColumn(psView, "tid")} {
 		for _, width := range []int{80, 60} {
 			var b strings.Builder
 			if err := view.Print(&b, rows, output.Options{Format: output.Table, Width: width}); err != nil {

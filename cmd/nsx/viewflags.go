@@ -29,7 +29,7 @@ func (f *viewFlags) add(cmd *cobra.Command, columns []string) {
 	flags.StringVarP(&f.format, "output", "o", "table", "`FORMAT`: table, wide, json, ndjson, yaml or name")
 	flags.StringVar(&f.Columns, "columns", "", "show the `COLUMNS` a,b or, with +c, one more than usual")
 	flags.StringVar(&f.SortBy, "sort-by", "", "sort by a `COLUMN`, -COLUMN in descending order")
-	flags.StringVar(&f.Filter, "filter", "", "show only rows that match `EXPR`: 'nprocs > 3 && user == root'")
+	flags.StringVar(&f.Filter, "filter", "", "show only rows that match `EXPR`: 'procs > 3 && user == root'")
 	flags.BoolVar(&f.NoHeaders, "no-headers", false, "leave the headers out")
 	flags.BoolVar(&f.NoTrunc, "no-trunc", false, "do not cut what is too wide for the terminal")
 	flags.StringVar(&f.color, "color", "auto", "colours `WHEN`: auto, always or never")

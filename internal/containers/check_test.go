@@ -207,7 +207,7 @@ func (b *box) checkPs(t *testing.T) {
 	}
 	sets := decode[struct {
 		Sets []struct{ PIDs []int }
-	}](t, b.nsx("ls", "--sets", b.target(), "-o", "json")...)
+	}](t, b.nsx("ls", "--each=false", b.target(), "-o", "json")...)
 	if len(sets.Sets) != 1 || !slices.Equal(sets.Sets[0].PIDs, pids) {
 		t.Errorf("sets %v, want one of %v", sets.Sets, pids)
 	}
