@@ -13,7 +13,7 @@ import (
 var isolatedView = &output.View[isolated]{
 	Columns: append([]output.Column[isolated]{
 		{Name: "name", Help: "whose it is: a container, pod, unit …, as a target", Cut: output.CutMiddle, Keep: 22, Value: isolatedName},
-		{Name: "apart", Help: "the types that are not those of the boot; SHARES: what a container has in common with the host", Cut: output.CutEnd, Keep: 14, Value: func(r *isolated) output.Cell {
+		{Name: "apart", Help: "types not the boot's; or what a container SHARES with the host", Cut: output.CutEnd, Keep: 14, Value: func(r *isolated) output.Cell {
 			return apartCell(r.apart, r.identity())
 		}},
 		{Name: "procs", Help: "how many processes are in it", Right: true, Value: func(r *isolated) output.Cell { return countCell(r.procs) }},
@@ -26,13 +26,13 @@ var isolatedView = &output.View[isolated]{
 			}
 			return output.Int(int64(r.set.Leader.PID))
 		}},
-		{Name: "user", Help: "that process's user; for a container's a number, unless it is root", Cut: output.CutEnd, Keep: 6, Value: func(r *isolated) output.Cell {
+		{Name: "user", Help: "that process's user; in a container a number, or root", Cut: output.CutEnd, Keep: 6, Value: func(r *isolated) output.Cell {
 			if r.set == nil {
 				return output.None()
 			}
 			return insideUserCell(r.set)
 		}},
-		{Name: "memory", Help: "what its group uses, where it has one of its own, with those below it", Right: true, Value: func(r *isolated) output.Cell {
+		{Name: "memory", Help: "what its own group uses, with those below it", Right: true, Value: func(r *isolated) output.Cell {
 			n, ok := r.memory.Get()
 			switch {
 			case r.memory.Err() != nil:
@@ -42,7 +42,7 @@ var isolatedView = &output.View[isolated]{
 			}
 			return output.Int(n).As(roundSize(float64(n)))
 		}},
-		{Name: "command", Help: "command line of that process, or what keeps the namespace alive instead", Cut: output.CutEnd, Value: func(r *isolated) output.Cell {
+		{Name: "command", Help: "its command line, or what keeps the namespace alive", Cut: output.CutEnd, Value: func(r *isolated) output.Cell {
 			switch {
 			case r.set == nil:
 				return output.Text(heldText(r)).With(output.Yellow)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nsx/inspect"
+	"nsx/internal/words"
 	"nsx/output"
 )
 
@@ -224,7 +225,7 @@ func (o *lsOptions) tellFolded(s streams, roots []*output.Node[isolated], before
 		now += size(n)
 	}
 	if now < before {
-		fmt.Fprintf(s.err, "%d rows in %d; all of them: --no-fold\n", before, now)
+		fmt.Fprintf(s.err, "%s in %d; all of them: --no-fold\n", words.Count(before, "row", "rows"), now)
 	}
 }
 

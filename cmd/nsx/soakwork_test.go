@@ -162,7 +162,7 @@ func (v *visit) list() {
 	if err != nil {
 		v.Fatal(err)
 	}
-	if s := v.nsx("ls", "--all", "-o", "name", "--no-headers"); s.status != 0 || !strings.Contains(s.out, fmt.Sprintf("net:[%d]", own)) {
+	if s := v.nsx("ls", "--each", "--all", "-o", "name", "--no-headers"); s.status != 0 || !strings.Contains(s.out, fmt.Sprintf("net:[%d]", own)) {
 		v.Fatalf("nsx ls --all: %s\n%s", s, s.out)
 	}
 	v.Scans++

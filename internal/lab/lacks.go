@@ -23,6 +23,8 @@ var lacks = []lack{
 	// Before 0c58a97f919c a page of FUSE counted as written back once it was copied,
 	// so that testkit's fixture waits for nobody.
 	{says: "needs a kernel on which reading cmdline can get stuck", since: "6.16"},
+	// Of users on tmpfs: 2daf18a7884d.
+	{says: "needs extended attributes in", since: "6.6"},
 	// Debian builds no kernel with these.
 	{says: "needs a kernel with RT_GROUP_SCHED"},
 	{says: "needs a blkio hierarchy with BFQ's weight alone"},
