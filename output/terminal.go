@@ -21,6 +21,19 @@ func TerminalWidth(f *os.File) int {
 	return width
 }
 
+// TerminalHeight returns how many lines the terminal behind f has, and 0 if there is
+// none, or one that does not know.
+func TerminalHeight(f *os.File) int {
+	if !IsTerminal(f) {
+		return 0
+	}
+	_, height, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return max(height, 0)
+}
+
 // IsTerminal tells whether f is a terminal.
 func IsTerminal(f *os.File) bool {
 	return f != nil && term.IsTerminal(int(f.Fd()))

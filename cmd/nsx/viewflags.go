@@ -20,6 +20,8 @@ type viewFlags struct {
 	color  string
 	root   string
 	strict bool
+	// noPager prints what is longer than the terminal as it is.
+	noPager bool
 	output.Options
 }
 
@@ -32,6 +34,7 @@ func (f *viewFlags) add(cmd *cobra.Command, columns []string) {
 	flags.StringVar(&f.Filter, "filter", "", "show only rows that match `EXPR`: 'procs > 3 && user == root'")
 	flags.BoolVar(&f.NoHeaders, "no-headers", false, "leave the headers out")
 	flags.BoolVar(&f.NoTrunc, "no-trunc", false, "do not cut what is too wide for the terminal")
+	flags.BoolVar(&f.noPager, "no-pager", false, "do not show what is longer than the terminal by $NSX_PAGER, $PAGER or less")
 	flags.StringVar(&f.color, "color", "auto", "colours `WHEN`: auto, always or never")
 	flags.StringVar(&f.root, "root", "/", "look at the host whose root is `DIR`, mounted or captured")
 	flags.BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
@@ -116,7 +119,7 @@ func show[T any](w *os.File, f *viewFlags, view *output.View[T], rows []T, head 
 	switch {
 	case f.Format.Tabular() && len(chosen) == 0:
 	case f.Format.Tabular():
-		err = view.Print(w, chosen, done)
+		err = f.paged(w, func(w io.Writer) error { return view.Print(w, chosen, done) })
 	case f.Format == output.NDJSON:
 		head.Unreadable = nil // it would be in every line
 		err = output.WriteNDJSON(w, head, chosen)
@@ -150,7 +153,7 @@ func showTree[T any](w *os.File, f *viewFlags, view *output.View[T], roots []*ou
 	}
 	done := f.Options
 	done.Filter, done.SortBy = "", ""
-	return view.PrintTree(w, roots, done)
+	return f.paged(w, func(w io.Writer) error { return view.PrintTree(w, roots, done) })
 }
 
 // finish ends a view that was shown with the given error: it says what could
