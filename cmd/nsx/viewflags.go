@@ -34,7 +34,7 @@ func (f *viewFlags) add(cmd *cobra.Command, columns []string) {
 	flags.StringVar(&f.Filter, "filter", "", "show only rows that match `EXPR`: 'procs > 3 && user == root'")
 	flags.BoolVar(&f.NoHeaders, "no-headers", false, "leave the headers out")
 	flags.BoolVar(&f.NoTrunc, "no-trunc", false, "do not cut what is too wide for the terminal")
-	flags.BoolVar(&f.noPager, "no-pager", false, "do not show what is longer than the terminal by $NSX_PAGER, $PAGER or less")
+	flags.BoolVar(&f.noPager, "no-pager", false, "no $NSX_PAGER, $PAGER or less for a long table")
 	flags.StringVar(&f.color, "color", "auto", "colours `WHEN`: auto, always or never")
 	flags.StringVar(&f.root, "root", "/", "look at the host whose root is `DIR`, mounted or captured")
 	flags.BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
