@@ -7,6 +7,7 @@ import (
 
 	"nsx/identity"
 	"nsx/inspect"
+	"nsx/internal/words"
 	"nsx/output"
 	"nsx/who"
 )
@@ -121,7 +122,7 @@ func (r *whoRow) whatProcess() string {
 	}
 	parts := []string{r.Process.Comm}
 	if n := len(r.PIDs); n > 1 {
-		parts = append(parts, fmt.Sprintf("the oldest of %d processes", n))
+		parts = append(parts, "the oldest of "+words.Count(n, "process", "processes"))
 	}
 	if inside := r.inside(r.Levels); inside != "" {
 		parts = append(parts, inside+" inside")
