@@ -17,7 +17,7 @@ import (
 )
 
 func newCgroupLimits(s streams) *cobra.Command {
-	var o documentFlags
+	var o groupDocument
 	cmd := &cobra.Command{
 		Use:   "limits TARGET",
 		Short: "Show the limits that really bind a process or cgroup",
@@ -48,24 +48,26 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 			return completeTargets(cmd, args, word)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.check(s, limitView); err != nil {
 				return err
 			}
 			found, err := binding(cmd.Context(), o.root, o.only, args[0])
 			if err != nil {
 				return err
 			}
-			doc := struct {
-				Schema string `json:"schema"`
-				cgroupfs.Binding
-			}{"nsx/cgroup-limits/1", found}
-			err = o.print(s, doc, func() error {
-				return limitView.Print(s.out, found.Limits, output.Options{Width: output.TerminalWidth(s.out)})
-			})
-			return o.finish(s, bindingGaps(found), err)
+			whole := func(chosen []cgroupfs.Effective) any {
+				found.Limits = append([]cgroupfs.Effective{}, chosen...)
+				return struct {
+					Schema string `json:"schema"`
+					cgroupfs.Binding
+				}{"nsx/cgroup-limits/1", found}
+			}
+			gaps := bindingGaps(found)
+			err = showGroups(s, &o, limitView, found.Limits, "nsx/cgroup-limits/1", whole, nil)
+			return o.end(s, gaps, err)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, limitView, "left < 100M")
 	addOnly(cmd, &o.only)
 	return cmd
 }
@@ -156,25 +158,28 @@ func resourceName(e *cgroupfs.Effective) string {
 	return e.Resource + " " + e.Device.String()
 }
 
-var limitView = &output.View[cgroupfs.Effective]{Columns: []output.Column[cgroupfs.Effective]{
-	{Name: "resource", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text(resourceName(e)) }},
-	{Name: "limit", Right: true, Value: limitCell},
-	{Name: "used", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Usage) }},
-	{Name: "left", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Headroom) }},
-	{Name: "version", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text("v" + strconv.Itoa(e.Version)) }},
-	{Name: "set-by", Cut: output.CutMiddle, Value: func(e *cgroupfs.Effective) output.Cell {
+var limitView = &output.View[cgroupfs.Effective]{Name: resourceName, Default: []string{"resource", "limit", "used", "left", "version", "set-by"}, Columns: []output.Column[cgroupfs.Effective]{
+	{Name: "resource", Help: "what is limited", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text(resourceName(e)) }},
+	{Name: "limit", Help: "the limit that binds", Right: true, Value: limitCell},
+	{Name: "used", Help: "what is used of it", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Usage) }},
+	{Name: "left", Help: "what is left", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Headroom) }},
+	{Name: "version", Help: "v1 or v2", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text("v" + strconv.Itoa(e.Version)) }},
+	{Name: "set-by", Help: "whose limit it is", Cut: output.CutMiddle, Value: func(e *cgroupfs.Effective) output.Cell {
 		switch {
 		case e.Group == "" && !e.Known:
-			return unknownCell()
+			return output.Unknown()
 		case e.Group == "":
 			return output.None()
 		}
 		return output.Text(e.Group)
 	}},
+	{Name: "file", Help: "the file with the limit", Cut: output.CutMiddle, Value: func(e *cgroupfs.Effective) output.Cell {
+		if e.File == "" {
+			return output.None()
+		}
+		return output.Text(e.File)
+	}},
 }}
-
-// unknownCell is what is not known, which is not "none".
-func unknownCell() output.Cell { return output.Text("?") }
 
 func limitCell(e *cgroupfs.Effective) output.Cell {
 	var cell output.Cell
@@ -187,7 +192,7 @@ func limitCell(e *cgroupfs.Effective) output.Cell {
 	case limited:
 		cell = amount(e, e.Limit)
 	case !e.Known:
-		return unknownCell()
+		return output.Unknown()
 	default:
 		return output.Text("max").With(output.Dim)
 	}
@@ -202,7 +207,7 @@ func amount(e *cgroupfs.Effective, v cgroupfs.Value[float64]) output.Cell {
 	n, ok := v.Get()
 	switch {
 	case v.Err() != nil:
-		return unknownCell()
+		return output.Unknown()
 	case !ok:
 		return output.None()
 	}

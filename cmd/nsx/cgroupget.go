@@ -10,59 +10,8 @@ import (
 	"nsx/output"
 )
 
-// documentFlags are those of verbs that print one document or a table.
-type documentFlags struct {
-	format string
-	root   string
-	only   string
-	strict bool
-}
-
-func (f *documentFlags) add(cmd *cobra.Command) {
-	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "output in `FORMAT`: table, json or yaml")
-	cmd.Flags().StringVar(&f.root, "root", "/", "look at the host whose root is mounted or captured at `DIR`")
-	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
-	complete(cmd, "output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func (f *documentFlags) check() error {
-	switch f.format {
-	case "table", "json", "yaml":
-		return nil
-	}
-	return usagef("-o: unknown output format %q: use one of table, json, yaml", f.format)
-}
-
-// print prints a document, or what table prints.
-func (f *documentFlags) print(s streams, doc any, table func() error) error {
-	switch f.format {
-	case "json":
-		return output.WriteJSON(s.out, doc, output.IsTerminal(s.out))
-	case "yaml":
-		return output.WriteYAML(s.out, doc)
-	default:
-		return table()
-	}
-}
-
-// finish ends what was printed with err: it says what could not be read, and
-// makes it the status under --strict.
-func (f *documentFlags) finish(s streams, gaps []string, err error) error {
-	if err != nil {
-		return err
-	}
-	for _, line := range gaps {
-		fmt.Fprintln(s.err, output.Escape(line))
-	}
-	if f.strict && len(gaps) > 0 {
-		return &statusError{status: exitPartial}
-	}
-	return nil
-}
-
 func newCgroupGet(s streams) *cobra.Command {
-	var o documentFlags
+	var o groupDocument
 	cmd := &cobra.Command{
 		Use:   "get PATH [KEY…]",
 		Short: "Print values of a cgroup's files",
@@ -77,7 +26,7 @@ and in JSON's "unreadable"; those that can only be written are left out.
 		Args:              atLeastPath,
 		ValidArgsFunction: completeKeys(""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.check(s, getView); err != nil {
 				return err
 			}
 			group, err := groupAt(cmd.Context(), o.root, o.only, args[0])
@@ -97,57 +46,96 @@ and in JSON's "unreadable"; those that can only be written are left out.
 			for _, v := range values {
 				notes(s, v.Notes)
 			}
-			doc := struct {
-				Schema     string                `json:"schema"`
-				Group      string                `json:"group"`
-				Complete   bool                  `json:"complete"`
-				Unreadable []cgroupfs.Unreadable `json:"unreadable"`
-				Values     []cgroupfs.KeyValue   `json:"values"`
-			}{"nsx/cgroup-get/1", group.Path(), len(missing) == 0, append([]cgroupfs.Unreadable{}, missing...), values}
-			err = o.print(s, doc, func() error {
-				if len(args) == 2 && len(values) == 1 { // for scripts: the value alone
-					for _, line := range valueLines(values) {
-						if _, err := fmt.Fprintln(s.out, output.Escape(line.text)); err != nil {
-							return err
-						}
-					}
-					return nil
-				}
-				return getView.Print(s.out, valueLines(values), output.Options{Width: output.TerminalWidth(s.out)})
-			})
-			return o.finish(s, fileGaps(missing), err)
+			lines := valueLines(values, o.Filter+o.SortBy != "")
+			whole := func(chosen []valueLine) any {
+				return struct {
+					Schema     string                `json:"schema"`
+					Group      string                `json:"group"`
+					Complete   bool                  `json:"complete"`
+					Unreadable []cgroupfs.Unreadable `json:"unreadable"`
+					Values     []cgroupfs.KeyValue   `json:"values"`
+				}{"nsx/cgroup-get/1", group.Path(), len(missing) == 0, append([]cgroupfs.Unreadable{}, missing...), valuesOf(values, chosen)}
+			}
+			var table func() error
+			if len(args) == 2 && len(values) == 1 && !cmd.Flags().Changed("columns") { // for scripts: the value alone
+				table = func() error { return printValue(s, &o, lines) }
+			}
+			err = showGroups(s, &o, getView, lines, "nsx/cgroup-get/1", whole, table)
+			return o.end(s, fileGaps(missing), err)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, getView, "value != max")
 	addOnly(cmd, &o.only)
 	return cmd
 }
 
+// printValue prints a value without its key.
+func printValue(s streams, o *groupDocument, lines []valueLine) error {
+	chosen, err := getView.Select(lines, o.Options)
+	if err != nil {
+		return usage(err)
+	}
+	for _, line := range chosen {
+		if _, err := fmt.Fprintln(s.out, output.Escape(line.Value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // valueLine is one line of a value, which may have several.
-type valueLine struct{ key, text string }
+type valueLine struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	File  string `json:"file"`
+
+	shown string // the key as it is shown
+	of    int    // which value it is of
+}
 
 // valueLines are those of a table. A key that several hierarchies have is told apart
-// by its file.
-func valueLines(values []cgroupfs.KeyValue) []valueLine {
+// by its file. It stands in the first line of a value or, for who chooses lines, in each.
+func valueLines(values []cgroupfs.KeyValue, each bool) []valueLine {
 	count := map[string]int{}
 	for _, v := range values {
 		count[v.Key]++
 	}
 	var rows []valueLine
-	for _, v := range values {
-		key := v.Key
-		if count[key] > 1 {
-			key = v.File
+	for i, v := range values {
+		shown := v.Key
+		if count[v.Key] > 1 {
+			shown = v.File
 		}
 		for text := range strings.SplitSeq(strings.TrimSuffix(v.Value, "\n"), "\n") {
-			rows = append(rows, valueLine{key, text})
-			key = ""
+			rows = append(rows, valueLine{v.Key, text, v.File, shown, i})
+			if !each {
+				shown = ""
+			}
 		}
 	}
 	return rows
 }
 
-var getView = &output.View[valueLine]{Columns: []output.Column[valueLine]{
-	{Name: "key", Value: func(v *valueLine) output.Cell { return output.Text(v.key) }},
-	{Name: "value", Cut: output.CutEnd, Value: func(v *valueLine) output.Cell { return output.Text(v.text) }},
-}}
+// valuesOf are the values of which lines were chosen, in the order of these.
+func valuesOf(values []cgroupfs.KeyValue, lines []valueLine) []cgroupfs.KeyValue {
+	list := []cgroupfs.KeyValue{}
+	seen := map[int]bool{}
+	for _, line := range lines {
+		if !seen[line.of] {
+			seen[line.of] = true
+			list = append(list, values[line.of])
+		}
+	}
+	return list
+}
+
+var getView = &output.View[valueLine]{
+	Columns: []output.Column[valueLine]{
+		{Name: "key", Help: "the control file", Value: func(v *valueLine) output.Cell { return output.Text(v.shown) }},
+		{Name: "value", Help: "a line of what it holds", Cut: output.CutEnd, Value: func(v *valueLine) output.Cell { return output.Text(v.Value) }},
+		{Name: "file", Help: "where it was read", Cut: output.CutMiddle, Value: func(v *valueLine) output.Cell { return output.Text(v.File) }},
+	},
+	Default: []string{"key", "value"},
+	Wide:    []string{"key", "value", "file"},
+	Name:    func(v *valueLine) string { return v.Key },
+}

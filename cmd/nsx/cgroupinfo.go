@@ -13,7 +13,7 @@ import (
 )
 
 func newCgroupInfo(s streams) *cobra.Command {
-	var o documentFlags
+	var o groupDocument
 	cmd := &cobra.Command{
 		Use:   "info",
 		Short: "Show which cgroup versions and controllers a machine has",
@@ -24,7 +24,7 @@ second level, have BPF programs that rule devices; and who manages the tree.`,
   nsx cgroup info -o json | jq -r .mode`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := o.check(s, infoView); err != nil {
 				return err
 			}
 			fs, err := cgroupfs.Open(cgroupfs.Options{Root: o.root})
@@ -35,29 +35,38 @@ second level, have BPF programs that rule devices; and who manages the tree.`,
 			if err != nil {
 				return err
 			}
-			doc := struct {
-				Schema string `json:"schema"`
-				cgroupfs.Info
-			}{"nsx/cgroup-info/1", info}
-			return o.print(s, doc, func() error {
-				manager := "nobody"
-				if info.Manager != "" {
-					manager = info.Manager
-				}
-				if _, err := fmt.Fprintf(s.out, "mode %s, managed by %s\n", info.Mode, manager); err != nil {
+			rows := infoRows(info)
+			whole := func(chosen []cgroupfs.ControllerInfo) any {
+				info := info
+				info.Controllers = slices.DeleteFunc(slices.Clone(info.Controllers), func(c cgroupfs.ControllerInfo) bool {
+					return !slices.ContainsFunc(chosen, func(is cgroupfs.ControllerInfo) bool { return is.Name == c.Name && is.Mount == c.Mount })
+				})
+				return struct {
+					Schema string `json:"schema"`
+					cgroupfs.Info
+				}{"nsx/cgroup-info/1", info}
+			}
+			if (o.Format == output.Table || o.Format == output.Wide) && !o.NoHeaders {
+				if err := printMode(s, info); err != nil {
 					return err
 				}
-				for _, h := range info.Hierarchies {
-					if h.Problem != "" {
-						fmt.Fprintln(s.err, output.Escape(h.Problem))
-					}
-				}
-				return infoView.Print(s.out, infoRows(info), output.Options{Width: output.TerminalWidth(s.out)})
-			})
+			}
+			return showGroups(s, &o, infoView, rows, "nsx/cgroup-info/1", whole, nil)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, infoView, "version == v1")
 	return cmd
+}
+
+// printMode is the line above the table.
+func printMode(s streams, info cgroupfs.Info) error {
+	for _, h := range info.Hierarchies {
+		if h.Problem != "" {
+			fmt.Fprintln(s.err, output.Escape(h.Problem))
+		}
+	}
+	_, err := fmt.Fprintf(s.out, "mode %s, managed by %s\n", info.Mode, cmp.Or(info.Manager, "nobody"))
+	return err
 }
 
 // infoRows are the controllers, the hierarchies that have none, and what rules
@@ -88,13 +97,13 @@ func infoRows(info cgroupfs.Info) []cgroupfs.ControllerInfo {
 	return rows
 }
 
-var infoView = &output.View[cgroupfs.ControllerInfo]{Columns: []output.Column[cgroupfs.ControllerInfo]{
-	{Name: "controller", Value: func(c *cgroupfs.ControllerInfo) output.Cell { return output.Text(c.Name) }},
-	{Name: "version", Value: func(c *cgroupfs.ControllerInfo) output.Cell {
+var infoView = &output.View[cgroupfs.ControllerInfo]{Name: func(c *cgroupfs.ControllerInfo) string { return c.Name }, Columns: []output.Column[cgroupfs.ControllerInfo]{
+	{Name: "controller", Help: "the controller, or the hierarchy without any", Value: func(c *cgroupfs.ControllerInfo) output.Cell { return output.Text(c.Name) }},
+	{Name: "version", Help: "v1 or v2", Value: func(c *cgroupfs.ControllerInfo) output.Cell {
 		return output.Text(fmt.Sprintf("v%d", c.Version)).With(output.Cyan)
 	}},
-	{Name: "mount", Cut: output.CutMiddle, Value: func(c *cgroupfs.ControllerInfo) output.Cell { return output.Text(c.Mount) }},
-	{Name: "enabled-at", Cut: output.CutEnd, Value: func(c *cgroupfs.ControllerInfo) output.Cell {
+	{Name: "mount", Help: "where its hierarchy is mounted", Cut: output.CutMiddle, Value: func(c *cgroupfs.ControllerInfo) output.Cell { return output.Text(c.Mount) }},
+	{Name: "enabled-at", Help: "v2 groups whose children it controls", Cut: output.CutEnd, Value: func(c *cgroupfs.ControllerInfo) output.Cell {
 		if len(c.EnabledAt) == 0 {
 			return output.None()
 		}

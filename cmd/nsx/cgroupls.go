@@ -14,7 +14,7 @@ import (
 )
 
 type cgroupLsOptions struct {
-	documentFlags
+	groupDocument
 	procs bool
 }
 
@@ -39,7 +39,7 @@ that other hierarchies have in other groups are marked.
 		},
 		ValidArgsFunction: completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.check(s, groupView); err != nil {
 				return err
 			}
 			tops, err := o.tops(cmd.Context(), args)
@@ -56,19 +56,23 @@ that other hierarchies have in other groups are marked.
 				}
 				trees, rows, missing = append(trees, tree), list(tree, rows), append(missing, gaps...)
 			}
-			doc := struct {
-				Schema     string                `json:"schema"`
-				Complete   bool                  `json:"complete"`
-				Unreadable []cgroupfs.Unreadable `json:"unreadable"`
-				Groups     []groupRow            `json:"groups"`
-			}{"nsx/cgroup-ls/1", len(missing) == 0, missing, rows}
-			err = o.print(s, doc, func() error {
-				return groupView.PrintTree(s.out, trees, output.Options{Width: output.TerminalWidth(s.out)})
-			})
-			return o.finish(s, fileGaps(missing), err)
+			whole := func(chosen []groupRow) any {
+				return struct {
+					Schema     string                `json:"schema"`
+					Complete   bool                  `json:"complete"`
+					Unreadable []cgroupfs.Unreadable `json:"unreadable"`
+					Groups     []groupRow            `json:"groups"`
+				}{"nsx/cgroup-ls/1", len(missing) == 0, missing, append([]groupRow{}, chosen...)}
+			}
+			table := func() error { return showTree(s.out, &o.viewFlags, groupView, trees) }
+			if o.Columns != "" && !strings.HasPrefix(o.Columns, "+") && !slices.Contains(strings.Split(strings.ToLower(o.Columns), ","), groupView.Tree) {
+				table = nil // without the column that has the lines of the tree
+			}
+			err = showGroups(s, &o.groupDocument, groupView, rows, "nsx/cgroup-ls/1", whole, table)
+			return o.end(s, fileGaps(missing), err)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, groupView, "memory > 1G && procs > 0")
 	addOnly(cmd, &o.only)
 	cmd.Flags().BoolVar(&o.procs, "procs", false, "list the processes too")
 	return cmd
@@ -178,7 +182,7 @@ func list(n *output.Node[groupRow], rows []groupRow) []groupRow {
 
 var groupView = &output.View[groupRow]{
 	Columns: []output.Column[groupRow]{
-		{Name: "group", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
+		{Name: "group", Help: "the last part of its path; a process", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
 			if r.process == 0 {
 				return output.Text(r.name)
 			}
@@ -188,39 +192,55 @@ var groupView = &output.View[groupRow]{
 			}
 			return output.Text(fmt.Sprintf("%d %s%s", r.process, r.comm, mark)).With(output.Dim)
 		}},
-		{Name: "procs", Right: true, Value: func(r *groupRow) output.Cell {
+		{Name: "procs", Help: "processes in it, not below", Right: true, Value: func(r *groupRow) output.Cell {
 			if r.process != 0 {
 				return output.Text("")
 			}
 			n, known := r.Processes.Get()
 			if !known {
-				return unknownCell()
+				return output.Unknown()
 			}
 			return output.Int(n)
 		}},
-		{Name: "memory", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryBytes, "-") }},
-		{Name: "limit", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryLimit, "max") }},
-		{Name: "pids-max", Right: true, Value: func(r *groupRow) output.Cell {
+		{Name: "memory", Help: "memory in use, with what is below", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryBytes, "-") }},
+		{Name: "limit", Help: "the limit of memory", Right: true, Value: func(r *groupRow) output.Cell { return sizeCell(r, r.MemoryLimit, "max") }},
+		{Name: "pids-max", Help: "the limit of processes and threads", Right: true, Value: func(r *groupRow) output.Cell {
 			n, limited := r.PIDsLimit.Get()
 			switch {
 			case r.process != 0:
 				return output.Text("")
 			case r.PIDsLimit.Err() != nil:
-				return unknownCell()
+				return output.Unknown()
 			case !limited:
 				return output.None()
 			}
 			return output.Int(n)
 		}},
-		{Name: "in", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
+		{Name: "in", Help: "hierarchies that have it; FROZEN", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
 			text := strings.Join(r.Hierarchies, " ")
 			if r.Frozen != nil && *r.Frozen {
 				text = "FROZEN " + text
 			}
 			return output.Text(text)
 		}},
+		{Name: "path", Help: "the whole path of the group", Cut: output.CutMiddle, Value: func(r *groupRow) output.Cell { return output.Text(r.Path) }},
+		{Name: "frozen", Help: "frozen, by itself or by one above it", Value: func(r *groupRow) output.Cell {
+			if r.Frozen == nil || !*r.Frozen {
+				return output.None()
+			}
+			return output.Text("frozen")
+		}},
+		{Name: "owner", Help: "whose it is, if that is known", Cut: output.CutEnd, Value: func(r *groupRow) output.Cell {
+			if r.Owner == "" {
+				return output.None()
+			}
+			return output.Text(r.Owner)
+		}},
 	},
-	Tree: "group",
+	Default: []string{"group", "procs", "memory", "limit", "pids-max", "in"},
+	Wide:    []string{"group", "procs", "memory", "limit", "pids-max", "in", "owner"},
+	Tree:    "group",
+	Name:    func(r *groupRow) string { return r.Path },
 }
 
 func sizeCell(r *groupRow, v cgroupfs.Value[int64], none string) output.Cell {
@@ -229,7 +249,7 @@ func sizeCell(r *groupRow, v cgroupfs.Value[int64], none string) output.Cell {
 	case r.process != 0:
 		return output.Text("")
 	case v.Err() != nil:
-		return unknownCell()
+		return output.Unknown()
 	case r.MemoryBytes.IsNone():
 		return output.None()
 	case !ok:

@@ -12,7 +12,7 @@ import (
 )
 
 func newCgroupStat(s streams) *cobra.Command {
-	var o documentFlags
+	var o groupDocument
 	cmd := &cobra.Command{
 		Use:   "stat PATH",
 		Short: "Show what a cgroup uses, and what happened to it",
@@ -30,8 +30,11 @@ JSON's "unreadable".
 		Args:              onePath,
 		ValidArgsFunction: completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.check(s, statView); err != nil {
 				return err
+			}
+			if o.Filter+o.SortBy != "" && (o.Format == output.JSON || o.Format == output.YAML) {
+				return usagef("--filter and --sort-by are for lines, and -o %s is one document: use -o ndjson", o.Format)
 			}
 			group, err := groupAt(cmd.Context(), o.root, o.only, args[0])
 			if err != nil {
@@ -41,40 +44,36 @@ JSON's "unreadable".
 			if err != nil {
 				return err
 			}
-			doc := struct {
-				Schema string `json:"schema"`
-				cgroupfs.Stat
-			}{"nsx/cgroup-stat/1", stat}
-			err = o.print(s, doc, func() error {
-				return statView.Print(s.out, statRows(stat), output.Options{Width: output.TerminalWidth(s.out)})
-			})
-			return o.finish(s, fileGaps(stat.Unreadable), err)
+			whole := func([]statRow) any {
+				return struct {
+					Schema string `json:"schema"`
+					cgroupfs.Stat
+				}{"nsx/cgroup-stat/1", stat}
+			}
+			err = showGroups(s, &o, statView, statRows(stat), "nsx/cgroup-stat/1", whole, nil)
+			return o.end(s, fileGaps(stat.Unreadable), err)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, statView, "name =~ memory")
 	addOnly(cmd, &o.only)
 	return cmd
 }
 
-// fileGaps is a line for each file that could not be read.
-func fileGaps(list []cgroupfs.Unreadable) []string {
-	var lines []string
-	for _, u := range list {
-		lines = append(lines, "not known: "+u.Error())
-	}
-	return lines
-}
-
 // statRow is one value, by its path in the document: "memory.usage_bytes".
 type statRow struct {
-	name  string
-	value output.Cell
+	Name  string `json:"name"`
+	Value any    `json:"value"`
+
+	cell output.Cell
 }
 
-var statView = &output.View[statRow]{Columns: []output.Column[statRow]{
-	{Name: "name", Value: func(r *statRow) output.Cell { return output.Text(r.name) }},
-	{Name: "value", Right: true, Cut: output.CutEnd, Value: func(r *statRow) output.Cell { return r.value }},
-}}
+var statView = &output.View[statRow]{
+	Columns: []output.Column[statRow]{
+		{Name: "name", Help: "what is counted, with its unit", Value: func(r *statRow) output.Cell { return output.Text(r.Name) }},
+		{Name: "value", Help: "how much", Right: true, Cut: output.CutEnd, Value: func(r *statRow) output.Cell { return r.cell }},
+	},
+	Name: func(r *statRow) string { return r.Name },
+}
 
 // statRows lists the values of a document in its order. What is none is left
 // out, and what is not known is "?".
@@ -101,13 +100,13 @@ func addFields(rows *[]statRow, prefix string, v reflect.Value) {
 }
 
 func addValue(rows *[]statRow, name string, v reflect.Value) {
-	add := func(cell output.Cell) { *rows = append(*rows, statRow{name, cell}) }
+	add := func(cell output.Cell) { *rows = append(*rows, statRow{name, v.Interface(), cell}) }
 	switch x := v.Interface().(type) {
 	case cgroupfs.Value[int64]:
 		n, ok := x.Get()
 		switch {
 		case x.Err() != nil:
-			add(unknownCell())
+			add(output.Unknown())
 		case ok && strings.HasSuffix(name, "_bytes"):
 			add(output.Int(n).As(roundSize(float64(n))))
 		case ok:
@@ -117,7 +116,7 @@ func addValue(rows *[]statRow, name string, v reflect.Value) {
 		n, ok := x.Get()
 		switch {
 		case x.Err() != nil:
-			add(unknownCell())
+			add(output.Unknown())
 		case ok:
 			add(output.Float(n))
 		}
@@ -139,7 +138,7 @@ func addValue(rows *[]statRow, name string, v reflect.Value) {
 		}
 	case []cgroupfs.DeviceProgram:
 		if x == nil {
-			add(unknownCell())
+			add(output.Unknown())
 		}
 		for _, p := range x {
 			add(output.Text(p.String()))

@@ -27,10 +27,10 @@ func TestCgroupTablesFit(t *testing.T) {
 			return limitView.Print(b, []cgroupfs.Effective{{Resource: "hugetlb.16GB", Unit: "bytes", Limit: x, Usage: x, Headroom: x, Group: long}}, output.Options{Width: width})
 		},
 		"get": func(b *bytes.Buffer) error {
-			return getView.Print(b, []valueLine{{"memory.kmem.tcp.max_usage_in_bytes", long}}, output.Options{Width: width})
+			return getView.Print(b, []valueLine{{shown: "memory.kmem.tcp.max_usage_in_bytes", Value: long}}, output.Options{Width: width})
 		},
 		"stat": func(b *bytes.Buffer) error {
-			return statView.Print(b, []statRow{{"group", output.Text(long)}, {"pressure.memory.some.avg300_percent", output.Int(0)}}, output.Options{Width: width})
+			return statView.Print(b, []statRow{{Name: "group", cell: output.Text(long)}, {Name: "pressure.memory.some.avg300_percent", cell: output.Int(0)}}, output.Options{Width: width})
 		},
 	}
 	for name, print := range tables {
