@@ -43,8 +43,17 @@
 //
 // # Errors
 //
-// Refusals of the kernel come as [*Error]: the cause found in live state, what
-// to do, and the errno for errors.Is.
+// Refusals come as [*Error]: the cause found in live state, what to do, the errno, and a
+// reason for errors.Is:
+//
+//	switch {
+//	case errors.Is(err, cgroupfs.ErrOwned): // refused.Owner, refused.Command: his own way
+//	case errors.Is(err, cgroupfs.ErrBusy): // processes or groups are in the way
+//	case errors.Is(err, cgroupfs.ErrGone): // fs.ErrNotExist as well
+//	}
+//
+// Error.Remedy is the call that would help, where one would. A message never names
+// options of a command line; what to do is said in this package's own words.
 //
 // # Limits
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,6 +65,8 @@ func (g *Group) Effective(ctx context.Context) (Binding, error) {
 // EffectiveOf finds the limits that bind a process, wherever each hierarchy
 // has it. It fails if no group of it can be seen.
 func (fs *FS) EffectiveOf(ctx context.Context, memberships []Membership) (Binding, error) {
+	memberships = slices.Clone(memberships)
+	fs.CheckDeleted(memberships)
 	var list []way
 	visible := false
 	for i := range fs.hierarchies {
@@ -72,12 +75,7 @@ func (fs *FS) EffectiveOf(ctx context.Context, memberships []Membership) (Bindin
 			if !h.Holds(m) {
 				continue
 			}
-			group, exists := m.Path, !m.Deleted
-			// A group may have the kernel's mark in its own name.
-			if marked := m.Path + " (deleted)"; m.Deleted && h.has(marked, "") {
-				group, exists = marked, true
-			}
-			w := fs.wayUp(h, group, exists)
+			w := fs.wayUp(h, m.Path, !m.Deleted)
 			list = append(list, w)
 			visible = visible || w.visible()
 		}
