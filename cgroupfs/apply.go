@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsx/cgroupfs/keys"
 	"nsx/internal/words"
 )
 
@@ -164,21 +163,17 @@ func undo(done []Applied) []error {
 
 // before is the value to write for what the file held.
 func (a Applied) before() (string, bool) {
+	if of := a.control().before; of != nil {
+		return of(a)
+	}
 	device, _, perDevice := a.device()
 	switch {
-	case a.File == "cgroup.subtree_control":
-		return a.subtreeBefore()
-	case perDevice && a.File == "io.max":
-		return keys.ReadIOMax(a.Old, device).String(), true
 	case perDevice && a.Old != "":
 		return device.String() + " " + a.Old, true
 	case perDevice && a.h.Version == 2:
 		return device.String() + " default", true
 	case perDevice:
 		return device.String() + " 0", true
-	case a.File == "cpuset.cpus.partition":
-		word, _, _ := strings.Cut(a.Old, " ") // "root invalid (…)"
-		return word, true
 	}
 	return a.Old, true
 }

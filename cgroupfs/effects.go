@@ -20,29 +20,34 @@ func (s Step) besides() map[string]string {
 			seen[path.Join(group, file)] = strings.TrimSpace(text)
 		}
 	}
-	switch {
-	case s.h.Version == 1:
-	case strings.HasPrefix(s.File, "cpuset."):
-		up := path.Dir(s.group)
-		groups := append(ancestors(s.group), s.group)
-		for _, parent := range []string{up, s.group} {
-			names, _ := s.h.list(parent, true)
-			for _, name := range names[:min(len(names), 100)] {
-				groups = append(groups, path.Join(parent, name))
-			}
-		}
-		for _, at := range groups {
-			note(at, "cpuset.cpus.partition")
-		}
-	case s.File == "cgroup.type":
-		names, _ := s.h.list(s.group, false)
-		for _, name := range names {
-			if isLimitFile(name) {
-				note(s.group, name)
-			}
-		}
+	if of := s.control().besides; of != nil && s.h.Version == 2 {
+		of(s, note)
 	}
 	return seen
+}
+
+// besidesCpuset is the partitions of the groups above, beside and below.
+func (s Step) besidesCpuset(note func(group, file string)) {
+	groups := append(ancestors(s.group), s.group)
+	for _, parent := range []string{path.Dir(s.group), s.group} {
+		names, _ := s.h.list(parent, true)
+		for _, name := range names[:min(len(names), 100)] {
+			groups = append(groups, path.Join(parent, name))
+		}
+	}
+	for _, at := range groups {
+		note(at, "cpuset.cpus.partition")
+	}
+}
+
+// besidesType is the limits that a group has now.
+func (s Step) besidesType(note func(group, file string)) {
+	names, _ := s.h.list(s.group, false)
+	for _, name := range names {
+		if isLimitFile(name) {
+			note(s.group, name)
+		}
+	}
 }
 
 // isLimitFile tells the files of v2 that hold a limit or a share.

@@ -21,32 +21,14 @@ func (fs *FS) explainWrite(s Step, err error) error {
 		return fs.explainBPF("set devices of "+s.group, s.h, s.group, err)
 	}
 	e := &Error{Op: "set limits of " + s.group, Group: s.group, File: path.Join(s.Path, s.File), Value: s.Value, Err: bare(err)}
+	c := s.control()
 	switch {
-	case s.File == "cgroup.subtree_control":
-		e.Op = "enable " + strings.TrimPrefix(s.Value, "+") + " for the children of " + s.group
-		fs.explainEnable(e, s)
-	case strings.HasPrefix(s.File, "cpuset.") && fs.explainCpuset(e, s):
-	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EPERM:
-		have := oneLine(s.h, path.Dir(s.group), "devices.list")
-		e.Reason, e.Cause = ErrValue, "the group above does not allow that much, only "+words.Quote(have)
-		if strings.HasPrefix(have, "a ") {
-			e.Cause = "the group above allows everything but some devices, and that is one of them"
-		}
-		e.Next = "allow it there first"
-	case strings.HasPrefix(s.File, "devices.") && e.errno() == unix.EINVAL:
-		e.Cause = "v1 takes \"a\", which is all devices, only where the group has no other below, and this one has groups below"
-		e.Next = "name devices, such as \"c *:* rwm\" and \"b *:* rwm\", or remove those groups first"
-	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.ENODEV && s.h.has(s.group, ""):
-		e.Reason, e.Cause = ErrValue, "there is no disk of that number; a partition cannot be limited, only its whole disk"
-		e.Next = "see lsblk"
-	case (strings.HasPrefix(s.File, "io.") || strings.HasPrefix(s.File, "blkio.")) && e.errno() == unix.EOPNOTSUPP && fs.explainDisk(e, s):
+	case c.explain != nil && c.explain(fs, e, s):
 	case fs.common(e, s.h, s.group, s.File):
 	case e.errno() == unix.ENOENT:
 		fs.explainNoFile(e, s.h, s.group, s.File)
-	case strings.HasPrefix(s.File, "cpu."):
-		s.explainCPU(e)
-	case strings.HasPrefix(s.File, "memory."):
-		s.explainMemory(e)
+	case c.explainLast != nil:
+		c.explainLast(s, e)
 	case e.errno() == unix.EOPNOTSUPP:
 		e.Cause = s.h.typeChain(s.group)
 		s.explainThreaded(e)

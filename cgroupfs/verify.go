@@ -9,23 +9,16 @@ import (
 )
 
 // writeOnly says whether a file cannot be read back.
-func (s Step) writeOnly() bool {
-	switch s.File {
-	case "devices.allow", "devices.deny", "memory.reclaim", "memory.force_empty":
-		return true
-	}
-	return false
-}
+func (s Step) writeOnly() bool { return s.control().writeOnly }
 
-// isKeyed says whether a file has a line for each name, of which one is set.
-func (s Step) isKeyed() bool {
-	return s.File == "net_prio.ifpriomap" || s.File == "misc.max" || s.File == "rdma.max"
-}
+// onlyForWriter says that what is written is undone when the file is closed: resets
+// of peaks, and triggers of pressure.
+func (s Step) onlyForWriter() bool { return s.control().forWriter }
 
 // device is the device that a value is for, if it is for one, and the rest.
 func (s Step) device() (keys.Device, string, bool) {
 	first, rest, ok := strings.Cut(s.Value, " ")
-	if !ok || !strings.HasPrefix(s.File, "io.") && !strings.HasPrefix(s.File, "blkio.") {
+	if !ok || !s.control().perDevice {
 		return keys.Device{}, "", false
 	}
 	d, ok := keys.ParseDeviceNumber(first)
@@ -34,39 +27,30 @@ func (s Step) device() (keys.Device, string, bool) {
 
 // mine is the part of a file's text that a step is about.
 func (s Step) mine(text string) string {
-	device, _, ok := s.device()
-	switch {
-	case s.isKeyed():
-		first, _, _ := strings.Cut(s.Value, " ")
-		for line := range strings.Lines(text) {
-			if strings.HasPrefix(line, first+" ") {
-				return strings.TrimSpace(line)
-			}
+	if of := s.control().mine; of != nil {
+		if part, ok := of(s, text); ok {
+			return part
 		}
-		return ""
-	case s.File == "memory.oom_control":
-		// "oom_kill_disable 0", then what is no setting.
-		line, _, _ := strings.Cut(text, "\n")
-		return strings.TrimPrefix(line, "oom_kill_disable ")
-	case ok && s.File == "io.max":
-		return keys.ReadIOMax(text, device).String()
-	case ok:
+	}
+	if device, _, ok := s.device(); ok {
 		return keys.ByDevice(text, device.String())
-	case s.File == "io.weight" || strings.HasSuffix(s.File, "bfq.weight"):
-		// "default 100", then a line for each device.
-		line, _, _ := strings.Cut(text, "\n")
-		return strings.TrimPrefix(line, "default ")
 	}
 	return strings.TrimSpace(text)
 }
 
 // compare says how a value read back differs from the one written.
 func (s Step) compare(now string) string {
-	wrote := s.Value
-	if device, rest, ok := s.device(); ok {
-		if s.File == "io.max" {
-			return s.compareIOMax(keys.ReadIOMax(now, device))
+	c := s.control()
+	if c.forWriter {
+		return "ignored"
+	}
+	if c.change != nil {
+		if change, ok := c.change(s, now); ok {
+			return change
 		}
+	}
+	wrote := s.Value
+	if _, rest, ok := s.device(); ok {
 		if strings.Contains(rest, "=") {
 			return compareWords(rest, now)
 		}
@@ -75,42 +59,11 @@ func (s Step) compare(now string) string {
 			return "" // a throttle taken off
 		}
 	}
-	switch {
-	case s.File == "cgroup.subtree_control":
-		return s.compareSubtree(now)
-	case s.File == "cpuset.cpus" || s.File == "cpuset.mems":
-		a, err1 := keys.ParseCPUListUpTo(wrote, keys.LastOf(now))
-		b, err2 := keys.ParseCPUList(now)
-		if err1 == nil && err2 == nil && slices.Equal(a, b) {
-			return ""
-		}
-	case s.File == "cpu.max":
-		a, err1 := keys.ParseCPUMax(wrote)
-		b, err2 := keys.ParseCPUMax(now)
-		if err1 == nil && err2 == nil && a.QuotaUsec == b.QuotaUsec && (a.PeriodUsec == 0 || a.PeriodUsec == b.PeriodUsec) {
-			return ""
-		}
-	case s.onlyForWriter():
-		return "ignored"
-	case strings.HasSuffix(s.File, "max_usage_in_bytes"), strings.HasSuffix(s.File, "failcnt"):
-		return "" // a reset: it counts on from 0, or from what is used now
-	case s.File == "rdma.max" && now != "":
-		return "" // shows more than was written
-	case s.File == "freezer.state" && now == "FREEZING":
-		return "" // on its way
-	case strings.HasSuffix(s.File, "weight"):
-		wrote = strings.TrimPrefix(wrote, "default ")
-	}
+	wrote = strings.TrimPrefix(wrote, c.prefix)
 	if slices.Equal(strings.Fields(wrote), strings.Fields(now)) {
 		return ""
 	}
 	return s.compareNumbers(wrote, now)
-}
-
-// onlyForWriter says that what is written is undone when the file is closed: resets
-// of peaks, and triggers of pressure.
-func (s Step) onlyForWriter() bool {
-	return s.File == "memory.peak" || s.File == "memory.swap.peak" || strings.HasSuffix(s.File, ".pressure") && !strings.HasPrefix(s.File, "cgroup.")
 }
 
 // compareWords is for values of several words KEY=VALUE, of which those that are
@@ -161,26 +114,32 @@ func (s Step) compareNumbers(wrote, now string) string {
 	return "changed"
 }
 
-func (s Step) compareIOMax(now keys.IOMax) string {
+// changeOfIOMax compares what was given for the device.
+func (s Step) changeOfIOMax(now string) (string, bool) {
+	device, _, ok := s.device()
+	if !ok {
+		return "", false
+	}
 	want, err := keys.ParseIOMax(s.Value)
 	if err != nil {
-		return "changed"
+		return "changed", true
 	}
+	is := keys.ReadIOMax(now, device)
 	for _, f := range keys.IOMaxFields {
-		a, b := *f.Of(&want), *f.Of(&now)
+		a, b := *f.Of(&want), *f.Of(&is)
 		if a != nil && (b == nil || *a != *b) {
-			return "clamped"
+			return "clamped", true
 		}
 	}
-	return ""
+	return "", true
 }
 
-func (s Step) compareSubtree(now string) string {
+func (s Step) changeOfSubtree(now string) (string, bool) {
 	have := strings.Fields(now)
 	for word := range strings.FieldsSeq(s.Value) {
 		if slices.Contains(have, word[1:]) != (word[0] == '+') {
-			return "ignored"
+			return "ignored", true
 		}
 	}
-	return ""
+	return "", true
 }
