@@ -123,6 +123,11 @@ lab-ci: ## Run two of those machines, in about ten minutes
 lab-systemd: ## Hold nsx against systemd as process 1, in such machines
 	$(LAB) -systemd
 
+# One machine, unless it is said which: KERNEL and LAYOUT.
+.PHONY: lab-selinux
+lab-selinux: ## Run tests where SELinux enforces Debian's policy, in such a machine
+	$(LAB) -selinux $(if $(KERNEL)$(LAYOUT),,-cells 6.1/v2)
+
 .PHONY: lab-shell
 lab-shell: ## Open a shell in the machine of KERNEL and LAYOUT
 	$(LAB) -shell

@@ -13,6 +13,8 @@ type lack struct {
 	since   string   // the first kernel that has it; "" if none has
 	until   string   // the first kernel that has it no more; "" if none
 	layouts []string // those that lack it; nil is all
+	selinux bool     // only where SELinux is on, or, with without, where it is off
+	without bool
 }
 
 // lacks is the table.
@@ -28,6 +30,9 @@ var lacks = []lack{
 	// Debian builds no kernel with these.
 	{says: "needs a kernel with RT_GROUP_SCHED"},
 	{says: "needs a blkio hierarchy with BFQ's weight alone"},
+	// There is one of them in a machine.
+	{says: "needs AppArmor", selinux: true},
+	{says: "needs SELinux", without: true},
 	// The layouts.
 	{says: "needs hugetlb on v2", layouts: []string{"hybrid", "v1"}},
 	{says: "needs the cgroup v1 hierarchy of", layouts: []string{"v2"}},
@@ -52,6 +57,9 @@ func excused(c cell, test, reason string) bool {
 		return older(c.kernel.version, fmt.Sprintf("%d.%d", major, minor))
 	}
 	return slices.ContainsFunc(lacks, func(l lack) bool {
+		if l.selinux && !c.selinux || l.without && c.selinux {
+			return false
+		}
 		if !strings.HasPrefix(reason, l.says) || l.layouts != nil && !slices.Contains(l.layouts, c.layout) {
 			return false
 		}

@@ -32,6 +32,7 @@ func lab() error {
 	pattern := flag.String("run", "", "only the tests that `REGEXP` matches")
 	only := flag.String("packages", "", "only the tests of these packages: `DIR,…` (default: "+strings.Join(packages, ",")+")")
 	systemd := flag.Bool("systemd", false, "boot systemd, and run the tests that hold nsx against it")
+	selinux := flag.Bool("selinux", false, "have SELinux enforce Debian's policy")
 	shell := flag.Bool("shell", false, "open a shell in the first machine instead")
 	dir := flag.String("dir", "build/lab", "keep kernels and logs in `DIR`")
 	mirror := flag.String("mirror", "", "fetch kernels from `URL` (default: where this machine's packages come from)")
@@ -51,6 +52,9 @@ func lab() error {
 		if cells, err = withSystemd(cells); err != nil {
 			return err
 		}
+	}
+	for i := range cells {
+		cells[i].selinux = *selinux && !*systemd && !cells[i].foreign()
 	}
 	built := map[string]string{}
 	for i := range cells {
@@ -134,6 +138,8 @@ func (c *cell) build(dir, mirror, only string) (initramfs string, err error) {
 		kind = "-systemd"
 	case c.foreign():
 		kind, list = "-"+c.kernel.arch(), foreignPackages
+	case c.selinux:
+		kind, list = "-selinux", selinuxPackages
 	}
 	if only != "" {
 		list = strings.Split(only, ",")
@@ -153,6 +159,13 @@ func (c *cell) build(dir, mirror, only string) (initramfs string, err error) {
 			return "", fmt.Errorf("apparmor_parser: %w", err)
 		}
 		err = buildTree(tree, parser, list)
+	}
+	if err == nil && c.selinux {
+		var policy string
+		if policy, err = fetchPolicy(dir, mirror); err != nil {
+			return "", fmt.Errorf("SELinux's policy: %w", err)
+		}
+		err = copyFile(filepath.Join(tree, "policy"), policy)
 	}
 	if err != nil {
 		return "", err

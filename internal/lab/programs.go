@@ -69,15 +69,11 @@ func fetchParser(dir, mirror string) (string, error) {
 	if err := os.RemoveAll(dir); err != nil { // of a fetch that broke off
 		return "", err
 	}
-	release, err := os.ReadFile("/etc/os-release")
+	suite, err := ownSuite()
 	if err != nil {
 		return "", err
 	}
-	suite := regexp.MustCompile(`(?m)^VERSION_CODENAME=(\w+)`).FindSubmatch(release)
-	if suite == nil {
-		return "", errors.New("/etc/os-release has no VERSION_CODENAME")
-	}
-	a, err := openArchive(dir, string(suite[1]), "amd64", mirror)
+	a, err := openArchive(dir, suite, "amd64", mirror)
 	if err != nil {
 		return "", err
 	}
@@ -89,6 +85,19 @@ func fetchParser(dir, mirror string) (string, error) {
 		return "", err
 	}
 	return file, errors.Join(a.close(), os.Rename(filepath.Join(root, "usr/sbin/apparmor_parser"), file), os.RemoveAll(root))
+}
+
+// ownSuite is this machine's suite of Debian.
+func ownSuite() (string, error) {
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", err
+	}
+	suite := regexp.MustCompile(`(?m)^VERSION_CODENAME=(\w+)`).FindSubmatch(release)
+	if suite == nil {
+		return "", errors.New("/etc/os-release has no VERSION_CODENAME")
+	}
+	return string(suite[1]), nil
 }
 
 // copyFile copies a file with its mode, setuid included, through links on both

@@ -20,6 +20,7 @@ type cell struct {
 	kernel  kernel
 	layout  string // v2, hybrid or v1
 	systemd bool   // is process 1
+	selinux bool   // enforces Debian's policy
 	image   string // of the kernel
 	root    string // the archive with the root file system, if that is apart
 	tests   string // the archive with the tests, and what else comes on top
@@ -54,6 +55,9 @@ func (c cell) name() string {
 	if c.systemd {
 		return "systemd-" + c.layout
 	}
+	if c.selinux {
+		return "selinux-" + c.layout
+	}
 	return c.layout
 }
 
@@ -71,6 +75,9 @@ func (c cell) boot(ctx context.Context, dir, words string, shell bool) (log stri
 	}
 	if c.systemd {
 		command += c.systemdWords()
+	}
+	if c.selinux {
+		command += " security=selinux enforcing=1 nsx.selinux=1"
 	}
 	initramfs, err := c.withModules(dir)
 	if err != nil {

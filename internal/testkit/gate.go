@@ -155,6 +155,22 @@ func RequireAppArmor(t testing.TB) {
 	}
 }
 
+// RequireSELinux skips the test where SELinux does not enforce a policy with the lab's
+// types (internal/lab), which is up to the machine, so that NoSkipEnv does not forbid
+// it.
+func RequireSELinux(t testing.TB) {
+	t.Helper()
+	const file = "/sys/fs/selinux/enforce"
+	switch text, err := os.ReadFile(file); {
+	case errors.Is(err, unix.ENOENT):
+		t.Skipf("needs SELinux with the lab's policy: no %s", file)
+	case err != nil:
+		t.Fatal(err)
+	case strings.TrimSpace(string(text)) != "1":
+		t.Skipf("needs SELinux with the lab's policy: %s is %q", file, text)
+	}
+}
+
 // RequireProgram skips the test unless a program of that name is in PATH, and
 // says where.
 func RequireProgram(t testing.TB, name string) (path string) {

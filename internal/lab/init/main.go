@@ -63,6 +63,9 @@ func setUp() {
 	}
 	mount("sysfs", "/sys", "sysfs", "")
 	mount("securityfs", "/sys/kernel/security", "securityfs", "")
+	if words["nsx.selinux"] != "" {
+		loadPolicy()
+	}
 	mount("devpts", "/dev/pts", "devpts", "ptmxmode=0666")
 	mount("tmpfs", "/dev/shm", "tmpfs", "mode=1777")
 	mount("tmpfs", "/tmp", "tmpfs", "mode=1777")
@@ -109,6 +112,15 @@ func loadModules() {
 			fmt.Printf("init: module %s: %v\n", name, err)
 		}
 	}
+}
+
+// loadPolicy gives SELinux its policy, as systemd and init(8) do. All that runs is
+// kernel_t then, which may do everything.
+func loadPolicy() {
+	mount("selinuxfs", "/sys/fs/selinux", "selinuxfs", "")
+	policy, err := os.ReadFile("/policy")
+	report(err)
+	report(os.WriteFile("/sys/fs/selinux/load", policy, 0)) // in one write(2)
 }
 
 func mountCgroups(layout string) {
