@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsx/internal/linux"
 )
 
 // Attacks that need luck: many entries each, in a bounded time.
@@ -57,8 +59,13 @@ var restless = []struct {
 	{"dies", kindDie, 0},
 }
 
-// watch tells when somebody opens a file of a process, as its owner can watch too.
-func watch(t *testing.T, pid int) <-chan struct{} {
+// ahead is the nice(1) value of those who attack: on a machine with much else to do the
+// moment would be over before they have heard of it.
+const ahead = -15
+
+// watch acts when somebody opens a file of a process, as its owner can watch too, and
+// tells when it has.
+func watch(t *testing.T, pid int, act func()) <-chan struct{} {
 	t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
 	if err == nil {
@@ -67,14 +74,16 @@ func watch(t *testing.T, pid int) <-chan struct{} {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
+	acted := make(chan struct{})
+	linux.OnThread(func() {
+		defer close(acted)
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, ahead)
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		_, _ = unix.Poll(fds, int(tooLong.Milliseconds()))
+		act()
 		unix.Close(fd)
-	}()
-	return told
+	})
+	return acted
 }
 
 // Targets that change at a random moment of the entry.
@@ -83,7 +92,7 @@ func TestRestlessTargets(t *testing.T) {
 	for _, c := range restless {
 		for _, p := range []place{{name: "rootful", flags: unix.CLONE_NEWNS, words: []string{program("box"), fmt.Sprintf("caps=%x", dockerCaps), "--"}}, ordinary()} {
 			t.Run(c.name+", "+p.name, func(t *testing.T) {
-				m := startMover(t, p.flags, p.words...)
+				m := startMover(t, p.flags, append([]string{"nice", "-n", fmt.Sprint(ahead)}, p.words...)...)
 				counts := tally{}
 				began := time.Now()
 				few := 3
@@ -94,14 +103,16 @@ func TestRestlessTargets(t *testing.T) {
 				for range n {
 					pid := m.target(c.kind, c.flags, time.Duration(rand.Int64N(int64(6*time.Millisecond))))
 					before := need(t, pid)
-					told := watch(t, pid)
+					acted := watch(t, pid, m.letGo)
 					start := time.Now()
 					o := run(t, nil, nsx.argv(pid, nil, program("idle")), func(tool int) *facts {
-						<-told
-						m.tell("go", false)
+						<-acted
 						return findIdle(tool)
 					})
 					counts.add(t, o, time.Since(start))
+					if o.inside != nil && o.inside.ns["user"] != before.ns["user"] {
+						counts["entered after it had moved"]++
+					}
 					checkMoved(t, 0, before, o)
 				}
 				t.Logf("%d entries, %v each: %v", n, (time.Since(began) / time.Duration(n)).Round(time.Millisecond/10), counts)

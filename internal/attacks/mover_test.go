@@ -116,6 +116,9 @@ func (m *mover) tell(order string, answered bool) (n int) {
 	return n
 }
 
+// letGo lets the target go, from any thread.
+func (m *mover) letGo() { _, _ = fmt.Fprintln(m.orders, "go") }
+
 // target starts a target that waits to be let go.
 func (m *mover) target(kind, flags uintptr, delay time.Duration) (pid int) {
 	m.t.Helper()

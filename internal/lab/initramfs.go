@@ -11,15 +11,17 @@ import (
 
 // packages have the tests that run in the lab by default, in four minutes a cell.
 // Any other can be asked for.
-var packages = []string{"cgroupfs", "inspect", "enter", "internal/launcher", "cmd/nsx"}
+var packages = []string{"cgroupfs", "inspect", "enter", "internal/attacks", "internal/launcher", "cmd/nsx"}
 
 // foreignPackages are those on other processors than this machine's: there the
 // helper that makes the system calls differs, and little else.
 var foreignPackages = []string{"internal/launcher", "enter"}
 
 // patterns choose the tests of a package where all would take too long: of the
-// command those whose answers depend on the kernel.
+// command those whose answers depend on the kernel, of the attacks those on what
+// cgroups hold, which differs with the layout.
 var patterns = map[string]string{
+	"internal/attacks": "TestDevice|TestGroupsInEveryHierarchy|TestFrozenTarget|TestFlickeringFreezer",
 	"cmd/nsx": "TestScripts/(cgroup-|run-|enter-(cgroup|caps|parent|rootless|sys|types)|ls-types|ps)",
 }
 
