@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsx/internal/testkit"
+	"nsx/internal/words"
 )
 
 // What has to be written on the way counts: systemd takes away what somebody
@@ -104,6 +105,28 @@ func TestOtherUsersGroups(t *testing.T) {
 	} {
 		if o := (&Group{fs: fs, path: path}).Owner(); o.String() != want {
 			t.Errorf("%s belongs to %s, want %s", path, o, want)
+		}
+	}
+}
+
+// The owner's command is pasted into a shell, and whoever may make a group chooses its
+// name.
+func TestOwnersCommandIsQuoted(t *testing.T) {
+	const name = "a;$(id)'b"
+	for _, kind := range []string{"systemd", "docker", "podman", "nerdctl", "cri-o", "containerd", "kubernetes", "lxc", "machine", "libvirt"} {
+		for _, unit := range []string{name, name + ".service", name + ".slice"} {
+			some := false
+			for _, v := range []Verb{VerbSet, VerbCreate, VerbStart, VerbAttach, VerbLeave, VerbFreeze, VerbThaw, VerbKill, VerbRemove} {
+				o := Owner{Kind: kind, Name: unit, namespace: "default"}
+				command := o.CommandFor(v)
+				some = some || command != ""
+				if rest := strings.ReplaceAll(command, words.Shell(unit), ""); strings.ContainsAny(rest, ";$'") {
+					t.Errorf("%s, %s: %s", kind, v, command)
+				}
+			}
+			if !some {
+				t.Errorf("%s has no commands", kind)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"nsx/identity"
+	"nsx/internal/words"
 )
 
 // Verb is what is to be done with a group.
@@ -23,9 +24,10 @@ const (
 )
 
 // CommandFor is the owner's own command for that, or empty: it has none, or none
-// that could be said in a line.
+// that could be said in a line. It can be pasted into a shell: whoever may make a group
+// may give it any name.
 func (o Owner) CommandFor(v Verb) string {
-	name := o.short()
+	name := words.Shell(o.short())
 	switch identity.Runtime(o.Kind) {
 	case identity.Systemd:
 		return o.systemdFor(v)
@@ -45,7 +47,7 @@ func (o Owner) CommandFor(v Verb) string {
 		return ownWords(v, "ctr -n "+o.namespace+" ", map[Verb]string{ // takes no part of an id
 			VerbStart: "tasks exec --exec-id … ", VerbFreeze: "tasks pause ", VerbThaw: "tasks resume ",
 			VerbKill: "tasks kill -s SIGKILL ", VerbRemove: "tasks delete --force ",
-		}, o.Name)
+		}, words.Shell(o.Name))
 	case identity.Kubernetes:
 		return ownWords(v, "kubectl ", map[Verb]string{
 			VerbSet: "set resources …", VerbKill: "delete pod …", VerbRemove: "delete pod …", VerbStart: "exec …",
@@ -77,20 +79,20 @@ func ownWords(v Verb, program string, verbs map[Verb]string, name string) string
 
 // systemdFor is systemctl's and systemd-run's.
 func (o Owner) systemdFor(v Verb) string {
-	ctl := "systemctl " + o.manager()
+	ctl, name := "systemctl "+o.manager(), words.Shell(o.Name)
 	switch v {
 	case VerbSet:
-		return ctl + "set-property " + o.Name + " MemoryMax=… CPUQuota=…"
+		return ctl + "set-property " + name + " MemoryMax=… CPUQuota=…"
 	case VerbFreeze, VerbThaw:
-		return ctl + string(v) + " " + o.Name
+		return ctl + string(v) + " " + name
 	case VerbKill:
-		return ctl + "kill --signal=KILL " + o.Name
+		return ctl + "kill --signal=KILL " + name
 	case VerbRemove, VerbLeave:
-		return ctl + "stop " + o.Name
+		return ctl + "stop " + name
 	}
 	slice := ""
 	if identity.IsSlice(o.Name) {
-		slice = "--slice=" + o.Name + " "
+		slice = "--slice=" + name + " "
 	}
 	return "systemd-run " + o.manager() + "--scope " + slice + "-p Delegate=yes CMD"
 }
@@ -130,7 +132,7 @@ func (o Owner) Undoes(v Verb) string {
 		case VerbFreeze, VerbThaw:
 			return "systemd knows nothing of it, and goes on as if " + o.Name + " were as before" + own
 		case VerbKill:
-			return "systemd starts " + o.Name + " again if its Restart= says so; systemctl " + o.manager() + "stop " + o.Name + " lasts"
+			return "systemd starts " + o.Name + " again if its Restart= says so; systemctl " + o.manager() + "stop " + words.Shell(o.Name) + " lasts"
 		case VerbRemove:
 			return "systemd makes the group again when it starts " + o.Name
 		case VerbLeave:

@@ -22,7 +22,7 @@ var foreignPackages = []string{"internal/launcher", "enter"}
 // cgroups hold, which differs with the layout.
 var patterns = map[string]string{
 	"internal/attacks": "TestDevice|TestGroupsInEveryHierarchy|TestFrozenTarget|TestFlickeringFreezer",
-	"cmd/nsx": "TestScripts/(cgroup-|run-|enter-(cgroup|caps|parent|rootless|sys|types)|ls-types|ps)",
+	"cmd/nsx":          "TestScripts/(cgroup-|run-|enter-(cgroup|caps|parent|rootless|sys|types)|ls-types|ps)",
 }
 
 // leftOut are the tests that compare nsx with itself or with others, repeat what

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,6 +21,21 @@ func TestCount(t *testing.T) {
 	}
 	if got := Count(int64(1)<<40, "byte", "bytes"); got != "1099511627776 bytes" {
 		t.Error(got)
+	}
+}
+
+// What a shell makes of a word is that word again, whoever has chosen it.
+func TestShell(t *testing.T) {
+	for _, word := range []string{
+		"", "web", "a.service", "user@1000.service", `machine-a\x2db.scope`, "a b", "$(touch x)", "`id`", ";reboot", "a'b", "''", "=ls", "~root", "a*", "!x", "#x", "a\nb", "\x1b[2J", "ä", "{a,b}", "(x)", "<x", "&",
+	} {
+		out, err := exec.Command("sh", "-c", "printf %s "+Shell(word)).Output()
+		if err != nil || string(out) != word {
+			t.Errorf("%q as %s is %q: %v", word, Shell(word), out, err)
+		}
+	}
+	if Shell("user@1000.service") != "user@1000.service" {
+		t.Error(Shell("user@1000.service"))
 	}
 }
 
