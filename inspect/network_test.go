@@ -78,11 +78,13 @@ func TestNetworkPeers(t *testing.T) {
 		spokes = append(spokes, p)
 		ip(t, hub, "link", "add", fmt.Sprintf("v%d", i), "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(p.PID))
 	}
-	// Two that could be taken for each other's: the same numbers in other namespaces.
-	twin, other := testkit.Start(t, testkit.Config{New: []string{"net"}}), testkit.Start(t, testkit.Config{New: []string{"net"}})
-	ip(t, other, "link", "add", "v0", "index", "88", "type", "veth", "peer", "name", "eth1", "netns", fmt.Sprint(spokes[0].PID), "index", "77")
-	far := testkit.Start(t, testkit.Config{New: []string{"net"}})
-	ip(t, twin, "link", "add", "v1", "index", "88", "type", "veth", "peer", "name", "far", "netns", fmt.Sprint(far.PID), "index", "77")
+	// Some that could be taken for each other's: the same numbers in other namespaces.
+	twins := map[*testkit.Proc]*testkit.Proc{}
+	for range 4 {
+		near, far := testkit.Start(t, testkit.Config{New: []string{"net"}}), testkit.Start(t, testkit.Config{New: []string{"net"}})
+		ip(t, near, "link", "add", "near", "index", "88", "type", "veth", "peer", "name", "far", "netns", fmt.Sprint(far.PID), "index", "77")
+		twins[near] = far
+	}
 	ip(t, hub, "link", "add", "inner0", "type", "veth", "peer", "name", "inner1")
 
 	_, list := scanNetworks(t, inspect.Options{})
@@ -95,12 +97,13 @@ func TestNetworkPeers(t *testing.T) {
 			t.Errorf("the other end of eth0 in %d is %+v", p.PID, in.Peer)
 		}
 	}
-	one := interfaceOf(t, list, twin.NS("net"), "v1")
-	if one.Peer == nil || one.Peer.Netns != far.NS("net") || one.Peer.Name != "far" {
-		t.Errorf("the other end of v1 is %+v", one.Peer)
-	}
-	if two := interfaceOf(t, list, other.NS("net"), "v0"); two.Peer == nil || two.Peer.Netns != spokes[0].NS("net") || two.Peer.Name != "eth1" {
-		t.Errorf("the other end of v0 is %+v", two.Peer)
+	for near, far := range twins {
+		if i := interfaceOf(t, list, near.NS("net"), "near"); i.Peer == nil || *i.Peer != (inspect.Peer{Netns: far.NS("net"), Index: 77, Name: "far"}) {
+			t.Errorf("the other end of %+v is %+v", i.Interface, i.Peer)
+		}
+		if i := interfaceOf(t, list, far.NS("net"), "far"); i.Peer == nil || *i.Peer != (inspect.Peer{Netns: near.NS("net"), Index: 88, Name: "near"}) {
+			t.Errorf("the other end of %+v is %+v", i.Interface, i.Peer)
+		}
 	}
 	inner := interfaceOf(t, list, hub.NS("net"), "inner0")
 	if inner.Peer == nil || inner.Peer.Netns != hub.NS("net") || inner.Peer.Name != "inner1" {
@@ -217,6 +220,11 @@ func TestSocketHolders(t *testing.T) {
 	}
 	if len(refused) > 0 {
 		t.Errorf("all were found, and yet there was refused: %v", refused)
+	}
+	// Alone, so that nobody is asked who is in the namespace of the other one.
+	holders, _, err = inspect.Machine{}.SocketHolders(t.Context(), s, map[uint64]uint64{far: p.NS("net")})
+	if pids := holders[far]; len(pids) != 1 || pids[0] != os.Getpid() || err != nil {
+		t.Errorf("the socket that is held from elsewhere is of %v, %v", pids, err)
 	}
 	holders, _, err = inspect.Machine{}.SocketHolders(t.Context(), s, map[uint64]uint64{1 << 40: own.Inode})
 	if len(holders) != 0 || err != nil {

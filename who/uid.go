@@ -110,7 +110,7 @@ func (a *asker) uidInside(q question) error {
 	var pids []int
 	for i := range a.snapshot.Processes {
 		p := &a.snapshot.Processes[i]
-		if p.NS[inspect.User] == id.Inode && p.UID != nil && *p.UID == here {
+		if p.NS[inspect.User] == id.Inode && p.UID != nil && *p.UID == here && (len(match.PIDs) == 0 || match.HasPID(p.PID)) {
 			pids = append(pids, p.PID)
 		}
 	}

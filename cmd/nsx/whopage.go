@@ -25,8 +25,8 @@ var whoPage = &output.Page[whoRow]{
 		return []output.Cell{output.Text(r.target()).With(output.Bold), output.Text(about)}
 	},
 	Blocks: [][]output.Section[whoRow]{{
-		{Name: string(who.KindInterface), Facts: func(r *whoRow) []output.Fact { return r.only(who.KindInterface, who.KindAddress) }},
-		{Name: "listens", Facts: func(r *whoRow) []output.Fact { return r.only(who.KindListener) }},
+		{Name: string(who.KindInterface), Facts: (*whoRow).interfaceFacts},
+		{Name: "listens", Facts: (*whoRow).listenerFacts},
 		{Name: "namespace", Facts: func(r *whoRow) []output.Fact { return r.only(who.KindNamespace) }},
 		{Name: "uid", Facts: func(r *whoRow) []output.Fact { return r.only(who.KindUID) }},
 		{Name: "process", Facts: (*whoRow).processFacts},
@@ -79,6 +79,41 @@ func (r *whoRow) only(kinds ...who.Kind) []output.Fact {
 		return nil
 	}
 	return fact(r.what())
+}
+
+// interfaceFacts are what it is to whom it belongs, and the interface itself.
+func (r *whoRow) interfaceFacts() []output.Fact {
+	facts := r.only(who.KindInterface, who.KindAddress)
+	if facts == nil {
+		return nil
+	}
+	i := r.shownInterface()
+	about := []string{"state " + i.State}
+	if i.Kind != "" {
+		about = append([]string{i.Kind}, about...)
+	}
+	if i.MAC != "" {
+		about = append(about, i.MAC)
+	}
+	if i.Peer != nil && !strings.Contains(r.what(), "other end") {
+		about = append(about, fmt.Sprintf("other end %s of %s", i.Peer.Name, r.nameOf(i.Peer.Netns)))
+	}
+	return append(facts, fact(strings.Join(about, ", "))...)
+}
+
+// listenerFacts are where it listens and, of a proxy, for whom.
+func (r *whoRow) listenerFacts() []output.Fact {
+	if r.Kind != who.KindListener {
+		return nil
+	}
+	facts := fact(r.sockets(true) + " " + r.where())
+	if r.Process == nil {
+		return append(facts, fact(fmt.Sprintf("by whom may not be seen; uid %d has made it", r.Listeners[0].UID))...)
+	}
+	if r.Forward != nil {
+		facts = append(facts, fact(fmt.Sprintf("sends on to %s:%d", r.Forward.Address, r.Forward.Port))...)
+	}
+	return facts
 }
 
 func (r *whoRow) processFacts() []output.Fact {

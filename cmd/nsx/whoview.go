@@ -190,13 +190,19 @@ func addresses(i *inspect.Interface) string {
 	return strings.Join(list, " ")
 }
 
-func (r *whoRow) whatInterface() string {
+// shownInterface is the interface that the name is of: the other end of one of the
+// host's, where that is elsewhere.
+func (r *whoRow) shownInterface() *inspect.Interface {
 	home := r.report.Snapshot.Namespace(*r.Namespace)
-	i, whose := r.Interface, "its "
-	switch {
-	case r.Kind == who.KindInterface && r.Peer != nil && home.IsInitial() && r.Name != "host":
-		i = r.Peer
-	case home.IsInitial():
+	if r.Kind == who.KindInterface && r.Peer != nil && home.IsInitial() && r.Name != "host" {
+		return r.Peer
+	}
+	return r.Interface
+}
+
+func (r *whoRow) whatInterface() string {
+	i, whose := r.shownInterface(), "its "
+	if i == r.Interface && r.report.Snapshot.Namespace(*r.Namespace).IsInitial() {
 		whose = ""
 	}
 	what := whose + i.Name
@@ -224,7 +230,8 @@ func (r *whoRow) nameOf(netns uint64) string {
 	return fmt.Sprintf("net:%d", netns)
 }
 
-func (r *whoRow) whatListener() string {
+// sockets are the protocols and addresses at which it listens.
+func (r *whoRow) sockets(ports bool) string {
 	var list []string
 	for _, l := range r.Listeners {
 		text := l.Address.Addr().String()
@@ -234,15 +241,26 @@ func (r *whoRow) whatListener() string {
 		if l.Both {
 			text = "*"
 		}
+		if ports {
+			text += fmt.Sprintf(":%d", l.Address.Port())
+		}
 		if text = l.Protocol + " " + text; !slices.Contains(list, text) {
 			list = append(list, text)
 		}
 	}
-	sockets := strings.Join(list, " and ")
-	where := "on the host"
+	return strings.Join(list, " and ")
+}
+
+// where is the network namespace in which it listens.
+func (r *whoRow) where() string {
 	if home := r.nameOf(r.Namespace.Inode); home != "host" {
-		where = "in net of " + home
+		return "in net of " + home
 	}
+	return "on the host"
+}
+
+func (r *whoRow) whatListener() string {
+	sockets, where := r.sockets(false), r.where()
 	switch {
 	case r.Process == nil:
 		return fmt.Sprintf("%s %s, by whom may not be seen (uid %d)", sockets, where, r.Listeners[0].UID)

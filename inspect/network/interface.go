@@ -186,9 +186,6 @@ func parseLink(data []byte) (Interface, bool) {
 			}
 		}
 	}
-	if i.Link == i.Index && i.LinkNetNSID == nil {
-		i.Link = 0 // dev_get_iflink: that of what has none is its own
-	}
 	return i, true
 }
 
