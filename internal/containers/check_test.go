@@ -24,6 +24,7 @@ func (b *box) check(t *testing.T) {
 	before := b.state(t)
 	t.Run("ls", b.checkLs)
 	t.Run("name", b.checkName)
+	t.Run("who", b.checkWho)
 	t.Run("ps", b.checkPs)
 	t.Run("enter", b.checkEnter)
 	t.Run("rights", b.checkRights)
@@ -67,6 +68,39 @@ func (b *box) checkName(t *testing.T) {
 		if got := run(t, b.nsx("enter", b.name, "--", "hostname")...); got != hostname+"\n" {
 			t.Errorf("hostname %q, want %s", got, hostname)
 		}
+	}
+}
+
+// checkWho asks whose its processes are, by their PIDs here and inside.
+func (b *box) checkWho(t *testing.T) {
+	if b.name == "" {
+		return
+	}
+	args := []string{"who", "-o", "name"}
+	var want strings.Builder
+	for _, pid := range b.members(t) {
+		args = append(args, "pid:"+strconv.Itoa(pid))
+		want.WriteString(b.name + "\n")
+	}
+	if got := run(t, b.nsx(args...)...); got != want.String() {
+		t.Errorf("its processes are of %q, want %q", got, want.String())
+	}
+	inside := decode[struct {
+		Answers []struct {
+			Name    string
+			Process struct {
+				PID    int
+				NSPIDs []int `json:"ns_pids"`
+			}
+		}
+	}](t, b.nsx("who", "-o", "json", "pid:1@"+b.name)...)
+	for _, a := range inside.Answers {
+		if a.Name != b.name || !slices.Contains(a.Process.NSPIDs[1:], 1) {
+			t.Errorf("process 1 inside is %+v", a)
+		}
+	}
+	if len(inside.Answers) != 1 {
+		t.Errorf("process 1 inside is %d processes", len(inside.Answers))
 	}
 }
 
