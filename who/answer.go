@@ -39,6 +39,8 @@ type Answer struct {
 	// none, or none that could be seen. PIDs are all of them.
 	Process *inspect.Process `json:"process"`
 	PIDs    []int            `json:"pids"`
+	// TID is its thread whose number was asked for, 0 if that is the process's own.
+	TID int `json:"tid,omitempty"`
 	// Namespace is the one that was named; of interfaces, addresses and sockets that
 	// which they are in; of a uid the user namespace, of a PID the PID namespace in which
 	// it is the number that was asked for.

@@ -52,6 +52,18 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// The number of a thread leads to its process.
+func TestThread(t *testing.T) {
+	testkit.RequireNS(t, "user", "net")
+	p := testkit.Start(t, testkit.Config{New: []string{"user"}, Mode: testkit.ThreadElsewhere})
+	if a := one(t, fmt.Sprint(p.Thread)); a.Process == nil || a.Process.PID != p.PID || a.TID != p.Thread {
+		t.Errorf("%+v", a)
+	}
+	if a := one(t, fmt.Sprint(p.PID)); a.TID != 0 {
+		t.Errorf("%+v", a)
+	}
+}
+
 // PIDs and uids are translated through all namespaces in between, both ways.
 func TestLevels(t *testing.T) {
 	testkit.RequireNS(t, "user", "pid")

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/identity"
 	"nsx/inspect"
+	"nsx/internal/proc"
 	"nsx/internal/words"
 )
 
@@ -19,18 +23,23 @@ func (a *asker) target(q question) error {
 		a.ambiguous(q)
 		return nil
 	}
-	if p := a.snapshot.Process(q.ref.PID); err != nil && !errors.Is(err, inspect.ErrGone) && p != nil && q.ref.PIDFDInode == 0 && q.ref.TID == 0 {
+	plain := q.kind == KindProcess && q.ref.TID == 0 && q.ref.PIDFDInode == 0
+	// EXDEV: the number may be two processes, one of another PID namespace.
+	if p := a.snapshot.Process(q.ref.PID); plain && p != nil && err != nil && !errors.Is(err, inspect.ErrGone) && !errors.Is(err, unix.EXDEV) {
 		match, err = inspect.Match{PIDs: []int{p.PID}}, nil // its namespaces may not be read, but it is there
 	}
 	switch {
-	case q.kind == KindProcess && q.ref.TID == 0 && q.ref.PIDFDInode == 0 && q.ref.Word == fmt.Sprint(q.ref.PID):
+	case plain && strings.TrimPrefix(q.ref.Word, "pid:") == strconv.Itoa(q.ref.PID):
 		found := err == nil
 		if found {
 			a.processes(q, match.PIDs)
+		} else if errors.Is(err, inspect.ErrGone) {
+			found = a.thread(q)
 		}
-		// Whoever has the number from inside a container does not know ours. Number 1 is
-		// in every one of them.
-		if q.ref.PID != 1 && a.inside(q, q.ref.PID, inspect.ID{}) > 0 || found {
+		// Whoever has the number from inside a container does not know ours, but says
+		// nothing but the number. Number 1 is in every one of them.
+		bare := q.ref.PID != 1 && !strings.HasPrefix(q.ref.Word, "pid:")
+		if found = bare && a.inside(q, q.ref.PID, inspect.ID{}) > 0 || found; found {
 			return nil
 		}
 		return err
@@ -94,6 +103,23 @@ func (a *asker) processes(q question, pids []int) {
 		name, id := a.nameOfProcess(p)
 		a.add(Answer{Word: q.word, Kind: KindProcess, Name: name, Identity: id, Process: p, PIDs: []int{pid}, Levels: a.pidLevels(p)})
 	}
+}
+
+// thread answers for the number of a thread that is no process's, and says whether it is
+// one: /proc has a directory for it, too, which is not listed.
+func (a *asker) thread(q question) bool {
+	text, err := proc.Root(a.machine.Root()).ReadFile("proc/"+strconv.Itoa(q.ref.PID)+"/status", proc.MaxFile)
+	if err != nil {
+		return false
+	}
+	status, err := proc.ParseStatus(string(text))
+	p := a.snapshot.Process(status.PID)
+	if err != nil || p == nil || status.PID == q.ref.PID {
+		return false
+	}
+	a.processes(q, []int{p.PID})
+	a.report.Answers[len(a.report.Answers)-1].TID = q.ref.PID
+	return true
 }
 
 // things answers for each container, unit or the like that some processes are of.

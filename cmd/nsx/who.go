@@ -30,7 +30,8 @@ func newWho(s streams) *cobra.Command {
 		Long: `Say whose something is that turned up in a log or a table: which container, pod,
 unit, session or process is behind it. A WORD is
 
-  5151, 17          a process, by its PID here, or by the one it has inside
+  5151, 17          a process, by its PID here, or by the one it has inside, or by
+                    the number of one of its threads
   pid:17@web        process 17 in the PID namespace of web, which is any target
   if:veth3de0       a network interface of any namespace; * stands for any part
   :8080, udp:53     who listens there, in every network namespace; tcp:8080,

@@ -132,6 +132,9 @@ func (r *whoRow) processFacts() []output.Fact {
 	if parent := r.report.Snapshot.Process(p.PPID); parent != nil {
 		text += fmt.Sprintf(", child of %d %s", parent.PID, parent.Comm)
 	}
+	if r.TID != 0 {
+		text += fmt.Sprintf(", %d is a thread of it", r.TID)
+	}
 	if len(r.PIDs) > 1 {
 		text += fmt.Sprintf(", the oldest of %d", len(r.PIDs))
 	}

@@ -127,6 +127,9 @@ func (r *whoRow) whatProcess() string {
 	if inside := r.inside(r.Levels); inside != "" {
 		parts = append(parts, inside+" inside")
 	}
+	if r.TID != 0 {
+		parts = append(parts, fmt.Sprintf("%d is a thread of it", r.TID))
+	}
 	if r.Process.State == inspect.Zombie {
 		parts = append(parts, "a zombie")
 	}
