@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -19,7 +20,8 @@ import (
 // Network is one network namespace with what is in it.
 type Network struct {
 	// Inode is the namespace's.
-	Inode      uint64             `json:"inode"`
+	Inode uint64 `json:"inode"`
+	// Interfaces are sorted by their numbers.
 	Interfaces []Interface        `json:"interfaces"`
 	Listeners  []network.Listener `json:"listeners"`
 }
@@ -51,8 +53,8 @@ func (n *Network) ID() ID { return ID{Net, n.Inode} }
 
 // Interface finds an interface by its number.
 func (n *Network) Interface(index int) *Interface {
-	at := slices.IndexFunc(n.Interfaces, func(i Interface) bool { return i.Index == index })
-	if at < 0 {
+	at, found := sort.Find(len(n.Interfaces), func(i int) int { return index - n.Interfaces[i].Index })
+	if !found {
 		return nil
 	}
 	return &n.Interfaces[at]
@@ -177,6 +179,7 @@ func (r *networkReader) read(n *Namespace) (*Network, error) {
 		count += len(i.Addresses)
 		found.Interfaces = append(found.Interfaces, Interface{Interface: i})
 	}
+	slices.SortFunc(found.Interfaces, func(a, b Interface) int { return a.Index - b.Index })
 	var noListeners error
 	found.Listeners, noListeners = in.Listeners(most)
 	r.room.Add(-int64(count + len(found.Listeners)))

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -264,7 +265,7 @@ func TestNetworksAreBounded(t *testing.T) {
 	if n != 1<<15 {
 		t.Errorf("%d addresses", n)
 	}
-	if len(gaps) != 1 || gaps[0] != (inspect.NetworkGap{Netns: p.NS("net"), Error: "EFBIG"}) {
+	if !slices.Contains(gaps, inspect.NetworkGap{Netns: p.NS("net"), Error: "EFBIG"}) {
 		t.Errorf("gaps are %+v", gaps)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"nsx/inspect/network"
 )
 
-// seat is an interface among all.
-type seat struct{ network, at int }
+// seat is an interface among all: which network, and which number it has there.
+type seat struct{ network, index int }
 
 // ends are the two numbers that an end of a veth has: its own, and the other end's.
 type ends struct{ own, other int }
@@ -20,24 +20,26 @@ type ends struct{ own, other int }
 type peerSearch struct {
 	reader *networkReader
 	list   []Network
-	veths  map[ends][]seat
-	index  map[int][]seat
-	asks   int
+	at     map[seat]*Interface
+	veths  map[ends][]int // networks that have such an end
+	index  map[int][]int  // networks that have an interface of that number
+	looks  int
 }
 
-// maxAsks is how many questions may be asked about who is who. On an honest machine it
-// is one for each veth between two namespaces.
-const maxAsks = 1 << 16
+// maxLooks is how often it is looked at who could be it, or asked. On an honest machine
+// it is once for each veth between two namespaces.
+const maxLooks = 1 << 18
 
 func (r *networkReader) findPeers(ctx context.Context, list []Network) {
-	s := &peerSearch{reader: r, list: list, veths: map[ends][]seat{}, index: map[int][]seat{}}
+	s := &peerSearch{reader: r, list: list, at: map[seat]*Interface{}, veths: map[ends][]int{}, index: map[int][]int{}}
 	for n := range list {
 		for at := range list[n].Interfaces {
 			i := &list[n].Interfaces[at]
-			s.index[i.Index] = append(s.index[i.Index], seat{n, at})
+			s.at[seat{n, i.Index}] = i
+			s.index[i.Index] = append(s.index[i.Index], n)
 			if i.Kind == "veth" {
 				e := ends{i.Index, i.Link}
-				s.veths[e] = append(s.veths[e], seat{n, at})
+				s.veths[e] = append(s.veths[e], n)
 			}
 		}
 	}
@@ -51,33 +53,24 @@ func (r *networkReader) findPeers(ctx context.Context, list []Network) {
 
 // ofNetwork finds the other ends of one namespace's interfaces.
 func (s *peerSearch) ofNetwork(n int) {
-	known := &neighbours{of: map[int]int{}, asked: map[int]bool{}}
+	known := &neighbours{of: map[int]int{}, asked: map[int]bool{n: true}}
 	defer known.close()
 	for at := range s.list[n].Interfaces {
 		i := &s.list[n].Interfaces[at]
-		switch {
-		case i.Link == 0 || i.Peer != nil:
-			continue
-		case i.LinkNetNSID == nil:
-			if other := s.list[n].Interface(i.Link); other != nil {
-				i.Peer = &Peer{s.list[n].Inode, other.Index, other.Name}
-			}
+		if i.Link == 0 || i.Peer != nil {
 			continue
 		}
-		candidates := s.index[i.Link]
-		if i.Kind == "veth" {
-			candidates = s.veths[ends{i.Link, i.Index}]
+		home, found := n, true
+		if i.LinkNetNSID != nil {
+			home, found = s.home(known, n, i)
 		}
-		for _, c := range candidates {
-			if c.network == n || !s.isNeighbour(known, n, c.network, *i.LinkNetNSID) {
-				continue
-			}
-			other := &s.list[c.network].Interfaces[c.at]
-			i.Peer = &Peer{s.list[c.network].Inode, other.Index, other.Name}
-			if i.Kind == "veth" {
-				other.Peer = &Peer{s.list[n].Inode, i.Index, i.Name}
-			}
-			break
+		other := s.at[seat{home, i.Link}]
+		if !found || other == nil {
+			continue
+		}
+		i.Peer = &Peer{s.list[home].Inode, other.Index, other.Name}
+		if i.Kind == "veth" && other.Kind == "veth" && other.Link == i.Index {
+			other.Peer = &Peer{s.list[n].Inode, i.Index, i.Name}
 		}
 	}
 }
@@ -96,20 +89,29 @@ func (k *neighbours) close() {
 	}
 }
 
-// isNeighbour says whether the namespace n knows another one by a number.
-func (s *peerSearch) isNeighbour(known *neighbours, n, other, id int) bool {
-	if !known.asked[other] && !known.lost && s.asks < maxAsks {
-		if at, found := known.of[id]; found && at != other {
-			return false
-		}
-		s.asks++
-		known.asked[other] = true
-		s.ask(known, n, other)
+// home is the network in which the other end of an interface of network n is.
+func (s *peerSearch) home(known *neighbours, n int, i *Interface) (int, bool) {
+	candidates := s.index[i.Link]
+	if i.Kind == "veth" {
+		candidates = s.veths[ends{i.Link, i.Index}]
 	}
-	at, found := known.of[id]
-	return found && at == other
+	for _, c := range candidates {
+		if at, found := known.of[*i.LinkNetNSID]; found {
+			return at, true
+		}
+		if s.looks++; s.looks > maxLooks || known.lost {
+			return 0, false
+		}
+		if !known.asked[c] {
+			known.asked[c] = true
+			s.ask(known, n, c)
+		}
+	}
+	at, found := known.of[*i.LinkNetNSID]
+	return at, found
 }
 
+// ask asks a network by which number it knows another one.
 func (s *peerSearch) ask(known *neighbours, n, other int) {
 	if known.in == nil {
 		own, err := s.open(n)

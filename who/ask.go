@@ -57,6 +57,7 @@ func Ask(ctx context.Context, m inspect.Machine, words []string, o Options) (*Re
 		}
 	}
 	r := a.report
+	r.Unreadable = []inspect.Unreadable{}
 	for _, u := range snapshot.Unreadable {
 		if slices.ContainsFunc(questions, func(q question) bool { return matters(u, q) }) {
 			r.Unreadable = append(r.Unreadable, u)

@@ -46,7 +46,7 @@ func numbers(levels []Level) (list []int) {
 
 func TestProcess(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{})
-	a := one(t, fmt.Sprint(p.PID))
+	a := one(t, fmt.Sprint("pid:", p.PID))
 	if a.Process == nil || a.Process.PID != p.PID || a.Kind != KindProcess || len(a.Levels) == 0 {
 		t.Errorf("%+v", a)
 	}
@@ -56,10 +56,10 @@ func TestProcess(t *testing.T) {
 func TestThread(t *testing.T) {
 	testkit.RequireNS(t, "user", "net")
 	p := testkit.Start(t, testkit.Config{New: []string{"user"}, Mode: testkit.ThreadElsewhere})
-	if a := one(t, fmt.Sprint(p.Thread)); a.Process == nil || a.Process.PID != p.PID || a.TID != p.Thread {
+	if a := one(t, fmt.Sprint("pid:", p.Thread)); a.Process == nil || a.Process.PID != p.PID || a.TID != p.Thread {
 		t.Errorf("%+v", a)
 	}
-	if a := one(t, fmt.Sprint(p.PID)); a.TID != 0 {
+	if a := one(t, fmt.Sprint("pid:", p.PID)); a.TID != 0 {
 		t.Errorf("%+v", a)
 	}
 }
@@ -68,7 +68,7 @@ func TestThread(t *testing.T) {
 func TestLevels(t *testing.T) {
 	testkit.RequireNS(t, "user", "pid")
 	p := testkit.Start(t, testkit.Config{New: []string{"user", "pid"}, Depth: 2})
-	a := one(t, fmt.Sprint(p.PID))
+	a := one(t, fmt.Sprint("pid:", p.PID))
 	status, err := os.ReadFile(p.Path("status"))
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestNamespace(t *testing.T) {
 // A word without an answer is an answer, and takes no other word's.
 func TestNothing(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{})
-	r := ask(t, "if:nobodys", "4194304", "nobody-is-called-that", fmt.Sprint(p.PID), "tcp:127.0.0.77:1")
+	r := ask(t, "if:nobodys", "4194304", "nobody-is-called-that", fmt.Sprint("pid:", p.PID), "tcp:127.0.0.77:1")
 	if len(r.Answers) != 5 || r.AllFound() {
 		t.Fatalf("%+v", r.Answers)
 	}

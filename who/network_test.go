@@ -45,6 +45,13 @@ func inside(t *testing.T, p *testkit.Proc, f func() error) {
 	}
 }
 
+// within are the answers that are about a process's network namespace: other tests may
+// have the like in theirs.
+func within(t *testing.T, p *testkit.Proc, word string) []Answer {
+	t.Helper()
+	return slices.DeleteFunc(ask(t, word).Answers, func(a Answer) bool { return a.Namespace == nil || a.Namespace.Inode != p.NS("net") })
+}
+
 func TestNetwork(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.RequireNS(t, "net")
@@ -92,14 +99,14 @@ func TestNetwork(t *testing.T) {
 	}
 	// The sockets are ours, though they are in there.
 	for _, word := range []string{":18080", "tcp:18080", "10.88.77.3:18080", "tcp:127.0.0.1:18080", "[::1]:18080", "udp:18053", "127.0.0.1:18053"} {
-		a := one(t, word)
-		if a.Kind != KindListener || a.Namespace.Inode != box.NS("net") || a.Process == nil || a.Process.PID != os.Getpid() || len(a.Listeners) != 1 {
-			t.Errorf("%s: %+v", word, a)
+		list := within(t, box, word)
+		if len(list) != 1 || list[0].Kind != KindListener || list[0].Process == nil || list[0].Process.PID != os.Getpid() || len(list[0].Listeners) != 1 {
+			t.Errorf("%s: %+v", word, list)
 		}
 	}
 	for _, word := range []string{"udp:18080", "10.88.77.4:18080", "10.88.77.3:18053", ":18081"} {
-		if r := ask(t, word); r.AllFound() {
-			t.Errorf("%s: %+v", word, r.Answers)
+		if list := within(t, box, word); len(list) > 0 {
+			t.Errorf("%s: %+v", word, list)
 		}
 	}
 }
