@@ -1,182 +1,245 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"nsx/cgroupfs"
-	"nsx/cgroupfs/keys"
+	"nsx/inspect"
+	"nsx/output"
 )
 
-// limitFlags are the limits of cgroup create, set and run, as words.
-type limitFlags struct {
-	cpus, cpuWeight, cpuBurst string
-	memory, high, low, min    string
-	swap, pids                string
-	cpusetCPUs, cpusetMems    string
-	partition, ioWeight       string
-	ioMax, hugetlb, devices   []string
-	cpuIdle, oomGroup         string
-	raw                       bool
-	elsewhere                 bool // the machine is not this one
-	formula                   string
-}
+func newCgroupLimits(s streams) *cobra.Command {
+	var o groupDocument
+	cmd := &cobra.Command{
+		Use:   "limits TARGET",
+		Short: "Show the limits that really bind a process or cgroup",
+		Long: `Show for each resource the limit that really binds: that of the ancestor which has
+the least left, with what is used there. On v1 ancestors that do not count
+(memory.use_hierarchy 0, throttles of disks) are left out.
 
-func (f *limitFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&f.cpus, "cpus", "", "processor time in `CPUS` (1.5, 500m, 50%, or max)")
-	flags.StringVar(&f.cpuWeight, "cpu-weight", "", "share of processor time, `N` from 1 to 10000; 100 is normal")
-	flags.StringVar(&f.cpuBurst, "cpu-burst", "", "processor time that may be saved up, in `USEC`")
-	flags.StringVar(&f.cpuIdle, "cpu-idle", "", "run only when nothing else does: `1` or 0")
-	flags.StringVar(&f.memory, "memory", "", "memory, `SIZE` (512M, 1.5Gi, max)")
-	flags.StringVar(&f.high, "memory-high", "", "memory above which it is slowed down and reclaimed, `SIZE`")
-	flags.StringVar(&f.low, "memory-low", "", "memory that is spared while others have more, `SIZE`")
-	flags.StringVar(&f.min, "memory-min", "", "memory that is never reclaimed, `SIZE`")
-	flags.StringVar(&f.swap, "swap", "", "swap besides memory, `SIZE`")
-	flags.StringVar(&f.oomGroup, "oom-group", "", "kill all of it when memory runs out: `1` or 0")
-	flags.StringVar(&f.pids, "pids", "", "processes and threads, `N` or max")
-	flags.StringVar(&f.cpusetCPUs, "cpuset-cpus", "", "run on these CPUs, `LIST` (0-3,5, all)")
-	flags.StringVar(&f.cpusetMems, "cpuset-mems", "", "take memory from these nodes, `LIST`")
-	flags.StringVar(&f.partition, "cpuset-partition", "", "kind of partition, `KIND`: member, root or isolated")
-	flags.StringVar(&f.ioWeight, "io-weight", "", "share of disk time, `N` from 1 to 10000; 100 is normal")
-	flags.StringArrayVar(&f.ioMax, "io-max", nil, "throttle a disk, `LINE` 'vda rbps=10M wiops=100'; repeatable")
-	flags.StringArrayVar(&f.hugetlb, "hugetlb", nil, "huge pages, `PAGE=SIZE` (2M=64M); may be repeated")
-	flags.StringArrayVar(&f.devices, "device", nil, "allow only these devices, `RULE` 'c 1:3 rwm'; repeatable")
-	flags.StringVar(&f.formula, "formula", "ratio", "shares to weights by `HOW`: ratio, oci, oci-old")
-	complete(cmd, "formula", cobra.FixedCompletions([]string{"ratio", "oci", "oci-old"}, cobra.ShellCompDirectiveNoFileComp))
-	complete(cmd, "cpuset-partition", cobra.FixedCompletions([]string{"member", "root", "isolated"}, cobra.ShellCompDirectiveNoFileComp))
-}
+max is no limit, and ? what is not known: a group on the way up cannot be read or
+lies outside of the cgroup namespace or of what is mounted. The same makes a limit
+"at most" (≤64M): one that cannot be seen may be tighter. What it was is said on
+stderr and listed in JSON's "unreadable", where "known" is false.
 
-// limits makes limits of the flags and of KEY=VALUE words.
-func (f *limitFlags) limits(cmd *cobra.Command, words []string) (cgroupfs.Limits, error) {
-	var l cgroupfs.Limits
-	var firstErr error
-	note := func(flag string, err error) {
-		if err != nil && firstErr == nil {
-			firstErr = fmt.Errorf("--%s: %w", flag, err)
-		}
-	}
-	for _, size := range []struct {
-		flag, word string
-		to         **int64
-	}{
-		{"memory", f.memory, &l.Memory},
-		{"memory-high", f.high, &l.MemoryHigh},
-		{"memory-low", f.low, &l.MemoryLow},
-		{"memory-min", f.min, &l.MemoryMin},
-		{"swap", f.swap, &l.Swap},
-	} {
-		if cmd.Flags().Changed(size.flag) {
-			n, err := keys.ParseSize(size.word)
-			note(size.flag, err)
-			*size.to = &n
-		}
-	}
-	for _, number := range []struct {
-		flag, word string
-		to         **int64
-		max        bool
-	}{
-		{"cpu-weight", f.cpuWeight, &l.CPUWeight, false},
-		{"cpu-burst", f.cpuBurst, &l.CPUBurstUsec, false},
-		{"io-weight", f.ioWeight, &l.IOWeight, false},
-		{"pids", f.pids, &l.PIDs, true},
-	} {
-		if cmd.Flags().Changed(number.flag) {
-			n, err := parseCount(number.word, number.max)
-			note(number.flag, err)
-			*number.to = &n
-		}
-	}
-	for _, bit := range []struct {
-		flag, word string
-		to         **bool
-	}{{"cpu-idle", f.cpuIdle, &l.CPUIdle}, {"oom-group", f.oomGroup, &l.OOMGroup}} {
-		if cmd.Flags().Changed(bit.flag) {
-			on, err := strconv.ParseBool(bit.word)
-			if err != nil {
-				err = fmt.Errorf("%q is neither 0 nor 1", bit.word)
+A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/demo,
+/demo, a path below a mount point, or a unit: web.service).`,
+		Example: `  nsx cgroup limits 5151
+  nsx cgroup limits /demo
+  nsx cgroup limits self -o json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("want one target, such as 5151 or /demo")
 			}
-			note(bit.flag, err)
-			*bit.to = &on
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if strings.HasPrefix(word, "/") || len(args) > 0 {
+				return completeGroups(cmd, args, word)
+			}
+			return completeTargets(cmd, args, word)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(s, limitView); err != nil {
+				return err
+			}
+			found, err := binding(cmd.Context(), o.root, o.only, args[0])
+			if err != nil {
+				return err
+			}
+			whole := func(chosen []cgroupfs.Effective) any {
+				found.Limits = append([]cgroupfs.Effective{}, chosen...)
+				return struct {
+					Schema string `json:"schema"`
+					cgroupfs.Binding
+				}{"nsx/cgroup-limits/1", found}
+			}
+			gaps := bindingGaps(found)
+			err = showGroups(s, &o, limitView, found.Limits, "nsx/cgroup-limits/1", whole, nil)
+			return o.end(s, gaps, err)
+		},
+	}
+	o.add(cmd, limitView, "left < 100M")
+	addOnly(cmd, &o.only)
+	return cmd
+}
+
+// binding finds what binds a process, wherever each hierarchy has it, or a
+// group.
+func binding(ctx context.Context, root, only, word string) (none cgroupfs.Binding, err error) {
+	m, err := inspect.Open(root)
+	if err != nil {
+		return none, err
+	}
+	m = m.Only(only)
+	ref, err := inspect.ParseRef(word)
+	if err != nil {
+		return none, err
+	}
+	switch ref.Kind {
+	case inspect.RefProcess, inspect.RefSelf, inspect.RefIdentity:
+		return processBinding(ctx, m, word)
+	case inspect.RefCgroup, inspect.RefUnit, inspect.RefFile:
+		group, err := m.Group(ctx, word)
+		if err != nil {
+			return none, err
+		}
+		if there, err := group.Exists(); there || err != nil || ref.Kind != inspect.RefFile {
+			return group.Effective(ctx)
+		}
+		// It may be the path of a file, as of a namespace.
+		if _, err := os.Lstat(filepath.Join(root, word)); err != nil {
+			return group.Effective(ctx) // which says why not
 		}
 	}
-	for _, text := range []struct {
-		flag string
-		word *string
-		to   **string
-	}{
-		{"cpuset-cpus", &f.cpusetCPUs, &l.CPUSetCPUs},
-		{"cpuset-mems", &f.cpusetMems, &l.CPUSetMems},
-		{"cpuset-partition", &f.partition, &l.CPUSetPartition},
-	} {
-		if cmd.Flags().Changed(text.flag) {
-			*text.to = text.word
-		}
+	t, err := m.Resolve(ctx, word)
+	if err != nil {
+		return none, err
 	}
-	if cmd.Flags().Changed("cpus") {
-		c, err := keys.ParseCPUs(f.cpus)
-		note("cpus", err)
-		l.CPU = &c
+	defer t.Close()
+	if t.PID != 0 {
+		return processBinding(ctx, m, word)
 	}
-	for _, word := range f.ioMax {
-		if f.elsewhere { // disks are called as they are there
-			l.Settings = append(l.Settings, keys.Setting{Key: "io.max", Value: word})
+	return none, fmt.Errorf("%s is a namespace, and limits are those of processes: name one that is in it (nsx ps %s)", t.Name(), t.Name())
+}
+
+func processBinding(ctx context.Context, m inspect.Machine, word string) (none cgroupfs.Binding, err error) {
+	fs, memberships, err := m.Memberships(ctx, word)
+	if err != nil {
+		return none, err
+	}
+	return fs.EffectiveOf(ctx, memberships)
+}
+
+// bindingGaps says what of the limits is not known, and why: "pids: not known:
+// FILE: permission denied (EACCES)". What has the same reason is one line.
+func bindingGaps(b cgroupfs.Binding) []string {
+	var reasons []string
+	resources := map[string][]string{}
+	for _, e := range b.Limits {
+		if len(e.Gaps) == 0 {
 			continue
 		}
-		m, err := cgroupfs.ParseIOMax(word)
-		note("io-max", err)
-		l.IOMax = append(l.IOMax, m)
-	}
-	for _, word := range f.hugetlb {
-		page, n, err := keys.ParseHugetlb(word)
-		note("hugetlb", err)
-		if l.Hugetlb == nil {
-			l.Hugetlb = map[string]int64{}
+		what := "not known"
+		switch _, limited := e.Limit.Get(); {
+		case e.Known:
+			what = "use not known"
+		case limited || e.List != nil:
+			what = "at most what is shown"
 		}
-		l.Hugetlb[page] = n
-	}
-	if cmd.Flags().Changed("device") {
-		l.Devices = f.devices
-	}
-	for _, word := range words {
-		setting, err := keys.ParseSetting(word)
-		if err != nil && firstErr == nil {
-			firstErr = err
+		reason := what + ": " + e.Gaps[0].Error()
+		if more := len(e.Gaps) - 1; more > 0 {
+			reason += fmt.Sprintf(", and %d more", more)
 		}
-		if f.raw {
-			l.Raw = append(l.Raw, setting)
-		} else {
-			l.Settings = append(l.Settings, setting)
+		if resources[reason] == nil {
+			reasons = append(reasons, reason)
 		}
+		resources[reason] = append(resources[reason], resourceName(&e))
 	}
-	return l, firstErr
+	for i, reason := range reasons {
+		reasons[i] = strings.Join(resources[reason], ", ") + ": " + reason
+	}
+	return reasons
 }
 
-// parseCount reads a number that is no size.
-func parseCount(word string, orMax bool) (int64, error) {
-	if orMax && (word == "max" || word == "-1") {
-		return keys.Unlimited, nil
+// resourceName is "memory", or "io.rbps vda".
+func resourceName(e *cgroupfs.Effective) string {
+	if e.Device == nil {
+		return e.Resource
 	}
-	n, err := strconv.ParseInt(word, 10, 64)
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%q is no number", word)
-	}
-	return n, nil
+	return e.Resource + " " + e.Device.String()
 }
 
-func parseFormula(word string) (keys.Formula, error) {
-	known := []keys.Formula{keys.FormulaRatio, keys.FormulaOCI, keys.FormulaOCIOld}
-	names := make([]string, len(known))
-	for i, f := range known {
-		if word == string(f) {
-			return f, nil
+var limitView = &output.View[cgroupfs.Effective]{Name: resourceName, Default: []string{"resource", "limit", "used", "left", "version", "set-by"}, Columns: []output.Column[cgroupfs.Effective]{
+	{Name: "resource", Help: "what is limited", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text(resourceName(e)) }},
+	{Name: "limit", Help: "the limit that binds", Right: true, Value: limitCell},
+	{Name: "used", Help: "what is used of it", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Usage) }},
+	{Name: "left", Help: "what is left", Right: true, Value: func(e *cgroupfs.Effective) output.Cell { return amount(e, e.Headroom) }},
+	{Name: "version", Help: "v1 or v2", Value: func(e *cgroupfs.Effective) output.Cell { return output.Text("v" + strconv.Itoa(e.Version)) }},
+	{Name: "set-by", Help: "whose limit it is", Cut: output.CutMiddle, Value: func(e *cgroupfs.Effective) output.Cell {
+		switch {
+		case e.Group == "" && !e.Known:
+			return output.Unknown()
+		case e.Group == "":
+			return output.None()
 		}
-		names[i] = string(f)
+		return output.Text(e.Group)
+	}},
+	{Name: "file", Help: "the file with the limit", Cut: output.CutMiddle, Value: func(e *cgroupfs.Effective) output.Cell {
+		if e.File == "" {
+			return output.None()
+		}
+		return output.Text(e.File)
+	}},
+}}
+
+func limitCell(e *cgroupfs.Effective) output.Cell {
+	var cell output.Cell
+	_, limited := e.Limit.Get()
+	switch {
+	case e.List != nil && *e.List == "":
+		cell = output.Text("none")
+	case e.List != nil:
+		cell = output.Text(*e.List)
+	case limited:
+		cell = amount(e, e.Limit)
+	case !e.Known:
+		return output.Unknown()
+	default:
+		return output.Text("max").With(output.Dim)
 	}
-	return "", fmt.Errorf("--formula: unknown formula %q: there are %s", word, strings.Join(names, ", "))
+	if !e.Known {
+		return cell.As("≤" + cell.String())
+	}
+	return cell
+}
+
+// amount shows a number in its unit.
+func amount(e *cgroupfs.Effective, v cgroupfs.Value[float64]) output.Cell {
+	n, ok := v.Get()
+	switch {
+	case v.Err() != nil:
+		return output.Unknown()
+	case !ok:
+		return output.None()
+	}
+	switch e.Unit {
+	case "bytes":
+		return output.Float(n).As(roundSize(n))
+	case "bytes_per_second":
+		return output.Float(n).As(roundSize(n) + "/s")
+	case "operations_per_second":
+		return output.Float(n).As(strconv.FormatFloat(n, 'f', -1, 64) + "/s")
+	case "cpus":
+		return output.Float(n)
+	default:
+		return output.Int(int64(n))
+	}
+}
+
+// roundSize is a size to read at a glance: "1.5G", "512M", "12K".
+func roundSize(n float64) string {
+	const units = "KMGTP"
+	if math.Abs(n) < 1024 {
+		return strconv.FormatInt(int64(n), 10)
+	}
+	for i := range units {
+		n /= 1024
+		if math.Abs(n) < 1024 || i == len(units)-1 {
+			digits := 1
+			if n == math.Trunc(n) || math.Abs(n) >= 100 {
+				digits = 0
+			}
+			return strconv.FormatFloat(n, 'f', digits, 64) + units[i:i+1]
+		}
+	}
+	return ""
 }
