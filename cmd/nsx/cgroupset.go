@@ -76,13 +76,6 @@ are undone. A limit below the present use, which on v2 kills, needs --force.
 	return cmd
 }
 
-func atLeastPath(_ *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return usagef("want a group, such as /demo")
-	}
-	return nil
-}
-
 func runCgroupSet(s streams, o *cgroupSetOptions, cmd *cobra.Command, args []string, create bool) error {
 	o.elsewhere = o.root != "/"
 	limits, err := o.limits(cmd, args[1:])
