@@ -4,27 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math"
-	"os"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"nsx/enter"
 	"nsx/inspect"
-	"nsx/output"
 )
-
-// nsenterLetters are the switches of nsenter(1).
-var nsenterLetters = [inspect.TypeLen]string{
-	inspect.Cgroup: "C", inspect.IPC: "i", inspect.Mnt: "m", inspect.Net: "n",
-	inspect.PID: "p", inspect.Time: "T", inspect.User: "U", inspect.UTS: "u",
-}
 
 // ofTarget is the value of a switch that was given none of its own.
 const ofTarget = "the target's"
@@ -188,15 +175,6 @@ func (o *enterOptions) parse(flags *pflag.FlagSet, args []string) error {
 	return nil
 }
 
-// guestFlags are the ways out of what a command gets that is the target's own
-// program.
-func guestFlags(flags *pflag.FlagSet, o *enter.Options) {
-	flags.BoolVar(&o.OwnEnv, "own-env", false, "give the target's program our environment")
-	flags.BoolVar(&o.OwnCgroup, "own-cgroup", false, "leave the target's program in our cgroups, without CAP_MKNOD")
-	flags.BoolVar(&o.NoSeccomp, "no-seccomp", false, "run the target's program without the target's seccomp filters")
-	flags.BoolVar(&o.Privileged, "privileged", false, "give the target's program our rights and all that is ours")
-}
-
 func parseOnce(flags *pflag.FlagSet, args []string, hasTarget bool) error {
 	args, err := nsenterWords(flags, args, hasTarget)
 	if err != nil {
@@ -291,19 +269,6 @@ func (o *enterOptions) settle() error {
 	return nil
 }
 
-// parseID reads a user or group id, or the word follow.
-func parseID(flag, s string) (id *uint32, follow bool, err error) {
-	if s == "" || s == "follow" {
-		return nil, s == "follow", nil
-	}
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n == math.MaxUint32 {
-		return nil, false, fmt.Errorf("%s: %q is no numeric id below %d", flag, s, uint32(math.MaxUint32))
-	}
-	v := uint32(n)
-	return &v, false, nil
-}
-
 func runEnter(ctx context.Context, s streams, o *enterOptions) error {
 	wants, whole, err := o.wants()
 	if err != nil {
@@ -318,47 +283,6 @@ func runEnter(ctx context.Context, s streams, o *enterOptions) error {
 	}
 	defer plan.Close()
 	return runCommand(ctx, s, plan, o.command, env, o.dryRun)
-}
-
-// runCommand runs a command, or the shell, as a plan says; env is nil for our
-// environment. A dry run prints and tries everything else.
-func runCommand(ctx context.Context, s streams, plan *enter.Plan, command, env []string, dryRun bool) error {
-	if len(command) == 0 {
-		command = []string{shell(plan)}
-	}
-	cmd := enter.CommandContext(ctx, plan, command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
-	cmd.Inherited = inherit()
-	if dryRun {
-		if _, err := io.WriteString(s.out, cmd.String()); err != nil {
-			return own(err)
-		}
-		return commandStatus(cmd.Try())
-	}
-	return accompany(s, plan, cmd)
-}
-
-// runCaught is runCommand with signals that are caught already.
-func runCaught(ctx context.Context, s streams, plan *enter.Plan, command, env []string, caught *enter.Signals) error {
-	if len(command) == 0 {
-		command = []string{shell(plan)}
-	}
-	cmd := enter.CommandContext(ctx, plan, command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.in, s.out, s.err, env
-	cmd.Inherited, cmd.Signals = inherit(), caught
-	return accompany(s, plan, cmd)
-}
-
-func accompany(s streams, plan *enter.Plan, cmd *enter.Cmd) error {
-	showNotes(s, plan)
-	return commandStatus(cmd.Accompany())
-}
-
-// showNotes says what of a command is not as one expects.
-func showNotes(s streams, plan *enter.Plan) {
-	for _, note := range plan.Notes() {
-		fmt.Fprintf(s.err, "nsx: note: %s\n", output.Escape(note))
-	}
 }
 
 // plan resolves the targets and opens their namespaces. The environment is nil
@@ -425,103 +349,4 @@ func (o *enterOptions) environment(ctx context.Context, plan *enter.Plan) ([]str
 		return o.options.Process.Environ(ctx)
 	}
 	return nil, fmt.Errorf("-e: %s would choose the program and its libraries, by PATH, LD_PRELOAD and the like, which run here with our rights: join its mount namespace too, or give single variables: nsx enter … env NAME=VALUE CMD", o.options.Process.Name())
-}
-
-// shell is the command to run when none is given: the user's shell, or the one
-// that every system has where the user's may not exist.
-func shell(plan *enter.Plan) string {
-	sh := os.Getenv("SHELL")
-	if sh == "" || plan.WillJoin(inspect.Mnt) {
-		return "/bin/sh"
-	}
-	return sh
-}
-
-// own makes an error of nsx's own the status that says so.
-func own(err error) error {
-	if _, ok := errors.AsType[*statusError](err); ok {
-		return err
-	}
-	if errors.Is(err, inspect.ErrUsage) {
-		return usage(err)
-	}
-	return &statusError{exitOwn, err}
-}
-
-// commandStatus turns a command's end into the exit status.
-func commandStatus(err error) error {
-	var exit *enter.ExitError
-	var exec *enter.ExecError
-	var ended *enter.EndedError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &ended) && ended.By != 0:
-		return &statusError{128 + int(ended.By), &endedBySignal{ended}}
-	case errors.As(err, &ended):
-		return &statusError{128 + int(unix.SIGKILL), err}
-	case errors.As(err, &exit):
-		return &statusError{status: exit.ShellStatus()}
-	case errors.As(err, &exec) && exec.NotFound():
-		return &statusError{exitNoCmd, err}
-	case errors.As(err, &exec):
-		return &statusError{exitNoExec, err}
-	default:
-		return own(err)
-	}
-}
-
-// endedBySignal has run end nsx by the signal that ended the command.
-type endedBySignal struct{ *enter.EndedError }
-
-func (e *endedBySignal) Unwrap() []error {
-	return []error{e.EndedError, &signalError{e.By}}
-}
-
-// completeEnter offers targets where one is due. Cobra leaves all of the line
-// to us but the names of flags, since we parse the flags ourselves.
-func completeEnter(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 && takesTarget(args[len(args)-1]) {
-		return completeTargets(cmd, args, word)
-	}
-	named := slices.ContainsFunc(args, func(arg string) bool {
-		flag, _, _ := strings.Cut(arg, "=")
-		return takesTarget(flag)
-	})
-	words := 0
-	for i, arg := range args {
-		if arg == "--" {
-			return nil, cobra.ShellCompDirectiveDefault // CMD and its arguments
-		}
-		if !strings.HasPrefix(arg, "-") && (i == 0 || !takesTarget(args[i-1])) {
-			words++
-		}
-	}
-	switch {
-	case words > 1 || named && words > 0:
-		return nil, cobra.ShellCompDirectiveDefault
-	case strings.HasPrefix(word, "-"):
-		if flag, target, given := strings.Cut(word, "="); given && takesTarget(flag) {
-			list, directive := completeTargets(cmd, args, target)
-			for i := range list {
-				list[i] = flag + "=" + list[i]
-			}
-			return list, directive
-		}
-		return nil, cobra.ShellCompDirectiveNoFileComp // cobra itself offers the flags
-	case named || words == 1:
-		return nil, cobra.ShellCompDirectiveDefault
-	default:
-		return completeTargets(cmd, args, word)
-	}
-}
-
-// takesTarget says that the word after arg is a target: after --net or -t.
-func takesTarget(arg string) bool {
-	if arg == "-t" || arg == "--target" {
-		return true
-	}
-	name, long := strings.CutPrefix(arg, "--")
-	_, err := inspect.ParseType(string(mountIsMnt(nil, name)))
-	return long && err == nil
 }

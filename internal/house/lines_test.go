@@ -12,7 +12,6 @@ const maxLines = 400
 
 // long has the files that are longer, with the reason.
 var long = map[string]string{
-	"cmd/nsx/enter.go":            "the flags, and what run and foreach share with it: the second belongs below all commands",
 	"cmd/nsx/foreach.go":          "the flags, and the work on many targets",
 	"inspect/procfs.go":           "the loops of the scan, with the table of its races",
 	"inspect/target.go":           "making a Target, and its methods",
