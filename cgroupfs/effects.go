@@ -78,20 +78,35 @@ func (s Step) effects(before map[string]string) []string {
 	return list
 }
 
-// noteProtection says that memory is not protected where a group above protects
-// none: "Effective low boundary is limited by memory.low values of all ancestor
+// noteProtection says that memory is not protected, or not all of it, where a group
+// above protects none, or less: "Effective low boundary is limited by memory.low values of all ancestor
 // cgroups" (cgroup-v2.rst).
 func (g *Group) noteProtection(p *Plan, h *Hierarchy, s keys.Setting) {
 	if h.Version != 2 || s.Key != "memory.low" && s.Key != "memory.min" || s.Value == "0" {
 		return
 	}
+	asked, ok := keys.ReadSize(s.Value)
+	if !ok {
+		asked = keys.Unlimited
+	}
+	least, of := asked, ""
 	for _, at := range ancestors(g.path)[1:] {
 		if at == "/" || at == h.MountRoot {
-			return
+			break
 		}
-		if text, err := h.read(at, s.Key); isGone(err) || err == nil && text == "0" {
-			p.Notes = append(p.Notes, fmt.Sprintf("%s of %s is 0, so nothing is protected here: set it there, too", s.Key, at))
-			return
+		text, err := h.read(at, s.Key)
+		if isGone(err) {
+			text, err = "0", nil
 		}
+		if n, ok := keys.ReadSize(text); err == nil && ok && n < least {
+			least, of = n, at
+		}
+	}
+	switch {
+	case of == "":
+	case least == 0:
+		p.Notes = append(p.Notes, fmt.Sprintf("%s of %s is 0, so nothing is protected here: set it there, too", s.Key, of))
+	default:
+		p.Notes = append(p.Notes, fmt.Sprintf("%s of %s is %s, so no more than that is protected here", s.Key, of, keys.FormatSize(least)))
 	}
 }

@@ -128,6 +128,10 @@ func TestEffectsElsewhere(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	put("sys/fs/cgroup/part/memory.low", "31457280\n")
+	if p, err = below.Plan(t.Context(), Limits{MemoryLow: &low}, PlanOptions{}); err != nil || !strings.Contains(strings.Join(p.Notes, ";"), "memory.low of /part is 30M, so no more than that is protected here") {
+		t.Errorf("%+v, %v", p, err)
+	}
+	put("sys/fs/cgroup/part/memory.low", "max\n")
 	if p, err = below.Plan(t.Context(), Limits{MemoryLow: &low}, PlanOptions{}); err != nil || len(p.Notes) != 0 {
 		t.Errorf("%+v, %v", p, err)
 	}

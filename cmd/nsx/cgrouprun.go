@@ -1,21 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"nsx/cgroupfs"
 	"nsx/enter"
-	"nsx/output"
 )
 
 type cgroupRunOptions struct {
@@ -100,60 +94,6 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
 	return cmd
 }
 
-// runInOwnGroup runs the command in a new group, and removes that.
-func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits cgroupfs.Limits, command []string) error {
-	formula, err := parseFormula(o.formula)
-	if err != nil {
-		return usage(err)
-	}
-	fs, err := hierarchiesAt(cmp.Or(o.root, "/"), o.only)
-	if err != nil {
-		return own(err)
-	}
-	home := fs.Home()
-	group, err := o.freeGroup(ctx, home)
-	if err != nil {
-		return own(err)
-	}
-	plan, err := makePlan(ctx, group, limits, formula, nil, true)
-	if err != nil {
-		return own(err)
-	}
-	notes(s, plan.Notes)
-	if o.dryRun {
-		var after []string
-		for _, step := range slices.Backward(plan.Steps) {
-			if step.Mkdir {
-				after = append(after, "rmdir "+step.Path)
-			}
-		}
-		return dryRunIn(s, group, plan, after)
-	}
-	// From here on a signal ends us only when the group is gone.
-	caught := enter.CatchSignals()
-	defer caught.Stop()
-	err = runCgroupRun(ctx, s, group, plan, command, caught)
-	if there, _ := group.Exists(); !there { // it did not start
-		if home == nil {
-			askManager(fs, err)
-		}
-		return err
-	}
-	// Now nobody waits for what is left any more.
-	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	for _, step := range []func() error{
-		func() error { return group.Kill(clear) },
-		func() error { return group.Remove(clear, true) },
-	} {
-		if left := step(); left != nil {
-			fmt.Fprintln(s.err, "nsx: cgroup: run:", output.Escape("the group is left: "+withErrno(left)))
-			break
-		}
-	}
-	return err
-}
-
 // dryRunIn says what would be done to run a command in a group, and after it.
 func dryRunIn(s streams, group *cgroupfs.Group, plan *cgroupfs.Plan, after []string) error {
 	p, err := group.PreviewStart(plan)
@@ -167,39 +107,25 @@ func dryRunIn(s streams, group *cgroupfs.Group, plan *cgroupfs.Plan, after []str
 	return nil
 }
 
-// askManager adds to a refusal what lets an ordinary user limit a command: his own
-// systemd, if it is there, to which v2's controllers are delegated.
-func askManager(fs *cgroupfs.FS, err error) {
-	refused, ok := errors.AsType[*cgroupfs.Error](err)
-	if !ok || !errors.Is(refused, unix.EACCES) || fs.Mode() != "v2" {
-		return
+// runInOwnGroup runs the command in a new group, and removes that.
+func runInOwnGroup(ctx context.Context, s streams, o *cgroupRunOptions, limits cgroupfs.Limits, command []string) error {
+	at, err := newOwnGroup(ctx, s, &o.groupFlags, limits, o.formula)
+	if err != nil {
+		return err
 	}
-	if unix.Access(fmt.Sprintf("/run/user/%d/systemd/private", os.Geteuid()), unix.F_OK) == nil {
-		refused.Next, refused.Remedy = "start it from a group of your own systemd's: systemd-run --user --scope nsx cgroup run …", nil
-	}
-}
-
-// freeGroup names a group that is not there, below the given one or, to be refused
-// with the reason, below the root. Another nsx in a PID namespace of its own may have
-// our number.
-func (o *cgroupRunOptions) freeGroup(ctx context.Context, home *cgroupfs.Group) (*cgroupfs.Group, error) {
-	at := "/"
-	if home != nil {
-		at = home.Path()
-	}
-	for n := 0; ; n++ {
-		name := path.Join(at, fmt.Sprintf("nsx-run-%d", os.Getpid()))
-		if n > 0 {
-			name += fmt.Sprintf("-%d", n)
+	if o.dryRun {
+		var after []string
+		for _, step := range slices.Backward(at.plan.Steps) {
+			if step.Mkdir {
+				after = append(after, "rmdir "+step.Path)
+			}
 		}
-		group, err := o.open(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if there, err := group.Exists(); err != nil || !there {
-			return group, err
-		}
+		return dryRunIn(s, at.group, at.plan, after)
 	}
+	// From here on a signal ends us only when the group is gone.
+	caught := enter.CatchSignals()
+	defer caught.Stop()
+	return at.end(ctx, s, runCgroupRun(ctx, s, at.group, at.plan, command, caught))
 }
 
 func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *cgroupfs.Plan, command []string, caught *enter.Signals) error {
@@ -208,6 +134,11 @@ func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *
 		return own(err)
 	}
 	defer plan.Close()
+	return runIn(ctx, s, "cgroup: run", plan, group, setUp, command, nil, caught)
+}
+
+// runIn runs a command as the plan says in a group, which setUp makes and limits.
+func runIn(ctx context.Context, s streams, who string, plan *enter.Plan, group *cgroupfs.Group, setUp *cgroupfs.Plan, command, env []string, caught *enter.Signals) error {
 	in, err := setUpGroup(ctx, s, group, setUp)
 	if err != nil {
 		return own(err)
@@ -215,8 +146,8 @@ func runCgroupRun(ctx context.Context, s streams, group *cgroupfs.Group, setUp *
 	defer in.Close()
 	plan.StartIn(in.Entrance)
 	before := group.Toll()
-	err = runCaught(ctx, s, plan, command, nil, caught)
-	sayWhy(s, group, before, err)
+	err = runCaught(ctx, s, plan, command, env, caught)
+	sayWhy(s, who, group, before, err)
 	return in.undo(err)
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // sayWhy says which limit a command ran into, if that is why it failed: a process
-// that was killed because memory ran out cannot say so itself.
-func sayWhy(s streams, g *cgroupfs.Group, before cgroupfs.Toll, err error) {
+// that was killed because memory ran out cannot say so itself. The command is nsx's.
+func sayWhy(s streams, command string, g *cgroupfs.Group, before cgroupfs.Toll, err error) {
 	status, ok := errors.AsType[*statusError](err)
 	if !ok || status.err != nil {
 		return
@@ -31,7 +31,7 @@ func sayWhy(s streams, g *cgroupfs.Group, before cgroupfs.Toll, err error) {
 	case h.Resource == "memory":
 		what = words.Count(h.Count, "process in the group was", "processes in the group were") + " killed because memory ran out"
 	}
-	fmt.Fprintln(s.err, "nsx: cgroup: run:", output.Escape(what+whose(h)))
+	fmt.Fprintln(s.err, "nsx: "+command+":", output.Escape(what+whose(h)))
 }
 
 // whose says whose limit it is, "" if that is not known.

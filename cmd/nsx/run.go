@@ -73,6 +73,10 @@ a root inside, --keep-caps gives CMD the capabilities nevertheless.
 --load-interp registers an interpreter for the programs in the new user namespace,
 in the words of the kernel's binfmt-misc.rst (Linux 6.7).
 
+With limits CMD starts in the group of --cgroup, which is made if needed, or else in
+one of its own, which goes when CMD ends, with all that CMD has left running in it.
+When a limit has killed CMD, or refused it a process, it is said which, and whose.
+
 CMD ends when nsx does.
 
 Exit status: that of CMD; 128+N if signal N ended it; 125 nsx failed; 126 CMD
@@ -82,14 +86,12 @@ cannot be executed; 127 there is no CMD; 2 wrong usage.`,
   nsx run -n --net=/run/netns/blue true     # as ip netns add blue
   nsx run -Ur --map-auto -m -- bash         # as a rootless container has it
   nsx run -T --boottime 86400 -- uptime     # a day later
-  nsx run -n --cgroup /demo --memory 1G -- make`,
+  nsx run -n --memory 1G --cpus 2 -- make   # limited, in a group of its own
+  nsx run -n --cgroup /demo -- make`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			limits, err := o.limits(cmd, nil)
 			if err != nil {
 				return usage(err)
-			}
-			if o.cgroup == "" && len(limits.List()) > 0 {
-				return usagef("limits are those of a group: name it with --cgroup /PATH")
 			}
 			return runRun(cmd.Context(), s, &o, limits, args)
 		},
@@ -225,16 +227,34 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 	}
 	defer plan.Close()
 	noteSkipped(ctx, s, "run", plan, asked)
-	if o.cgroup == "" {
+	if o.cgroup == "" && len(limits.List()) == 0 {
 		return runCommand(ctx, s, plan, command, o.environ(), o.dryRun)
 	}
-	// The group comes last, so that there is little to undo.
-	group, err := o.group.open(ctx, o.cgroup)
-	if err != nil {
-		return own(err)
+	return o.runLimited(ctx, s, plan, limits, command)
+}
+
+// runLimited runs the command in the group of --cgroup or, without that, in one of its
+// own. The group comes last, so that there is little to undo.
+func (o *runOptions) runLimited(ctx context.Context, s streams, plan *enter.Plan, limits cgroupfs.Limits, command []string) error {
+	var group *cgroupfs.Group
+	var setUp *cgroupfs.Plan
+	var ours *ownGroup
+	var err error
+	if o.cgroup == "" {
+		if ours, err = newOwnGroup(ctx, s, &o.group, limits, o.formula); err != nil {
+			return err
+		}
+		group, setUp = ours.group, ours.plan
+	} else {
+		if group, err = o.group.open(ctx, o.cgroup); err != nil {
+			return own(err)
+		}
+		if setUp, err = planGroup(ctx, s, group, limits, o.formula); err != nil {
+			return own(err)
+		}
 	}
 	if o.dryRun {
-		in, err := o.tryGroup(ctx, s, group, limits)
+		in, err := tryGroup(s, group, setUp)
 		if err != nil {
 			return own(err)
 		}
@@ -244,20 +264,14 @@ func runRun(ctx context.Context, s streams, o *runOptions, limits cgroupfs.Limit
 		plan.StartIn(in)
 		return runCommand(ctx, s, plan, command, o.environ(), true)
 	}
-	setUp, err := planGroup(ctx, s, group, limits, o.formula)
-	if err != nil {
-		return own(err)
-	}
 	// From here on a signal ends us only when what was done is put back.
 	caught := enter.CatchSignals()
 	defer caught.Stop()
-	in, err := setUpGroup(ctx, s, group, setUp)
-	if err != nil {
-		return own(err)
+	err = runIn(ctx, s, "run", plan, group, setUp, command, o.environ(), caught)
+	if ours != nil {
+		err = ours.end(ctx, s, err)
 	}
-	defer in.Close()
-	plan.StartIn(in.Entrance)
-	return in.undo(runCaught(ctx, s, plan, command, o.environ(), caught))
+	return err
 }
 
 // environ is what CMD gets of our environment, nil if that is all.
@@ -274,13 +288,8 @@ func (o *runOptions) environ() []string {
 	return env
 }
 
-// tryGroup prints what would be done to the group of --cgroup, and opens it if it
-// is there already.
-func (o *runOptions) tryGroup(ctx context.Context, s streams, group *cgroupfs.Group, limits cgroupfs.Limits) (*cgroupfs.Entrance, error) {
-	plan, err := planGroup(ctx, s, group, limits, o.formula)
-	if err != nil {
-		return nil, err
-	}
+// tryGroup prints what would be done to a group, and opens it if it is there already.
+func tryGroup(s streams, group *cgroupfs.Group, plan *cgroupfs.Plan) (*cgroupfs.Entrance, error) {
 	if plan != nil && len(plan.Steps) > 0 {
 		if _, err := fmt.Fprintln(s.out, plan); err != nil {
 			return nil, err
