@@ -1,7 +1,6 @@
 package cgroupfs
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -182,7 +181,7 @@ func (g *Group) noteForced(p *Plan) {
 
 func refusal(op, group string, v Verb, o Owner) *Error {
 	e := &Error{
-		Op: op, Group: group, Err: unix.EPERM, Reason: ErrOwned, Owner: o, Command: cmp.Or(o.CommandFor(v), o.Command),
+		Op: op, Group: group, Err: unix.EPERM, Reason: ErrOwned, Owner: o, Command: o.CommandFor(v),
 		Cause: "it belongs to " + o.String(),
 	}
 	switch {

@@ -1,6 +1,7 @@
 package cgroupfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,6 +128,30 @@ func TestOwnersCommandIsQuoted(t *testing.T) {
 			if !some {
 				t.Errorf("%s has no commands", kind)
 			}
+		}
+	}
+}
+
+// A refusal has the owner's command for that verb, and not one for another.
+func TestOwnersCommandForTheVerb(t *testing.T) {
+	fs := openFS(t)
+	hex := strings.Repeat("0123456789abcdef", 4)
+	for _, tc := range []struct {
+		path string
+		verb Verb
+		want string
+	}{
+		{"/docker/" + hex, VerbAttach, "docker exec 0123456789ab"},
+		{"/lxc.payload.web", VerbAttach, "lxc-attach -n web"},
+		{"/system.slice/nginx.service", VerbAttach, "systemd-run --scope -p Delegate=yes CMD"},
+		{"/docker/" + hex, VerbCreate, ""},
+		{"/kubepods/burstable/pod1", VerbThaw, ""},
+		{"/kubepods/burstable/pod1", VerbKill, "kubectl delete pod …"},
+		{"/docker/" + hex, VerbSet, "docker update --memory … --cpus … 0123456789ab"},
+	} {
+		err := (&Group{fs: fs, path: tc.path}).guard("try "+tc.path, tc.verb)
+		if refused, ok := errors.AsType[*Error](err); !ok || refused.Command != tc.want {
+			t.Errorf("%s %s: %v, want %q", tc.verb, tc.path, err, tc.want)
 		}
 	}
 }

@@ -28,6 +28,9 @@ const (
 // may give it any name.
 func (o Owner) CommandFor(v Verb) string {
 	name := words.Shell(o.short())
+	if v == VerbAttach && identity.Runtime(o.Kind) != identity.Systemd {
+		v = VerbStart // no runtime takes in what was started elsewhere
+	}
 	switch identity.Runtime(o.Kind) {
 	case identity.Systemd:
 		return o.systemdFor(v)

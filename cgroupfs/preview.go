@@ -211,6 +211,9 @@ func (g *Group) PreviewRemove(ctx context.Context, recursive bool) (*Preview, er
 		for _, at := range groups {
 			p.Writes = append(p.Writes, "rmdir "+h.Dir(at))
 		}
+		if deep := h.countTooLong(ctx, g.path); deep > 0 {
+			p.note("%s in %s besides, with a path that is too long for the kernel to name", words.Count(deep, "group goes", "groups go"), h)
+		}
 	}
 	if inside, err := g.fs.inTree(ctx, list, g.path); err == nil && len(inside) > 0 {
 		if busy, ok := errors.AsType[*Error](g.explainBusy(ctx, op, list)); ok {

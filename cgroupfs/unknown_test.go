@@ -274,3 +274,18 @@ func TestGetAllNamesWhatCannotBeRead(t *testing.T) {
 		t.Errorf("%v, %v, %v", values, missing, err)
 	}
 }
+
+// What a hierarchy would know of the groups below one that is closed there is not
+// known, though another hierarchy has them.
+func TestWalkBelowAClosedGroup(t *testing.T) {
+	testkit.RequireUser(t)
+	fs := openTree(t, mountV1("pids", "memory"), map[string]string{"memory/x/ (unreadable)": "", "pids/x/pids.max": "9\n", "pids/x/y/pids.max": "5\n"})
+	seen := map[string]Summary{}
+	if err := groupIn(t, fs, "/x").Walk(t.Context(), func(s Summary) error { seen[s.Group.Path()] = s; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	y := seen["/x/y"]
+	if y.MemoryLimit.Err() == nil || y.MemoryBytes.Err() == nil || number(y.PIDsLimit) != 5 {
+		t.Errorf("memory %v of %v, pids %v", y.MemoryBytes, y.MemoryLimit, y.PIDsLimit)
+	}
+}

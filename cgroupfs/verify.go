@@ -98,6 +98,9 @@ func (s Step) compareNumbers(wrote, now string) string {
 	if n, err := keys.ParseSize(wrote); !ok1 && err == nil {
 		a, ok1 = n, true // the kernel takes 1M too
 	}
+	if n, ok := otherRadix(wrote); ok {
+		a, ok1 = n, true
+	}
 	b, ok2 := keys.ReadSize(now)
 	switch {
 	case ok1 && ok2 && a == b:
@@ -112,6 +115,20 @@ func (s Step) compareNumbers(wrote, now string) string {
 		return "clamped"
 	}
 	return "changed"
+}
+
+// otherRadix reads 0x100000 and 04000000 as the kernel does
+// (_parse_integer_fixup_radix in lib/kstrtox.c).
+func otherRadix(text string) (int64, bool) {
+	digits, hex := strings.CutPrefix(strings.ToLower(text), "0x")
+	base := 16
+	if !hex {
+		if digits, base = text, 8; len(text) < 2 || text[0] != '0' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseUint(digits, base, 63)
+	return int64(n), err == nil
 }
 
 // changeOfIOMax compares what was given for the device.

@@ -40,10 +40,16 @@ func (g *Group) Walk(ctx context.Context, visit func(Summary) error) error {
 	if err != nil {
 		return err
 	}
-	return g.walk(ctx, list, visit)
+	return g.walk(ctx, list, nil, visit)
 }
 
-func (g *Group) walk(ctx context.Context, list []*Hierarchy, visit func(Summary) error) error {
+// hidden is a hierarchy in which it is not known which groups are below one.
+type hidden struct {
+	h   *Hierarchy
+	err error
+}
+
+func (g *Group) walk(ctx context.Context, list []*Hierarchy, unseen []hidden, visit func(Summary) error) error {
 	if err := interrupted(ctx, "list "+g.path); err != nil {
 		return err
 	}
@@ -59,7 +65,7 @@ func (g *Group) walk(ctx context.Context, list []*Hierarchy, visit func(Summary)
 	}
 	// Which hierarchies have a child is known from its parent's list there.
 	children := map[string][]*Hierarchy{}
-	tooLong := 0
+	tooLong, below := 0, slices.Clone(unseen)
 	for _, h := range list {
 		names, err := h.list(g.path, true)
 		if isGone(err) {
@@ -67,6 +73,7 @@ func (g *Group) walk(ctx context.Context, list []*Hierarchy, visit func(Summary)
 		}
 		if err != nil {
 			unreadable(h, bare(err))
+			below = append(below, hidden{h, err})
 		}
 		s.Hierarchies = append(s.Hierarchies, *h)
 		s.read(files{h, g.path, &missing})
@@ -81,6 +88,9 @@ func (g *Group) walk(ctx context.Context, list []*Hierarchy, visit func(Summary)
 	if len(s.Hierarchies) == 0 {
 		return nil
 	}
+	for _, x := range unseen {
+		s.hide(x)
+	}
 	if tooLong > 0 {
 		unreadable(list[0], &Error{
 			Err:   unix.ENAMETOOLONG,
@@ -93,7 +103,7 @@ func (g *Group) walk(ctx context.Context, list []*Hierarchy, visit func(Summary)
 	}
 	for _, name := range slices.Sorted(maps.Keys(children)) {
 		child := &Group{fs: g.fs, path: path.Join(g.path, name), force: g.force}
-		if err := child.walk(ctx, children[name], visit); err != nil {
+		if err := child.walk(ctx, children[name], below, visit); err != nil {
 			return err
 		}
 	}
@@ -113,6 +123,16 @@ func (h *Hierarchy) countTooLong(ctx context.Context, group string) (n int) {
 		return nil
 	})
 	return n
+}
+
+// hide notes that a hierarchy may have the group, and what that would know is not known.
+func (s *Summary) hide(x hidden) {
+	if slices.Contains(x.h.Controllers, "memory") {
+		s.MemoryBytes, s.MemoryLimit = NotKnown[int64](x.err), NotKnown[int64](x.err)
+	}
+	if slices.Contains(x.h.Controllers, "pids") {
+		s.PIDsLimit = NotKnown[int64](x.err)
+	}
 }
 
 // read takes what one hierarchy knows.
