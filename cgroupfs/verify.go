@@ -109,12 +109,27 @@ func (s Step) compareNumbers(wrote, now string) string {
 		return ""
 	case ok1 && ok2 && b == keys.Unlimited:
 		return "ignored"
-	case ok1 && ok2 && b < a && a-b < 64<<10 && !strings.HasPrefix(s.File, "cpu."):
-		return "rounded" // down to a page, which has 64 KiB at most
+	case ok1 && ok2 && b < a && a-b < s.page() && b%4096 == 0:
+		return "rounded" // down to a page
 	case ok1 && ok2:
 		return "clamped"
 	}
 	return "changed"
+}
+
+// page is a page of the memory that the file is about, or more: one has 64 KiB at the
+// most, a huge one what the file's name says. 0 is for what is no memory.
+func (s Step) page() int64 {
+	controller, rest, _ := strings.Cut(s.File, ".")
+	switch controller {
+	case "memory":
+		return 64 << 10
+	case "hugetlb":
+		size, _, _ := strings.Cut(rest, ".")
+		n, _ := keys.ParseSize(strings.TrimSuffix(size, "B"))
+		return n
+	}
+	return 0
 }
 
 // otherRadix reads 0x100000 and 04000000 as the kernel does
