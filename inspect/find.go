@@ -69,14 +69,14 @@ func (m Machine) Find(ctx context.Context, words []string, o Options) (*Snapshot
 	if err != nil {
 		return nil, Match{}, err
 	}
-	match, err := m.matchAll(ctx, s, refs, o.SkipMissing)
+	match, err := m.matchAll(ctx, s, refs, o)
 	if (errors.Is(err, ErrGone) || len(match.Missing) > 0) && o.Relations && !o.Holders {
 		// It may be held by a descriptor, a socket or a mount elsewhere.
 		o.Holders = true
 		if s, err = m.lookFor(ctx, o, refs, pids); err != nil {
 			return nil, Match{}, err
 		}
-		match, err = m.matchAll(ctx, s, refs, o.SkipMissing)
+		match, err = m.matchAll(ctx, s, refs, o)
 	}
 	if len(match.Missing) == len(refs) {
 		err = match.Missing[0]
@@ -152,11 +152,15 @@ func matters(u Unreadable, refs []Ref, match Match, o Options) bool {
 	return true // of those alone, or of the search for holders
 }
 
-func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref, skip bool) (Match, error) {
+func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref, o Options) (Match, error) {
 	var all Match
 	for _, ref := range refs {
 		one, err := m.match(ctx, s, ref)
-		if skip && err != nil && ctx.Err() == nil {
+		// Its namespaces are not known, but it is there.
+		if err != nil && o.ProcessesOnly && ref.Kind == RefProcess && ref.TID == 0 && !errors.Is(err, ErrGone) && s.Process(ref.PID) != nil && ref.PIDFDInode == 0 {
+			one, err = Match{PIDs: []int{ref.PID}}, nil
+		}
+		if o.SkipMissing && err != nil && ctx.Err() == nil {
 			all.Missing = append(all.Missing, err)
 			continue
 		}
