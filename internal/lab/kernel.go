@@ -89,7 +89,7 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 // after those that it needs.
 var modules = []string{
 	"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
-	"fuse", "overlay", "binfmt_misc",
+	"fuse", "overlay", "binfmt_misc", "bfq",
 }
 
 // unpackModules puts those modules that the kernel has as such into dir, where
