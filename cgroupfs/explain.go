@@ -30,6 +30,11 @@ func (fs *FS) explainNoGroup(op, group string) error {
 			e.Cause += fmt.Sprintf(", though %s has", others[0])
 		}
 	}
+	for _, end := range []string{"remove ", "kill ", "freeze ", "thaw "} {
+		if strings.HasPrefix(op, end) { // who wants it to end has no use for a new one
+			e.Next, e.Remedy = "", nil
+		}
+	}
 	if units, _ := fs.units(context.Background(), path.Base(group)); IsUnit(path.Base(group)) && len(units) > 0 {
 		e.Next, e.Remedy = "did you mean "+units[0]+"?", nil
 		return e
@@ -48,7 +53,11 @@ func (fs *FS) explainNoGroup(op, group string) error {
 	for _, h := range fs.with(up) {
 		names, _ := h.list(up, true)
 		if name := closest(path.Base(group), names); name != "" && path.Dir(group) == up {
-			e.Next = "did you mean " + path.Join(up, name) + "? If not, " + e.Next
+			also := "did you mean " + path.Join(up, name) + "?"
+			if e.Next != "" {
+				also += " If not, " + e.Next
+			}
+			e.Next = also
 			return e
 		}
 	}
