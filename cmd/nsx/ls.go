@@ -138,7 +138,10 @@ func runLs(ctx context.Context, s streams, o *lsOptions) error {
 		return err
 	}
 	if o.each {
-		err = o.showNamespaces(s, snapshot, match, types)
+		var view *output.View[inspect.Namespace]
+		if view, err = o.nsViewFor(ctx, machine, snapshot); err == nil {
+			err = o.showNamespaces(s, view, snapshot, match, types)
+		}
 	} else {
 		err = o.showIsolated(s, snapshot, match)
 	}
@@ -158,7 +161,7 @@ func (o *lsOptions) checkView() error {
 	return err
 }
 
-func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match inspect.Match, types []inspect.Type) error {
+func (o *lsOptions) showNamespaces(s streams, view *output.View[inspect.Namespace], snapshot *inspect.Snapshot, match inspect.Match, types []inspect.Type) error {
 	wanted := func(n *inspect.Namespace) bool {
 		return (types == nil || slices.Contains(types, n.Type)) && match.HasNamespace(n.ID())
 	}
@@ -167,7 +170,7 @@ func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match 
 		if o.tree == "pid" {
 			forest = snapshot.PIDForest
 		}
-		return showTree(s.out, &o.viewFlags, nsView, nsNodes(snapshot, forest(), wanted))
+		return showTree(s.out, &o.viewFlags, view, nsNodes(snapshot, forest(), wanted))
 	}
 	rows := make([]inspect.Namespace, 0, len(snapshot.Namespaces))
 	for i := range snapshot.Namespaces {
@@ -175,7 +178,7 @@ func (o *lsOptions) showNamespaces(s streams, snapshot *inspect.Snapshot, match 
 			rows = append(rows, *n)
 		}
 	}
-	return show(s.out, &o.viewFlags, nsView, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Namespace) any {
+	return show(s.out, &o.viewFlags, view, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Namespace) any {
 		sets := slices.DeleteFunc(snapshot.Sets, func(set inspect.Set) bool {
 			return !match.HasSet(&set) || !slices.ContainsFunc(rows, func(n inspect.Namespace) bool { return set.NS[n.Type] == n.Inode })
 		})

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"nsx/inspect"
@@ -40,6 +42,7 @@ var nsView = &output.View[inspect.Namespace]{
 		{Name: "id", Help: "the kernel's 64-bit id, never used again (Linux 6.18)", Right: true, Value: func(n *inspect.Namespace) output.Cell {
 			return uint64Cell(n.KernelID)
 		}},
+		netnsidColumn(nil),
 		{Name: "parent", Help: "parent of a user or PID namespace", Right: true, Value: func(n *inspect.Namespace) output.Cell {
 			if n.Parent == nil && !n.IsInitial() && (n.Type == inspect.User || n.Type == inspect.PID) {
 				return output.Unknown() // it lies above our view, or nothing could be asked
@@ -92,6 +95,42 @@ var nsView = &output.View[inspect.Namespace]{
 	Wide:    []string{"ns", "type", "name", "id", "procs", "pid", "ppid", "user", "parent", "owner", "owner-uid", "initial", "names", "held-by", "command"},
 	Tree:    "ns",
 	Name:    func(n *inspect.Namespace) string { return n.ID().String() },
+}
+
+// netnsidColumn is the number of a network namespace, which only nsViewFor asks for.
+func netnsidColumn(ids map[uint64]int) output.Column[inspect.Namespace] {
+	return output.Column[inspect.Namespace]{
+		Name: "netnsid", Help: "the number by which our network namespace knows it, as ip netns list-id", Right: true,
+		Value: func(n *inspect.Namespace) output.Cell {
+			id, known := ids[n.Inode]
+			switch {
+			case n.Type != inspect.Net || known && id < 0:
+				return output.None()
+			case !known:
+				return output.Unknown()
+			}
+			return output.Int(int64(id))
+		},
+	}
+}
+
+// nsViewFor is nsView with what is asked for where it is to be shown alone.
+func (o *lsOptions) nsViewFor(ctx context.Context, m inspect.Machine, s *inspect.Snapshot) (*output.View[inspect.Namespace], error) {
+	if !strings.Contains(o.Columns+o.SortBy+o.Filter, "netnsid") {
+		return nsView, nil
+	}
+	ids, err := m.NetNSIDs(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	view := *nsView
+	view.Columns = slices.Clone(view.Columns)
+	for i := range view.Columns {
+		if view.Columns[i].Name == "netnsid" {
+			view.Columns[i] = netnsidColumn(ids)
+		}
+	}
+	return &view, nil
 }
 
 // nsColumns are eight columns, one for each type's inode number, by the names
