@@ -156,8 +156,7 @@ func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref, o Option
 	var all Match
 	for _, ref := range refs {
 		one, err := m.match(ctx, s, ref)
-		// Its namespaces are not known, but it is there.
-		if err != nil && o.ProcessesOnly && ref.Kind == RefProcess && ref.TID == 0 && !errors.Is(err, ErrGone) && s.Process(ref.PID) != nil && ref.PIDFDInode == 0 {
+		if _, ok := errors.AsType[unseenError](err); ok && o.ProcessesOnly && ref.Kind == RefProcess {
 			one, err = Match{PIDs: []int{ref.PID}}, nil
 		}
 		if o.SkipMissing && err != nil && ctx.Err() == nil {

@@ -133,6 +133,9 @@ func (s *Snapshot) matchProcess(r Ref) (Match, error) {
 		return m, nil
 	}
 	if err := s.refusal(p.PID); err != nil {
+		if r.TID == 0 {
+			err = unseenError{err}
+		}
 		return Match{}, err
 	}
 	if r.TID != 0 && r.TID != r.PID {
@@ -140,6 +143,11 @@ func (s *Snapshot) matchProcess(r Ref) (Match, error) {
 	}
 	return Match{}, fmt.Errorf("the namespaces of process %d (%s, state %s) are not known", p.PID, p.Comm, p.State)
 }
+
+// unseenError says that a process is there, and its namespaces may not be read.
+type unseenError struct{ error }
+
+func (e unseenError) Unwrap() error { return e.error }
 
 // refusal says why the namespaces of a process or of its threads could not be
 // read: nil if nothing was refused.
