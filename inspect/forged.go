@@ -15,20 +15,24 @@ import (
 // Names that an ordinary user or a container could have forged, though no user's name
 // stands in them.
 
-// delegations knows which groups lie where somebody else than root may make groups,
-// by any name. The zero value believes all.
+// delegations knows which groups lie where somebody else than root may make groups, by
+// any name. In a captured tree there are none: whoever has unpacked it owns all of it.
 type delegations struct {
-	groups *cgroupfs.FS
-	owners map[string]uint32 // of directories
+	machine Machine
+	asked   bool
+	groups  *cgroupfs.FS      // nil: all is believed
+	owners  map[string]uint32 // of directories
 }
 
-// delegations of a captured tree there are none: whoever has unpacked it owns all of it.
-func (m Machine) delegations() delegations {
-	d := delegations{owners: map[string]uint32{}}
-	if m.isLive() {
-		d.groups, _ = m.cgroups() // without them there are no names to believe either
+// open reads the mount table, which is long on some machines, when it is needed.
+func (d *delegations) open() {
+	if d.asked {
+		return
 	}
-	return d
+	d.asked, d.owners = true, map[string]uint32{}
+	if d.machine.isLive() {
+		d.groups, _ = d.machine.cgroups() // without them there are no names to believe either
+	}
 }
 
 // maker is the user who could have made the group by whose name a process has been
@@ -36,7 +40,7 @@ func (m Machine) delegations() delegations {
 // somebody who is not root has that if it, or one above it, is his. (The group itself may
 // belong to root of a container whose ids are others outside.)
 func (d *delegations) maker(list []cgroupfs.Membership, id *identity.Identity) (uid uint32) {
-	if d.groups == nil {
+	if d.open(); d.groups == nil {
 		return 0
 	}
 	for _, m := range list {

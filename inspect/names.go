@@ -17,7 +17,7 @@ import (
 // identify says whose some processes are. Their cgroups have been read, as far as
 // they could be.
 func (m Machine) identify(ctx context.Context, s *Snapshot, o Options, chosen []*Process) error {
-	n := namer{snapshot: s, root: m.Root(), delegations: m.delegations(), claimants: map[int]*claim{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
+	n := namer{snapshot: s, root: m.Root(), delegations: delegations{machine: m}, claimants: map[int]*claim{}, of: map[int]*identity.Identity{}, known: map[string]*identity.Identity{}}
 	if err := n.findSupervisors(ctx, m, o, chosen); err != nil {
 		return err
 	}
