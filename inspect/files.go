@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strconv"
 	"strings"
@@ -60,12 +61,13 @@ type Mount struct {
 	Propagation string `json:"propagation"`
 
 	superOptions string
+	id, parent   int
 }
 
 func newMount(m *mountinfo.Info) Mount {
 	return Mount{
 		Mountpoint: m.Mountpoint, Root: m.Root, Device: strconv.Itoa(m.Major) + ":" + strconv.Itoa(m.Minor), FSType: m.FSType, Source: m.Source,
-		Options: m.Options, Propagation: propagation(m.Optional), superOptions: m.VFSOptions,
+		Options: m.Options, Propagation: propagation(m.Optional), superOptions: m.VFSOptions, id: m.ID, parent: m.Parent,
 	}
 }
 
@@ -141,6 +143,10 @@ func (f *processFiles) mounts() ([]Mount, error) {
 		return nil, err
 	}
 	defer file.Close()
+	return parseMounts(file)
+}
+
+func parseMounts(file io.Reader) ([]Mount, error) {
 	text, err := proc.Mounts(file)
 	if err != nil && !errors.Is(err, unix.EFBIG) {
 		return nil, err

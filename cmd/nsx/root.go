@@ -129,6 +129,7 @@ var commands = []command{
 	{[]string{"ps"}, newPs},
 	{[]string{"who"}, newWho},
 	{[]string{"inspect"}, newInspect},
+	{[]string{"holders"}, newHolders},
 	{[]string{"enter"}, newEnter},
 	{[]string{"run", "unshare"}, newRun},
 	{[]string{"foreach"}, newForeach},
