@@ -55,6 +55,9 @@ type Profile struct {
 	// that bind there.
 	Groups []GroupUse        `json:"groups"`
 	Limits *cgroupfs.Binding `json:"limits"`
+	// Network is what is in the process's network namespace, if that is not the boot's, or
+	// in the one that is named.
+	Network *NetworkFacts `json:"network"`
 	// Files is what is mounted where the process is.
 	Files *Files `json:"files"`
 	// Descriptors are those of the process that are of namespaces it is not in.
@@ -241,6 +244,9 @@ func (l *look) ofProcess(ctx context.Context, process *Process) error {
 	l.groups(ctx)
 	l.mounts()
 	l.descriptors()
+	if err := l.network(ctx); err != nil {
+		return err
+	}
 	if !l.files.isStill(process) {
 		return noProcess(process.PID)
 	}
@@ -332,6 +338,9 @@ func (l *look) ofNamespace(ctx context.Context, id ID) error {
 	}
 	if id.Type == Mnt && l.files != nil {
 		l.mounts()
+	}
+	if err := l.network(ctx); err != nil {
+		return err
 	}
 	return ctx.Err()
 }

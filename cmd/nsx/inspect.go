@@ -22,9 +22,10 @@ func newInspect(s streams) *cobra.Command {
 		Short: "Show all about a process, a namespace or a cgroup on one page",
 		Long: `Show on one page whose the target is, its namespaces and with whom it shares them,
 its users, PIDs and capabilities inside and out, its cgroup with the limits that
-bind and what became of them, its root and what is mounted otherwise than on the
-host, the namespaces that it has open, and what nsx was not allowed to see. A
-section that would say nothing is left out.
+bind and what became of them, the interfaces and who listens in a network namespace
+other than the host's, its root and what is mounted otherwise than on the host, the
+namespaces that it has open, and what nsx was not allowed to see. A section that
+would say nothing is left out.
 
 Of several processes (a container, a cgroup) the oldest one is shown; of a namespace
 the one that leads it.

@@ -23,6 +23,7 @@ var profilePage = &output.Page[profileDoc]{
 		{{Name: "namespaces", Facts: namespaceFacts}, {Name: "held by", Facts: heldByFacts}, {Name: "users", Facts: userLevelFacts}, {Name: "PIDs", Facts: pidLevelFacts}, {Name: "open", Facts: openFacts}},
 		{{Name: "rights", Facts: rightsFacts}},
 		{{Name: "group", Facts: groupFacts}},
+		{{Name: "network", Facts: networkFacts}},
 		{{Name: "files", Facts: filesFacts}},
 		{{Name: "not seen", Facts: unseenFacts}},
 	},
