@@ -17,25 +17,6 @@ import (
 	"nsx/internal/proc"
 )
 
-// holdingsOfPath finds which file system a path is on, and which directory of it.
-func (m Machine) holdingsOfPath(ctx context.Context, word string) (*Holdings, error) {
-	path, err := filepath.Abs(word)
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE|unix.STATX_MNT_ID, &st); err != nil {
-		return nil, &os.PathError{Op: "statx", Path: path, Err: err}
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFBLK {
-		return m.holdingsOfFiles(ctx, word, device{st.Rdev_major, st.Rdev_minor}, "")
-	}
-	return m.holdingsOfFiles(ctx, word, device{}, path)
-}
-
 // heldTree is what is looked for: a directory of a file system, and all below it.
 type heldTree struct {
 	device string
@@ -98,12 +79,7 @@ func (m Machine) holdingsOfFiles(ctx context.Context, word string, dev device, p
 
 // at finds what is mounted at a path, or around it: the topmost of the innermost.
 func (f *heldTree) at(path string, own []Mount, files *HeldFiles) bool {
-	var best *Mount
-	for i := range own {
-		if m := &own[i]; within(path, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
-			best = m
-		}
-	}
+	best := innermost(own, path)
 	if best == nil {
 		return false
 	}
@@ -111,11 +87,6 @@ func (f *heldTree) at(path string, own []Mount, files *HeldFiles) bool {
 	f.device, f.root = best.Device, filepath.Join(best.Root, strings.TrimPrefix(path, best.Mountpoint))
 	files.Device, files.Root, files.FSType, files.Source = f.device, f.root, best.FSType, best.Source
 	return true
-}
-
-// within says that a path is a directory or below it.
-func within(path, dir string) bool {
-	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
 }
 
 func readMounts(path string) ([]Mount, error) {

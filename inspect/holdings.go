@@ -3,14 +3,10 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"nsx/identity"
 )
@@ -119,12 +115,12 @@ func (m Machine) Holdings(ctx context.Context, word string) (*Holdings, error) {
 		return nil, err
 	}
 	if ref.Kind == RefFile {
-		files, err := isFilesPath(ref.Path)
+		on, err := lookAtPath(ctx, ref.Path)
 		if err != nil {
 			return nil, err
 		}
-		if files {
-			return m.holdingsOfPath(ctx, word)
+		if !on.namespace {
+			return m.holdingsOfFiles(ctx, word, on.device, on.path)
 		}
 	}
 	s, match, err := m.Find(ctx, []string{word}, Options{
@@ -201,20 +197,6 @@ func deviceNumber(word string) (major, minor uint32, ok bool) {
 	x, err1 := strconv.ParseUint(a, 10, 32)
 	y, err2 := strconv.ParseUint(b, 10, 32)
 	return uint32(x), uint32(y), hasColon && err1 == nil && err2 == nil
-}
-
-// isFilesPath says that a path is none of a namespace's file.
-func isFilesPath(path string) (bool, error) {
-	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		err = &os.PathError{Op: "open", Path: path, Err: err}
-		if errors.Is(err, unix.ENOENT) {
-			return false, &goneError{err.Error(), err}
-		}
-		return false, err
-	}
-	defer unix.Close(at)
-	return !isNamespaceFile(at), nil
 }
 
 // holdNamespace fills in what keeps a namespace.

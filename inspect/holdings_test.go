@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -231,6 +232,48 @@ func TestHoldingsInside(t *testing.T) {
 	i := slices.IndexFunc(h.Holdings, func(one Holding) bool { return one.Kind == HoldsByMount && one.Path == dir && one.Readers })
 	if i < 0 || h.has(HoldsByCwd, to) == nil || h.has(HoldsByCwd, from) != nil {
 		t.Errorf("%+v", h.Holdings)
+	}
+}
+
+// TestHoldingsOfDead: a file server that does not answer keeps nobody waiting, whether
+// its mount is asked about or what lies below, or merely used by somebody.
+func TestHoldingsOfDead(t *testing.T) {
+	testkit.RequireRoot(t)
+	testkit.CheckLeaks(t)
+	nsenter := testkit.RequireProgram(t, "nsenter")
+	f := testkit.Start(t, testkit.Config{Mode: testkit.DeadDir})
+	mounts, err := readMounts(f.Path("mountinfo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(mounts, func(m Mount) bool { return filepath.Base(m.Mountpoint) == "dead" })
+	if i < 0 {
+		t.Fatalf("%+v", mounts)
+	}
+	dead := mounts[i].Mountpoint
+	h := holdingsOf(t, mounts[i].Device)
+	if one := h.Holdings; len(one) != 1 || one[0].Kind != HoldsByMount || one[0].Path != dead || one[0].Mnt != f.NS("mnt") {
+		t.Errorf("%+v", one)
+	}
+	start := time.Now()
+	said := testkit.Try(t, patience, "env", "NSX_TEST_DEAD="+dead, nsenter, "-m", "-t", strconv.Itoa(f.PID), os.Args[0], "-test.run", "^TestHoldingsDeadInside$", "-test.v")
+	if !strings.Contains(said.Stdout, "--- PASS: TestHoldingsDeadInside") {
+		t.Errorf("after %s: %s%s", time.Since(start), said.Stdout, said.Stderr)
+	}
+}
+
+func TestHoldingsDeadInside(t *testing.T) {
+	dead := os.Getenv("NSX_TEST_DEAD")
+	if dead == "" {
+		return // TestHoldingsOfDead starts it
+	}
+	h := holdingsOf(t, dead)
+	if !h.Files.MountPoint || !slices.ContainsFunc(h.Holdings, func(one Holding) bool { return one.Kind == HoldsByMount && one.Path == dead && one.Readers }) {
+		t.Errorf("%+v", h)
+	}
+	h = holdingsOf(t, dead+"/file")
+	if h.Files.MountPoint || h.Files.Device == "" || len(h.Holdings) != 0 {
+		t.Errorf("%+v", h)
 	}
 }
 
