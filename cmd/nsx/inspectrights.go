@@ -65,13 +65,17 @@ func rightsFacts(d *profileDoc) (facts []output.Fact) {
 // countWhere says in which user namespace capabilities count.
 func countWhere(r *inspect.Rights) string {
 	where := fmt.Sprintf("user:%d", r.CountIn)
+	they, count := "they count", "count"
+	if len(r.Effective) == 1 {
+		they, count = "it counts", "counts"
+	}
 	switch {
 	case r.CountIn == 0:
 		return "in a user namespace that is not known"
 	case r.OnHost == nil:
-		return "which count in " + where
+		return "which " + count + " in " + where
 	case *r.OnHost:
-		return "and they count on the host"
+		return "and " + they + " on the host"
 	}
-	return "which count in " + where + " and not on the host"
+	return "which " + count + " in " + where + " and not on the host"
 }
