@@ -39,12 +39,12 @@ type Port struct {
 	Comm string `json:"comm,omitempty"`
 }
 
-// network fills in what is in the network namespace, unless that is the boot's and was
-// not asked for: it would be the same on every page.
+// network fills in what is in the network namespace, unless that is the boot's, or may be
+// and is the reader's, and was not asked for: it would be the same on every page.
 func (l *look) network(ctx context.Context) error {
 	id := ID{Net, l.own[Net]}
 	n := l.snapshot.Namespace(id)
-	if n == nil || !l.live || l.profile.Kind != OfNamespace && (n.Initial == nil || *n.Initial) {
+	if n == nil || !l.live || l.profile.Kind != OfNamespace && (n.IsInitial() || n.Initial == nil && l.isReaders(id)) {
 		return nil
 	}
 	pid := 0

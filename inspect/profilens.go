@@ -119,6 +119,11 @@ func (l *look) namespaces(ctx context.Context) error {
 	return nil
 }
 
+// isReaders says that the namespace is one that the reader is in.
+func (l *look) isReaders(id ID) bool {
+	return slices.ContainsFunc(l.profile.Namespaces, func(n NamespaceFacts) bool { return n.ID() == id && n.Readers })
+}
+
 // maxSharers is how many are listed of each namespace.
 const maxSharers = 1000
 

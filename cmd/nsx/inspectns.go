@@ -115,7 +115,7 @@ func sharerFacts(d *profileDoc) []output.Fact {
 func specialFacts(d *profileDoc) (facts []output.Fact) {
 	for i := range d.Namespaces {
 		n := &d.Namespaces[i]
-		if n.IsInitial() && d.Kind != inspect.OfNamespace {
+		if (n.IsInitial() || n.Initial == nil && n.Readers) && d.Kind != inspect.OfNamespace {
 			continue
 		}
 		if n.Hostname != nil {

@@ -183,7 +183,7 @@ func userFacts(d *profileDoc) []output.Fact {
 			text += fmt.Sprintf(", really %d", r.UIDs[0])
 		}
 		switch {
-		case r.OnHost == nil, *r.OnHost:
+		case r.OnHost != nil && *r.OnHost, r.OnHost == nil && r.InsideUID != nil && *r.InsideUID == *p.UID:
 		case r.InsideUID == nil:
 			text += "; it has no number in its own user namespace"
 		case *r.InsideUID == *p.UID:
