@@ -21,13 +21,14 @@ type streams struct{ in, out, err *os.File }
 
 // The exit statuses of nsx's own; enter and its like pass their command's on.
 const (
-	exitDone    = 0
-	exitFailed  = 1   // it failed, or nothing was found
-	exitUsage   = 2   // wrong usage
-	exitPartial = 4   // the answer is partial, under --strict
-	exitOwn     = 125 // nsx failed, where the status would be a command's
-	exitNoExec  = 126 // the command cannot be executed
-	exitNoCmd   = 127 // there is no such command
+	exitDone     = 0
+	exitFailed   = 1   // it failed, or nothing was found
+	exitUsage    = 2   // wrong usage
+	exitFindings = 3   // what was looked for was found: what does not work
+	exitPartial  = 4   // the answer is partial, under --strict
+	exitOwn      = 125 // nsx failed, where the status would be a command's
+	exitNoExec   = 126 // the command cannot be executed
+	exitNoCmd    = 127 // there is no such command
 )
 
 // statusError is an error with the exit status that it means. Without an err
@@ -130,6 +131,8 @@ var commands = []command{
 	{[]string{"who"}, newWho},
 	{[]string{"inspect"}, newInspect},
 	{[]string{"holders"}, newHolders},
+
+	{[]string{"doctor"}, newDoctor},
 	{[]string{"enter"}, newEnter},
 	{[]string{"run", "unshare"}, newRun},
 	{[]string{"foreach"}, newForeach},

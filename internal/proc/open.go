@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -207,4 +208,20 @@ func pathError(path string, err error) error {
 		return nil
 	}
 	return &os.PathError{Op: "open", Path: path, Err: err}
+}
+
+// ReadDir lists the names in a directory below the root, in order, so many at most.
+func (r Root) ReadDir(name string, most int) ([]string, error) {
+	fd, err := r.Open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	dir := os.NewFile(uintptr(fd), r.Join(name))
+	defer dir.Close()
+	names, err := dir.Readdirnames(most)
+	if errors.Is(err, io.EOF) { // it is empty
+		err = nil
+	}
+	slices.Sort(names)
+	return names, err
 }
