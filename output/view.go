@@ -13,6 +13,8 @@ type Column[T any] struct {
 	// Name is what Options.Columns, SortBy and Filter call the column, in
 	// whatever case. In upper case it is the header.
 	Name string
+	// Title is the header where it is not the name: it may come from outside.
+	Title string
 	// Help is one line for [View.Help].
 	Help string
 	// Right aligns the column to the right, for numbers.
@@ -24,6 +26,15 @@ type Column[T any] struct {
 	// Value makes the cell of a row. It is called several times for a row
 	// that is also sorted and filtered, so it should not compute much.
 	Value func(*T) Cell
+}
+
+// title is the header.
+func (c *Column[T]) title() string {
+	if c.Title == "" {
+		return strings.ToUpper(c.Name)
+	}
+	const most = 32
+	return cutText(Escape(c.Title), most, CutMiddle)
 }
 
 // View is everything that a command knows about showing rows of type T. It is
@@ -286,7 +297,7 @@ func (p *plan[T]) print(w io.Writer, rows []*T, leads []string) error {
 			carrier = i
 		}
 		t.headings[i] = heading{
-			title: strings.ToUpper(column.Name),
+			title: column.title(),
 			right: column.Right && i != carrier, // the lines stand at the left
 			cut:   column.Cut,
 			keep:  column.Keep,

@@ -133,6 +133,7 @@ var commands = []command{
 	{[]string{"holders"}, newHolders},
 
 	{[]string{"doctor"}, newDoctor},
+	{[]string{"diff"}, newDiff},
 	{[]string{"enter"}, newEnter},
 	{[]string{"run", "unshare"}, newRun},
 	{[]string{"foreach"}, newForeach},
