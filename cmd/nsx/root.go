@@ -132,6 +132,8 @@ var commands = []command{
 	{[]string{"inspect"}, newInspect},
 	{[]string{"holders"}, newHolders},
 
+
+	{[]string{"audit"}, newAudit},
 	{[]string{"doctor"}, newDoctor},
 	{[]string{"diff"}, newDiff},
 	{[]string{"enter"}, newEnter},
