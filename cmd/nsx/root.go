@@ -131,11 +131,9 @@ var commands = []command{
 	{[]string{"who"}, newWho},
 	{[]string{"inspect"}, newInspect},
 	{[]string{"holders"}, newHolders},
-
-
+	{[]string{"diff"}, newDiff},
 	{[]string{"audit"}, newAudit},
 	{[]string{"doctor"}, newDoctor},
-	{[]string{"diff"}, newDiff},
 	{[]string{"enter"}, newEnter},
 	{[]string{"run", "unshare"}, newRun},
 	{[]string{"foreach"}, newForeach},
