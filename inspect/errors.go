@@ -39,6 +39,10 @@ func noProcess(pid int) error {
 	return gonef("no process %d: it has exited, or it is not in the PID namespace of this /proc", pid)
 }
 
+func aThread(tid, leader int) error {
+	return gonef("%d is a thread of process %d: name it %d/%d", tid, leader, leader, tid)
+}
+
 // usageError is an ErrUsage.
 type usageError struct{ error }
 

@@ -159,6 +159,9 @@ func (m Machine) matchAll(ctx context.Context, s *Snapshot, refs []Ref, o Option
 		if _, ok := errors.AsType[unseenError](err); ok && o.ProcessesOnly && ref.Kind == RefProcess {
 			one, err = Match{PIDs: []int{ref.PID}}, nil
 		}
+		if err == nil && o.ProcessesOnly { // nobody asked /proc whether it lists the number
+			err = m.checkThread(ref)
+		}
 		if o.SkipMissing && err != nil && ctx.Err() == nil {
 			all.Missing = append(all.Missing, err)
 			continue

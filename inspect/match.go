@@ -40,7 +40,11 @@ func (m Machine) match(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
 		if err := m.checkInode(r); err != nil {
 			return Match{}, err
 		}
-		return s.matchProcess(r)
+		found, err := s.matchProcess(r)
+		if thread := m.checkThread(r); errors.Is(err, ErrGone) && thread != nil {
+			err = thread
+		}
+		return found, err
 	case RefCgroup:
 		return s.matchCgroup(r.Path)
 	case RefUnit:
@@ -232,6 +236,23 @@ func (m Machine) checkNumber(r Ref) error {
 		return nil
 	}
 	return fmt.Errorf("%s may be two processes: the numbers of %s are those of another PID namespace than ours (pid_namespaces(7)); mount one of our own there (unshare --mount-proc does), or name it by a namespace or cgroup: %w", r.Word, m.procDir(), unix.EXDEV)
+}
+
+// checkThread refuses the number of a thread that is no process's: /proc has a
+// directory for it all the same, which it does not list (proc_pid(5)).
+func (m Machine) checkThread(r Ref) error {
+	if r.Kind != RefProcess || r.TID != 0 {
+		return nil
+	}
+	text, err := m.root.ReadFile("proc/"+strconv.Itoa(r.PID)+"/status", proc.MaxFile)
+	if err != nil {
+		return nil
+	}
+	status, err := proc.ParseStatus(string(text))
+	if err != nil || status.PID == 0 || status.PID == r.PID {
+		return nil
+	}
+	return aThread(r.PID, status.PID)
 }
 
 // checkInode says whether the process that was scanned is the one that is meant. That

@@ -128,7 +128,7 @@ func (m Machine) pinProcess(r Ref, pid int) (*Target, error) {
 	if t.pidfd.fd() < 0 {
 		if leader, err := t.leader(); err == nil && leader != pid {
 			t.Close()
-			return nil, fmt.Errorf("%d is a thread of process %d: name it %d/%d", pid, leader, leader, tid)
+			return nil, aThread(tid, leader)
 		}
 	}
 	if err == nil {

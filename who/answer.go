@@ -41,6 +41,9 @@ type Answer struct {
 	PIDs    []int            `json:"pids"`
 	// TID is its thread whose number was asked for, 0 if that is the process's own.
 	TID int `json:"tid,omitempty"`
+	// Thread is that thread, if it is in other namespaces than its process: the answer
+	// is whose the first one of those is.
+	Thread *inspect.Thread `json:"thread,omitempty"`
 	// Namespace is the one that was named; of interfaces, addresses and sockets that
 	// which they are in; of a uid the user namespace, of a PID the PID namespace in which
 	// it is the number that was asked for.
@@ -89,6 +92,9 @@ type Report struct {
 	Networks    int
 	Gaps        []inspect.NetworkGap
 	Unsupported bool
+	// Holders says that namespaces which nothing but a descriptor, a socket or another
+	// mount namespace holds were looked at, too.
+	Holders bool
 	// Unreadable is what else could not be seen and may have been an answer.
 	Unreadable []inspect.Unreadable
 	// Complete says that all was seen.

@@ -31,14 +31,19 @@ func Ask(ctx context.Context, m inspect.Machine, words []string, o Options) (*Re
 		needNetworks = needNetworks || wrong[i] == nil && questions[i].network()
 		needThreads = needThreads || questions[i].ref.TID != 0
 	}
-	snapshot, err := m.Scan(ctx, inspect.Options{
+	look := inspect.Options{
 		Relations: true, Cgroups: true, Names: true, Binds: true, ForChildren: true, Sets: true, Threads: needThreads,
 		Holders: o.All, Details: inspect.AllDetails, MaxCmdline: 4096,
-	})
+	}
+	snapshot, err := m.Scan(ctx, look)
+	if err == nil && !o.All && heldElsewhere(ctx, m, snapshot, questions) {
+		look.Holders = true
+		snapshot, err = m.Scan(ctx, look)
+	}
 	if err != nil {
 		return nil, err
 	}
-	a := &asker{ctx: ctx, machine: m, lenient: o.Lenient, snapshot: snapshot, report: &Report{Snapshot: snapshot, machine: m}}
+	a := &asker{ctx: ctx, machine: m, lenient: o.Lenient, snapshot: snapshot, report: &Report{Snapshot: snapshot, Holders: look.Holders, machine: m}}
 	if needNetworks {
 		if err := a.readNetworks(); err != nil {
 			return nil, err
@@ -68,6 +73,22 @@ func Ask(ctx context.Context, m inspect.Machine, words []string, o Options) (*Re
 	return r, nil
 }
 
+// heldElsewhere says that a namespace is asked about that no process is in: a
+// descriptor, a socket or a mount elsewhere may keep it.
+func heldElsewhere(ctx context.Context, m inspect.Machine, s *inspect.Snapshot, questions []question) bool {
+	return slices.ContainsFunc(questions, func(q question) bool {
+		ref := q.ref
+		if q.at != nil {
+			ref = *q.at
+		}
+		if kindOf(ref.Kind) != KindNamespace {
+			return false
+		}
+		_, err := m.Match(ctx, s, ref)
+		return errors.Is(err, inspect.ErrGone)
+	})
+}
+
 // matters says whether what could not be read of a process may have been an answer.
 func matters(u inspect.Unreadable, q question) bool {
 	switch q.kind {
@@ -78,8 +99,7 @@ func matters(u inspect.Unreadable, q question) bool {
 	case KindPID, KindUID:
 		return u.What == "status" || q.at != nil && u.What != "cmdline"
 	case KindInterface, KindListener, KindAddress:
-		// The first process, which may be closed even to root, is in the boot's network.
-		return u.What == "namespaces" && u.PID != 1
+		return u.What == "namespaces" || u.What == "threads"
 	}
 	return u.What != "cmdline"
 }

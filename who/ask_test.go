@@ -189,3 +189,49 @@ func TestFollow(t *testing.T) {
 		}
 	}
 }
+
+// shut is a machine whose first process may not be read.
+type shut struct{}
+
+func (shut) Fields() inspect.Fields {
+	return inspect.FieldNS | inspect.FieldForChildren | inspect.FieldThreads | inspect.FieldCgroups | inspect.FieldIDs
+}
+
+func (shut) Processes(context.Context, inspect.Request) ([]inspect.Process, []inspect.Unreadable, error) {
+	return nil, []inspect.Unreadable{{PID: 1, What: "namespaces", Error: "EACCES"}}, nil
+}
+
+// Whoever may not be read may be in another network than the boot's, the first process
+// of this /proc too.
+func TestUnreadableNetworks(t *testing.T) {
+	for _, word := range []string{"if:nsx-nobodys", ":1", "10.88.79.3", "nsx-nobodys"} {
+		r, err := Ask(t.Context(), inspect.Machine{}.From(shut{}), []string{word}, Options{})
+		if err != nil || r.Complete || len(r.Unreadable) != 1 || r.Unreadable[0].PID != 1 {
+			t.Errorf("%s: %+v, %v", word, r, err)
+		}
+	}
+}
+
+// A thread that is elsewhere is about that place, by either of its names.
+func TestThreadElsewhere(t *testing.T) {
+	testkit.RequireNS(t, "user", "net")
+	p := testkit.Start(t, testkit.Config{New: []string{"user"}, Mode: testkit.ThreadElsewhere})
+	for _, word := range []string{fmt.Sprint("pid:", p.Thread), fmt.Sprintf("%d/%d", p.PID, p.Thread)} {
+		a := one(t, word)
+		if a.TID != p.Thread || a.Thread == nil || a.Thread.NS[inspect.Net] != p.Held["net"] || a.Name != fmt.Sprintf("net:%d", p.Held["net"]) {
+			t.Errorf("%s: %+v", word, a)
+		}
+	}
+	if a := one(t, fmt.Sprintf("%d/%d", p.PID, p.PID)); a.TID != 0 || a.Thread != nil {
+		t.Errorf("the first thread: %+v", a)
+	}
+}
+
+// A namespace without a process is found by its number however it is kept.
+func TestHeldNamespace(t *testing.T) {
+	testkit.RequireNS(t, "user", "net")
+	p := testkit.Start(t, testkit.Config{New: []string{"user"}, Mode: testkit.FDHolder})
+	if a := one(t, fmt.Sprintf("net:%d", p.Held["net"])); a.Namespace == nil || a.Namespace.Inode != p.Held["net"] {
+		t.Errorf("%+v", a)
+	}
+}

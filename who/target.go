@@ -58,6 +58,9 @@ func (a *asker) target(q question) error {
 		return err
 	case q.kind == KindProcess:
 		a.processes(q, match.PIDs)
+		if q.ref.TID != 0 {
+			a.aboutThread(q.ref.TID)
+		}
 	case q.kind == KindNamespace, q.ref.Kind == inspect.RefName && len(match.PIDs) == 0:
 		for _, id := range match.Namespaces {
 			a.namespace(q, id)
@@ -118,8 +121,34 @@ func (a *asker) thread(q question) bool {
 		return false
 	}
 	a.processes(q, []int{p.PID})
-	a.report.Answers[len(a.report.Answers)-1].TID = q.ref.PID
+	a.aboutThread(q.ref.PID)
 	return true
+}
+
+// aboutThread makes the last answer, which is about a process, one about its thread.
+func (a *asker) aboutThread(tid int) {
+	answer := &a.report.Answers[len(a.report.Answers)-1]
+	p := answer.Process
+	if tid == p.PID {
+		return
+	}
+	answer.TID = tid
+	at := slices.IndexFunc(p.Threads, func(t inspect.Thread) bool { return t.TID == tid })
+	if at < 0 {
+		return
+	}
+	for t, inode := range p.Threads[at].NS {
+		if inode == p.NS[t] || inode == 0 {
+			continue
+		}
+		if answer.Thread == nil {
+			answer.Thread = &p.Threads[at]
+			answer.Name, answer.Identity = "", nil
+		}
+		if n := a.snapshot.Namespace(p.Threads[at].NS.ID(inspect.Type(t))); n != nil && answer.Name == "" {
+			answer.Name, answer.Identity = a.nameOfNamespace(n)
+		}
+	}
 }
 
 // things answers for each container, unit or the like that some processes are of.

@@ -227,6 +227,9 @@ func (o *whoOptions) finish(s streams, report *who.Report, err error) error {
 	for _, line := range append(gaps.Gaps(), networkGaps(report)...) {
 		fmt.Fprintln(s.err, output.Escape(line))
 	}
+	if !report.Holders && !report.Unsupported && slices.ContainsFunc(report.Answers, unheard) {
+		fmt.Fprintln(s.err, "network namespaces that a descriptor, a socket or another mount namespace alone holds were not looked at: --all")
+	}
 	switch {
 	case o.strict && !report.Complete:
 		return &statusError{status: exitPartial}
@@ -236,6 +239,11 @@ func (o *whoOptions) finish(s streams, report *who.Report, err error) error {
 		return &statusError{status: exitFailed}
 	}
 	return nil
+}
+
+// unheard says that an answer may be in a network namespace that was not looked at.
+func unheard(a who.Answer) bool {
+	return !a.Found && (a.Kind == who.KindInterface || a.Kind == who.KindListener || a.Kind == who.KindAddress)
 }
 
 // networkGaps says in a sentence which network namespaces could not be read.

@@ -133,7 +133,7 @@ func (r *whoRow) processFacts() []output.Fact {
 		text += fmt.Sprintf(", child of %d %s", parent.PID, parent.Comm)
 	}
 	if r.TID != 0 {
-		text += fmt.Sprintf(", %d is a thread of it", r.TID)
+		text += fmt.Sprintf(", %d is a thread of it", r.TID) + r.threadIn()
 	}
 	if len(r.PIDs) > 1 {
 		text += fmt.Sprintf(", the oldest of %d", len(r.PIDs))

@@ -66,6 +66,8 @@ var whoView = &output.View[whoRow]{
 // target is whose it is, as a target: where nobody's, what does it.
 func (r *whoRow) target() string {
 	switch name := whoName(r); {
+	case r.Thread != nil:
+		return fmt.Sprintf("%d/%d", r.Process.PID, r.TID)
 	case r.Name != "":
 		return r.Name
 	case r.Process != nil:
@@ -128,12 +130,26 @@ func (r *whoRow) whatProcess() string {
 		parts = append(parts, inside+" inside")
 	}
 	if r.TID != 0 {
-		parts = append(parts, fmt.Sprintf("%d is a thread of it", r.TID))
+		parts = append(parts, fmt.Sprintf("%d is a thread of it", r.TID)+r.threadIn())
 	}
 	if r.Process.State == inspect.Zombie {
 		parts = append(parts, "a zombie")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// threadIn names the namespaces of the thread that are not its process's.
+func (r *whoRow) threadIn() string {
+	if r.Thread == nil {
+		return ""
+	}
+	var list []string
+	for t, inode := range r.Thread.NS {
+		if inode != 0 && inode != r.Process.NS[t] {
+			list = append(list, fmt.Sprintf("%s:%d", inspect.Type(t), inode))
+		}
+	}
+	return ", in " + strings.Join(list, " ")
 }
 
 // inside is what a PID or uid is called in the namespaces below that of the reader, the
