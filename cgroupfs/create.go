@@ -84,6 +84,9 @@ func (g *Group) PlanCreate(ctx context.Context, o CreateOptions) (*Plan, error) 
 			return nil, err
 		}
 	}
+	if limited {
+		g.noteBelow(ctx, p)
+	}
 	return p, nil
 }
 

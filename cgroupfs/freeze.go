@@ -111,13 +111,20 @@ func (h *Hierarchy) freezeWord(freeze bool) (file, word string) {
 	return "cgroup.freeze", map[bool]string{true: "1", false: "0"}[freeze]
 }
 
-// freezersFor is what can freeze the group, unless that may not be.
-func (g *Group) freezersFor(freeze bool) (op string, list []*Hierarchy, err error) {
+// freezersFor is what can freeze the group, unless that may not be. To freeze it stops
+// all below it, whoever they belong to. To thaw it does not wake those whom their owner
+// has frozen in a group of his own.
+func (g *Group) freezersFor(ctx context.Context, freeze bool) (op string, list []*Hierarchy, err error) {
 	op = map[bool]string{true: "freeze ", false: "thaw "}[freeze] + g.path
 	if ok, err := g.Exists(); err != nil {
 		return op, nil, err
 	} else if ok && g.path != "/" { // the root is not to be frozen by force either
-		if err := g.guard(op, map[bool]Verb{true: VerbFreeze, false: VerbThaw}[freeze]); err != nil {
+		if freeze {
+			err = g.guardTree(ctx, op, VerbFreeze, g.in())
+		} else {
+			err = g.guard(op, VerbThaw)
+		}
+		if err != nil {
 			return op, nil, err
 		}
 	}
@@ -126,7 +133,7 @@ func (g *Group) freezersFor(freeze bool) (op string, list []*Hierarchy, err erro
 }
 
 func (g *Group) setFrozen(ctx context.Context, freeze bool) error {
-	op, list, err := g.freezersFor(freeze)
+	op, list, err := g.freezersFor(ctx, freeze)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,12 @@
 package cgroupfs
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +23,8 @@ type Owner struct {
 	// "nerdctl", "cri-o", "kubernetes", "lxc" and so on, "container" for one whose
 	// runtime is not known; or empty if nobody is known to own the group.
 	Kind string `json:"kind"`
-	// Name is the unit, the container's id, the user's number or the like.
+	// Name is the unit, the container's id, the user's number or the like; empty for
+	// a group of the runtime itself.
 	Name string `json:"name,omitempty"`
 	// Path is the owner's own group: this one, or one above.
 	Path string `json:"path,omitempty"`
@@ -56,6 +60,9 @@ func (o Owner) String() string {
 	case "container":
 		return "container " + o.Name
 	}
+	if o.Name == "" {
+		return o.Kind
+	}
 	return o.Kind + " container " + o.Name
 }
 
@@ -73,6 +80,9 @@ func (g *Group) Owner() Owner {
 		if o, ok := g.unitOwner(c); ok {
 			return o
 		}
+	}
+	if o, ok := g.supervisors(); ok {
+		return o
 	}
 	if g.holdsCaller() {
 		return Owner{Kind: "self", Path: g.path}
@@ -95,6 +105,18 @@ func (g *Group) unitOwner(c identity.Claim) (Owner, bool) {
 		return Owner{}, false
 	}
 	return newOwner(c), true
+}
+
+// supervisors is the owner of a group in which a runtime keeps those who look after its
+// containers, without any name that tells of which: libpod_parent/conmon, of podman
+// with its cgroupfs manager.
+func (g *Group) supervisors() (Owner, bool) {
+	for _, at := range ancestors(g.path)[1:] {
+		if path.Base(at) == "libpod_parent" {
+			return Owner{Kind: string(identity.Podman), Path: g.path}, true
+		}
+	}
+	return Owner{}, false
 }
 
 // otherUser is the owner of what a user has made below his own systemd.
@@ -176,6 +198,32 @@ func (g *Group) noteForced(p *Plan) {
 	}
 	if note := g.Owner().Undoes(VerbSet); note != "" {
 		p.Notes = append(p.Notes, note)
+	}
+}
+
+// noteBelow says whom the limits bind as well. They are the group's own, so that it is
+// no refusal.
+func (g *Group) noteBelow(ctx context.Context, p *Plan) {
+	if g.Owner().Kind != "" { // it is forced, and noted
+		return
+	}
+	found := errors.New("found")
+	for _, h := range g.in() {
+		if !slices.ContainsFunc(p.Steps, func(s Step) bool { return s.h == h && s.group == g.path && !s.Mkdir }) {
+			continue
+		}
+		err := h.descend(ctx, g.path, func(s *spot) error {
+			below := &Group{fs: g.fs, path: s.Path()}
+			o := below.Owner()
+			if o.Kind == "" {
+				return nil
+			}
+			p.Notes = append(p.Notes, fmt.Sprintf("this binds %s below it too, which belongs to %s", below.path, o))
+			return found
+		})
+		if errors.Is(err, found) {
+			return
+		}
 	}
 }
 

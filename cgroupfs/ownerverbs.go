@@ -27,6 +27,9 @@ const (
 // that could be said in a line. It can be pasted into a shell: whoever may make a group
 // may give it any name.
 func (o Owner) CommandFor(v Verb) string {
+	if o.Name == "" {
+		return "" // his command takes the name of a container
+	}
 	name := words.Shell(o.short())
 	if v == VerbAttach && identity.Runtime(o.Kind) != identity.Systemd {
 		v = VerbStart // no runtime takes in what was started elsewhere
@@ -142,6 +145,9 @@ func (o Owner) Undoes(v Verb) string {
 			return "systemd still takes the process for one of " + o.Name + ", and its limits hold no more for it"
 		}
 		return "systemd does not know of it, and ends it with " + o.Name
+	}
+	if o.Name == "" {
+		return o.Kind + " knows nothing of it"
 	}
 	who := o.String()
 	switch v {

@@ -106,6 +106,7 @@ func (g *Group) Plan(ctx context.Context, l Limits, o PlanOptions) (*Plan, error
 		}
 		p.notePIDs(s)
 	}
+	g.noteBelow(ctx, p)
 	return p, nil
 }
 

@@ -121,7 +121,7 @@ func (g *Group) PreviewStart(plan *Plan) (*Preview, error) {
 
 // PreviewFreeze is what Freeze would write or, without freeze, Thaw.
 func (g *Group) PreviewFreeze(ctx context.Context, freeze bool) (*Preview, error) {
-	op, list, err := g.freezersFor(freeze)
+	op, list, err := g.freezersFor(ctx, freeze)
 	if err != nil {
 		return nil, err
 	}
