@@ -52,4 +52,6 @@ type Options struct {
 	NoTrunc   bool
 	Width     int // columns of the terminal; 0 if there is none: nothing is cut
 	Color     bool
+	// ASCII draws lines and signs by ASCII's, for a locale without UTF-8.
+	ASCII bool
 }

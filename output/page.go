@@ -64,7 +64,7 @@ func (p *Page[T]) Print(w io.Writer, thing *T, o Options) error {
 			l.section(Escape(section.name), section.facts)
 		}
 	}
-	return write(w, []byte(l.text.String()))
+	return write(w, o.signs([]byte(l.text.String())))
 }
 
 // shown is a section that has facts.

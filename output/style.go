@@ -1,5 +1,7 @@
 package output
 
+import "strings"
+
 // Style is how a cell looks where colours are allowed. A style only ever
 // underlines what the text says already: colours get lost in pipes and on eyes.
 type Style uint8
@@ -47,4 +49,26 @@ func (s Style) sequence() string {
 	default:
 		return "\x1b[0m"
 	}
+}
+
+// asciiSigns are ours for terminals that show no others.
+var asciiSigns = strings.NewReplacer("├─", "|-", "└─", "`-", "│ ", "| ", "…", "~", "·", "0", "↑", "^", "⇄", "<>", "→", "->", "←", "<-")
+
+// signs puts them in the place of the usual ones, if that is asked for.
+func (o Options) signs(text []byte) []byte {
+	if !o.ASCII {
+		return text
+	}
+	return []byte(asciiSigns.Replace(string(text)))
+}
+
+// UseASCII says that the user's locale has other characters than UTF-8's. One that says
+// nothing is taken to have them. getenv is [os.Getenv].
+func UseASCII(getenv func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} { // locale(7)
+		if locale := strings.ToLower(getenv(name)); locale != "" {
+			return !strings.Contains(locale, "utf-8") && !strings.Contains(locale, "utf8")
+		}
+	}
+	return false
 }

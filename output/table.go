@@ -41,7 +41,11 @@ func (t *table) print(w io.Writer, o Options) error {
 	// tablewriter measures, splits and joins every cell that it is given, which
 	// takes ten times as long as all of our own work. So it gets one empty mark for
 	// many rows, and our renderer prints the rows themselves.
-	writer := newTablewriter(&buf, &lines{table: t, widths: widths, color: o.Color})
+	l := &lines{table: t, widths: widths, color: o.Color}
+	if !o.NoTrunc {
+		l.most = o.Width
+	}
+	writer := newTablewriter(&buf, l)
 	mark := []string{""}
 	if !o.NoHeaders {
 		writer.Header(mark)
@@ -54,7 +58,7 @@ func (t *table) print(w io.Writer, o Options) error {
 	if err := writer.Render(); err != nil {
 		return fmt.Errorf("composing the table: %w", err)
 	}
-	return write(w, buf.Bytes())
+	return write(w, o.signs(buf.Bytes()))
 }
 
 // rowsPerMark is how many rows a mark stands for.
@@ -127,6 +131,7 @@ func newTablewriter(w io.Writer, r tw.Renderer) *tablewriter.Table {
 type lines struct {
 	table  *table
 	widths []int
+	most   int // how wide a line may get, 0 for any
 	color  bool
 
 	w   *bytes.Buffer
@@ -166,8 +171,21 @@ func (l *lines) Row([]string, tw.Formatting) {
 // line writes fields in their columns.
 func (l *lines) line(fields []field) {
 	owed := 0 // blanks, written only when something follows
+	at := 0   // the column
 	for i, f := range fields {
-		pad := l.widths[i] - textWidth(f.lead) - textWidth(f.text)
+		width := l.widths[i]
+		if l.most > 0 {
+			room := l.most - at
+			if room <= 0 {
+				break
+			}
+			width = min(width, room)
+			if !f.rest && width < l.widths[i] {
+				f = f.within(width, l.table.headings[i].cut)
+			}
+			at += l.widths[i] + gap
+		}
+		pad := width - textWidth(f.lead) - textWidth(f.text)
 		if f.rest {
 			pad = 0
 		}
@@ -186,6 +204,22 @@ func (l *lines) line(fields []field) {
 		owed += pad + gap
 	}
 	l.w.WriteByte('\n')
+}
+
+// within cuts a field of a line that is too long though all columns gave way, for it
+// must not wrap. Half of a number would be another one.
+func (f field) within(width int, how Cut) field {
+	room := width - textWidth(f.lead)
+	switch {
+	case room <= 0:
+		return field{lead: head(f.lead, width), style: f.style}
+	case textWidth(f.text) <= room:
+	case how == CutNever:
+		f.text = ellipsis
+	default:
+		f.text = cutText(f.text, room, CutEnd)
+	}
+	return f
 }
 
 // Config says that there are no borders and separators.

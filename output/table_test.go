@@ -111,15 +111,25 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// TestTableTooNarrow: numbers and stumps are not cut further; a line wraps.
+// TestTableTooNarrow: where all columns have given way, a line is cut and does not
+// wrap, unless nothing is to be cut.
 func TestTableTooNarrow(t *testing.T) {
 	rows := manyProcs(1)
-	want := []string{
-		"        NS  TYPE  NPROCS  PID  USER  COMMAND",
-		"4026531840  net        0    1  root  /usr/li…",
+	for width := range 60 {
+		for _, line := range printed(t, procView(), rows, Options{Width: width + 1}) {
+			if textWidth(line) > width+1 {
+				t.Errorf("width %d: %q", width+1, line)
+			}
+		}
 	}
-	for _, width := range []int{1, 10, 44} {
-		checkLines(t, fmt.Sprint("a table at width ", width), printed(t, procView(), rows, Options{Width: width}), want...)
+	checkLines(t, "a table at width 44", printed(t, procView(), rows, Options{Width: 44}),
+		"        NS  TYPE  NPROCS  PID  USER  COMMAND",
+		"4026531840  net        0    1  root  /usr/l…")
+	checkLines(t, "a table at width 20", printed(t, procView(), rows, Options{Width: 20}),
+		"        NS  TYPE   …",
+		"4026531840  net    0")
+	if lines := printed(t, procView(), rows, Options{Width: 20, NoTrunc: true}); textWidth(lines[1]) < 45 {
+		t.Errorf("with NoTrunc: %q", lines)
 	}
 }
 

@@ -23,8 +23,12 @@ func (v *View[T]) PrintTree(w io.Writer, roots []*Node[T], o Options) error {
 	}
 	var rows []*T
 	var leads []string
+	deepest := deepestPiped
+	if o.Width > 0 {
+		deepest = max(o.Width/4, 2)
+	}
 	for _, root := range roots {
-		rows, leads = flatten(root, "", "", rows, leads)
+		rows, leads = flatten(root, "", "", deepest, rows, leads)
 	}
 	return p.print(w, rows, leads)
 }
@@ -62,16 +66,25 @@ func (p *plan[T]) prune(siblings []*Node[T]) ([]*Node[T], error) {
 	return kept, nil
 }
 
+// deepestPiped is how many levels are drawn where there is no terminal; on one they
+// take half of its width. What is deeper stands at the last of them: a chain of
+// thousands of processes would take as many lines for each.
+const deepestPiped = 64
+
 // flatten appends n and what is below it in the order of printing. lead is what
 // stands in front of n itself, below what stands in front of its children.
-func flatten[T any](n *Node[T], lead, below string, rows []*T, leads []string) ([]*T, []string) {
+func flatten[T any](n *Node[T], lead, below string, levels int, rows []*T, leads []string) ([]*T, []string) {
 	rows, leads = append(rows, &n.Row), append(leads, lead)
 	for i, child := range n.Children {
 		branch, trunk := "├─", "│ "
 		if i == len(n.Children)-1 {
 			branch, trunk = "└─", "  "
 		}
-		rows, leads = flatten(child, below+branch, below+trunk, rows, leads)
+		if levels > 1 {
+			rows, leads = flatten(child, below+branch, below+trunk, levels-1, rows, leads)
+		} else {
+			rows, leads = flatten(child, below+branch, below, 1, rows, leads)
+		}
 	}
 	return rows, leads
 }

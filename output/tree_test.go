@@ -160,3 +160,58 @@ func TestTreeFilterErrors(t *testing.T) {
 		t.Error("a tree was printed as YAML")
 	}
 }
+
+// TestDeepTree: a chain of thousands takes as much for each row as a short one, and
+// fits the terminal.
+func TestDeepTree(t *testing.T) {
+	type row struct{ name string }
+	v := &View[row]{Columns: []Column[row]{{Name: "name", Cut: CutEnd, Value: func(r *row) Cell { return Text(r.name) }}}, Tree: "name"}
+	top := &Node[row]{Row: row{"process"}}
+	for at, i := top, 0; i < 5000; i++ {
+		at.Children = []*Node[row]{{Row: row{"process"}}}
+		at = at.Children[0]
+	}
+	for _, width := range []int{0, 40, 80} {
+		var b strings.Builder
+		if err := v.PrintTree(&b, []*Node[row]{top}, Options{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		if most := 5001 * 3 * (2*deepestPiped + 10); b.Len() > most {
+			t.Errorf("width %d: %d bytes", width, b.Len())
+		}
+		for line := range strings.Lines(b.String()) {
+			if w := textWidth(strings.TrimSuffix(line, "\n")); width > 0 && w > width {
+				t.Fatalf("width %d: a line of %d", width, w)
+			}
+		}
+	}
+}
+
+// TestASCII: a locale without UTF-8 gets no other signs.
+func TestASCII(t *testing.T) {
+	type row struct{ name string }
+	v := &View[row]{Columns: []Column[row]{{Name: "name", Cut: CutEnd, Value: func(r *row) Cell { return Text(r.name) }}}, Tree: "name"}
+	top := &Node[row]{Row: row{"top"}, Children: []*Node[row]{{Row: row{"a"}, Children: []*Node[row]{{Row: row{"a-name-that-is-too-long"}}}}, {Row: row{"b"}}}}
+	var b strings.Builder
+	if err := v.PrintTree(&b, []*Node[row]{top}, Options{Width: 20, ASCII: true}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "NAME\ntop\n|-a\n| `-a-name-that-is-~\n`-b\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+	for _, c := range []struct {
+		env  map[string]string
+		want bool
+	}{
+		{nil, false},
+		{map[string]string{"LANG": "C.UTF-8"}, false},
+		{map[string]string{"LANG": "de_DE.utf8"}, false},
+		{map[string]string{"LANG": "C"}, true},
+		{map[string]string{"LANG": "C.UTF-8", "LC_ALL": "C"}, true},
+		{map[string]string{"LANG": "C", "LC_CTYPE": "en_US.UTF-8"}, false},
+	} {
+		if got := UseASCII(func(name string) string { return c.env[name] }); got != c.want {
+			t.Errorf("%v: %v", c.env, got)
+		}
+	}
+}

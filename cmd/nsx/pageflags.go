@@ -35,7 +35,7 @@ func (f *pageFlags) resolve(out *os.File) error {
 	if err := view.resolve(out); err != nil {
 		return err
 	}
-	f.Format, f.Color, f.Width = view.Format, view.Color, view.Width
+	f.Format, f.Color, f.Width, f.ASCII = view.Format, view.Color, view.Width, view.ASCII
 	return nil
 }
 

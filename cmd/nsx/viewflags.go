@@ -73,6 +73,7 @@ func (f *viewFlags) resolve(out *os.File) error {
 	}
 	f.Format = format
 	f.Width = output.TerminalWidth(out)
+	f.ASCII = f.Width > 0 && output.UseASCII(os.Getenv)
 	return nil
 }
 
