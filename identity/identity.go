@@ -76,7 +76,8 @@ func (p *PodName) String() string {
 
 // Target is the identity's name as people type it: "podman:web",
 // "pod:shop/cart/app", "podman(alice):notes", "unit:nginx". An ID stands for a name
-// that is not known, with twelve digits.
+// that is not known, with twelve digits: "podman(alice):5e5f2c1a9d03", since whoever
+// makes up a name can make up an ID as well.
 func (i *Identity) Target() string {
 	word, name := i.words()
 	return word + i.claimedBy() + ":" + name
@@ -110,8 +111,6 @@ func (i *Identity) inKubernetes() bool {
 // or the container in which the runtime itself runs.
 func (i *Identity) claimedBy() string {
 	switch n := len(i.Parents); {
-	case i.Name == "" && (i.Pod == nil || i.Pod.Name == ""):
-		return "" // an ID is the same for everybody
 	case n > 0:
 		return "(" + i.Parents[n-1].Target() + ")"
 	case i.OwnerUID != 0:

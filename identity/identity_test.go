@@ -24,7 +24,7 @@ func TestFromPath(t *testing.T) {
 		"/kubepods/burstable":                    {},
 		"/docker/" + idA:                         {target: "docker:" + shortA},
 		"/system.slice/docker-" + idA + ".scope": {target: "docker:" + shortA},
-		user + "/user.slice/docker-" + idA + ".scope": {target: "docker:" + shortA},
+		user + "/user.slice/docker-" + idA + ".scope": {target: "docker(1000):" + shortA},
 		"/nsx-parent/" + idA:                          {target: "ct:" + shortA},
 		podA:                                          {target: "pod:" + uid},
 		podA + "/" + idA:                              {target: "ct:" + shortA},
@@ -38,8 +38,8 @@ func TestFromPath(t *testing.T) {
 		"/system.slice/q.service/libpod-payload-" + idA:                                {target: "podman:" + shortA, unit: "q.service"},
 		"/system.slice/q.service/runtime":                                              {target: "unit:q"},
 		"/lxc.payload.web/system.slice/x.service":                                      {target: "lxc:web"},
-		"/lxc.payload.web/docker/" + idA:                                               {target: "docker:" + shortA, parents: "lxc:web"},
-		"/docker/" + idA + podA + "/" + idB:                                            {target: "ct:" + shortB, parents: "docker:" + shortA},
+		"/lxc.payload.web/docker/" + idA:                                               {target: "docker(lxc:web):" + shortA, parents: "lxc:web"},
+		"/docker/" + idA + podA + "/" + idB:                                            {target: "ct(docker:" + shortA + "):" + shortB, parents: "docker:" + shortA},
 		`/machine.slice/machine-my\x2dbox.scope/payload`:                               {target: "machine:my-box"},
 		`/machine.slice/systemd-nspawn@web.service/payload`:                            {target: "machine:web"},
 		"/system.slice/nginx.service":                                                  {target: "unit:nginx"},
@@ -53,7 +53,7 @@ func TestFromPath(t *testing.T) {
 		user + "/app.slice/app-flatpak-org.mozilla.firefox-12345.scope": {target: "flatpak(1000):org.mozilla.firefox", unit: "app-flatpak-org.mozilla.firefox-12345.scope"},
 		user + "/app.slice/snap.firefox.firefox-" + uid + ".scope":      {target: "snap(1000):firefox", unit: "snap.firefox.firefox-" + uid + ".scope"},
 		"/system.slice/snap.lxd.daemon.service":                         {target: "snap:lxd.daemon", unit: "snap.lxd.daemon.service"},
-		user + "/app.slice/docker-" + idA + ".scope/x/lxc.payload.y":    {target: "lxc(docker:" + shortA + "):y", parents: "docker:" + shortA},
+		user + "/app.slice/docker-" + idA + ".scope/x/lxc.payload.y":    {target: "lxc(docker(1000):" + shortA + "):y", parents: "docker(1000):" + shortA},
 	} {
 		id, ok := FromPath(path)
 		if !ok {
@@ -65,6 +65,9 @@ func TestFromPath(t *testing.T) {
 		var parents []string
 		for _, p := range id.Parents {
 			parents = append(parents, p.Target())
+		}
+		if q, ok := ParseQuery(id.Target()); !ok || !q.Matches(&id) {
+			t.Errorf("%s: %q does not name it: %+v", path, id.Target(), q)
 		}
 		if got := id.Target(); got != want.target || id.Unit != want.unit || strings.Join(parents, " ") != want.parents || id.By != ByCgroup {
 			t.Errorf("%s: %q, unit %q, in %q, by %s; want %+v", path, got, id.Unit, parents, id.By, want)
@@ -137,6 +140,9 @@ func TestOf(t *testing.T) {
 		"the container's before the unit's": {paths: []string{"/system.slice/x.service", "/docker/" + idA}, target: "docker:" + shortA, by2: ByCgroup},
 		"a name":                            {paths: []string{"/machine.slice/libpod-" + idA + ".scope"}, by: &Claimant{Supervisor: supervisor(t, "conmon -c "+idA+" -n web")}, target: "podman:web", by2: ByArgv},
 		"docker with a parent":              {paths: []string{"/parent/" + idA}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace moby -id "+idA)}, target: "docker:" + shortA, by2: ByArgv},
+		"rootless, by its ID alone":         {paths: []string{"/"}, by: &Claimant{Supervisor: supervisor(t, "conmon -c "+idA), UID: 1000}, target: "podman(1000):" + shortA, by2: ByArgv},
+		"a pod without a group":             {paths: []string{"/"}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace k8s.io -id "+idA)}, target: "pod:" + shortA, by2: ByArgv},
+		"a pod by a name":                   {paths: []string{"/"}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace k8s.io -id web.1")}, target: "pod:web.1", by2: ByArgv},
 		"rootless, in no group":             {paths: []string{"/"}, by: &Claimant{Supervisor: supervisor(t, "conmon -c "+idA+" -n web"), UID: 1000, Of: &alice}, target: "podman(1000):web", by2: ByArgv},
 		"in the group of a unit":            {paths: []string{"/system.slice/q.service"}, by: &Claimant{Supervisor: supervisor(t, "conmon -c "+idA+" -n web")}, target: "podman:web", by2: ByArgv, unit: "q.service"},
 		"a pod's sandbox":                   {paths: []string{podA + "/" + idA}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace k8s.io -id "+idA)}, target: "pod:" + uid, by2: ByArgv},
@@ -145,8 +151,8 @@ func TestOf(t *testing.T) {
 		"CRI-O's sandbox":                   {paths: []string{podA + "/crio-" + idA}, by: &Claimant{Supervisor: supervisor(t, "conmon -c "+idA+" -n k8s_POD_cart_shop_"+uid+"_0")}, target: "pod:shop/cart", by2: ByArgv},
 		"Incus":                             {paths: []string{"/lxc.payload.p_web"}, by: &Claimant{Supervisor: Supervisor{Runtime: Incus, Name: "p_web"}}, target: "incus:p_web", by2: ByArgv},
 		"a claim from within a container":   {paths: []string{"/lxc.payload.legacy"}, by: &Claimant{Supervisor: supervisor(t, "conmon -c "+idA+" -n db"), Of: &lxc}, target: "podman(lxc:legacy):db", by2: ByArgv},
-		"docker in LXC":                     {paths: []string{"/lxc.payload.legacy/docker/" + idA}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace moby -id "+idA), Of: &lxc}, target: "docker:" + shortA, by2: ByArgv},
-		"the outer one's supervisor":        {paths: []string{"/docker/" + idA + "/docker/" + idB}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace moby -id "+idA)}, target: "docker:" + shortB, by2: ByCgroup},
+		"docker in LXC":                     {paths: []string{"/lxc.payload.legacy/docker/" + idA}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace moby -id "+idA), Of: &lxc}, target: "docker(lxc:legacy):" + shortA, by2: ByArgv},
+		"the outer one's supervisor":        {paths: []string{"/docker/" + idA + "/docker/" + idB}, by: &Claimant{Supervisor: supervisor(t, "containerd-shim-runc-v2 -namespace moby -id "+idA)}, target: "docker(docker:" + shortA + "):" + shortB, by2: ByCgroup},
 		"a machine":                         {paths: []string{"/x"}, by: &Claimant{Supervisor: supervisor(t, "systemd-nspawn -M box")}, target: "machine:box", by2: ByArgv},
 	} {
 		id, ok := Of(c.paths, c.by)
@@ -182,6 +188,8 @@ func TestQuery(t *testing.T) {
 	alices.Owner = "alice"
 	nested := conmon("web", 0, &lxc)
 	app := conmon("k8s_app_cart-7d4_shop_"+uid+"_0", 0, nil, podA+"/crio-"+idA)
+	forged, _ := FromPath(podA + "/" + idA)
+	forged.OwnerUID = 1000
 	nginx, _ := FromPath("/system.slice/nginx.service")
 	session, _ := FromPath("/user.slice/user-1000.slice/session-3.scope")
 	for _, c := range []struct {
@@ -210,7 +218,17 @@ func TestQuery(t *testing.T) {
 		{"podman:" + idA, &web, true},
 		{"ct:aaa", &web, false},
 		{"ct:aaab", &web, false},
-		{"ct:aaaa", &alices, true},
+		{"ct:aaaa", &alices, false},
+		{"aaaa", &alices, false},
+		{"podman:" + idA, &alices, false},
+		{"ct(alice):aaaa", &alices, true},
+		{"podman(alice):" + idA, &alices, true},
+		{"podman(bob):aaaa", &alices, false},
+		{"podman:aaaa", &nested, false},
+		{"podman(lxc:legacy):aaaa", &nested, true},
+		{"pod:" + uid, &forged, false},
+		{"pod(1000):" + uid, &forged, true},
+		{"ct(1000):aaaa", &forged, true},
 		{"pod:shop/cart-7d4/app", &app, true},
 		{"pod:shop/cart-7d4", &app, true},
 		{"pod:cart-7d4", &app, true},

@@ -69,17 +69,15 @@ func (q Query) IsBare() bool { return q.kind == "" }
 // Glob says that it may name several.
 func (q Query) Glob() bool { return strings.Contains(q.name, "*") }
 
-// Matches says whether the query names the identity. A name that an ordinary user or
-// a container has given counts only where the query says whose it is; an ID counts
-// always, from four digits on.
+// Matches says whether the query names the identity: by its name, or a container by four
+// or more digits of its ID. What an ordinary user or a container says, who could have
+// made up either, counts only where the query says whose it is.
 func (q Query) Matches(i *Identity) bool {
-	if !q.matchesKind(i) {
+	if !q.matchesKind(i) || q.owner != i.claimant() {
 		return false
 	}
-	if isContainer := i.Kind == Container || i.Kind == Pod; isContainer && i.hasID(q.name) && q.owner == "" {
-		return true
-	}
-	return q.owner == i.claimant() && q.matchesName(i)
+	isContainer := i.Kind == Container || i.Kind == Pod
+	return isContainer && i.hasID(q.name) || q.matchesName(i)
 }
 
 // Thing is what a query that matches means, as people type it: the pod or unit that it
@@ -97,11 +95,7 @@ func (q Query) Thing(i *Identity) string {
 
 // claimant is what stands in the brackets, "" for root of the host.
 func (i *Identity) claimant() string {
-	named := *i
-	if named.Name == "" {
-		named.Name = "-" // whoever it is, though its name is not known
-	}
-	who := strings.TrimPrefix(named.claimedBy(), "(")
+	who := strings.TrimPrefix(i.claimedBy(), "(")
 	return strings.TrimSuffix(who, ")")
 }
 
@@ -112,7 +106,7 @@ func (q Query) matchesKind(i *Identity) bool {
 	case "ct":
 		return i.Kind == Container
 	case "pod":
-		return i.Pod != nil
+		return i.Pod != nil || i.Kind == Pod
 	case "unit":
 		return i.Kind == Unit || i.Unit != ""
 	case "session", "machine", "flatpak", "snap":
@@ -126,7 +120,7 @@ func (q Query) matchesName(i *Identity) bool {
 		if i.Pod != nil && q.matchesPod(i) {
 			return true
 		}
-		if q.kind == "pod" {
+		if q.kind == "pod" && (i.Pod != nil || i.Kind != Pod) {
 			return false
 		}
 	}

@@ -35,7 +35,20 @@ func (d *delegations) open() {
 	}
 }
 
-// maker is the user who could have made the group by whose name a process has been
+// distrust gives an identity to the user who could have made the group by whose name it
+// is known. Of one that is nested in others the outermost counts, which all the rest
+// depends on. A supervisor of root's that says the same vouches for it.
+func (d *delegations) distrust(list []cgroupfs.Membership, id *identity.Identity) {
+	outer := id
+	if len(id.Parents) > 0 {
+		outer = &id.Parents[0]
+	}
+	if outer.By == identity.ByCgroup && outer.OwnerUID == 0 {
+		outer.OwnerUID = d.maker(list, outer)
+	}
+}
+
+// maker is the user who could have made the group by whose name something has been
 // identified, 0 if that is root alone: making one takes a right to the group above, and
 // somebody who is not root has that if it, or one above it, is his. (The group itself may
 // belong to root of a container whose ids are others outside.)
@@ -44,15 +57,26 @@ func (d *delegations) maker(list []cgroupfs.Membership, id *identity.Identity) (
 		return 0
 	}
 	for _, m := range list {
-		found, ok := identity.FromPath(m.Path)
-		if !ok || !found.Same(id) {
+		group := groupSaying(m.Path, id)
+		if group == "" {
 			continue
 		}
-		if uid = d.ownerAbove(m, identity.GroupOf(m.Path)); uid == 0 {
+		if uid = d.ownerAbove(m, group); uid == 0 {
 			return 0
 		}
 	}
 	return uid
+}
+
+// groupSaying is the group by whose name something is known that is nested in nothing:
+// that group, or one above it. "" if no name in the path says so.
+func groupSaying(path string, id *identity.Identity) (group string) {
+	for _, c := range identity.Claims(path) {
+		if found, ok := identity.FromPath(c.Path); ok && found.Same(id) {
+			group = identity.GroupOf(c.Path)
+		}
+	}
+	return group
 }
 
 // ownerAbove is the first one who is not root among the owners of the groups above one,

@@ -105,9 +105,7 @@ func (n *namer) identity(p *Process) *identity.Identity {
 	if !known {
 		if found, ok := identity.Of(paths, claimant); ok {
 			id = &found
-			if claimant == nil && id.Trusted() {
-				id.OwnerUID = n.maker(p.Cgroups, id)
-			}
+			n.distrust(p.Cgroups, id)
 			state.Complete(n.root, id)
 			n.addUsers(id)
 		}

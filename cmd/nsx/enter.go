@@ -323,6 +323,10 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 	if err != nil {
 		return nil, nil, err
 	}
+	if whole && len(plan.Joins) == 0 && !plan.Untrusted() && o.namesContainer() {
+		plan.Close()
+		return nil, nil, fmt.Errorf("%s: all namespaces of process %d are our own, so CMD would be run by this host: run it without nsx, or join the root directory with -r", o.target, o.options.Process.PID)
+	}
 	if o.follow && !plan.Untrusted() {
 		plan.Close()
 		return nil, nil, errors.New("-Z: a program of this host's keeps our security label, whatever namespaces it is in: join the mount namespace too, or use runcon(1) or aa-exec(1)")
@@ -333,6 +337,14 @@ func (o *enterOptions) plan(ctx context.Context, s streams, wants []want, whole 
 		return nil, nil, err
 	}
 	return plan, env, nil
+}
+
+// namesContainer says that the target is called by what somebody has named, in which CMD
+// is expected to run, and not by a number.
+func (o *enterOptions) namesContainer() bool {
+	ref, err := inspect.ParseRef(o.target)
+	named := err == nil && (ref.Kind == inspect.RefIdentity || ref.Kind == inspect.RefName)
+	return named && o.options.Process != nil
 }
 
 // environment is what -e asks for. The target's own programs have it anyway, but

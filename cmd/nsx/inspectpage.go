@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -200,20 +201,18 @@ func knownByFacts(d *profileDoc) []output.Fact {
 	if id == nil || id.Kind == identity.Unit || id.Kind == identity.Session {
 		return nil
 	}
+	return fact(knownBy(id))
+}
+
+// knownBy is from what an identity is known, and who could have made it up.
+func knownBy(id *identity.Identity) string {
 	text := map[identity.Source]string{
 		identity.ByArgv: "its supervisor's command line", identity.ByCgroup: "the path of its cgroup", identity.ByFile: "a file of its runtime's",
 	}[id.By]
-	if text == "" {
-		return nil
+	if text != "" && id.OwnerUID != 0 {
+		text += ", which " + cmp.Or(id.Owner, strconv.FormatUint(uint64(id.OwnerUID), 10)) + " could have made up"
 	}
-	if id.OwnerUID != 0 {
-		owner := id.Owner
-		if owner == "" {
-			owner = strconv.FormatUint(uint64(id.OwnerUID), 10)
-		}
-		text += ", which " + owner + " could have made up"
-	}
-	return []output.Fact{lineOf("%s", text)}
+	return text
 }
 
 // pidLevelFacts are its numbers, if it has several.

@@ -55,10 +55,7 @@ var whoPage = &output.Page[whoRow]{
 			if r.Identity == nil {
 				return nil
 			}
-			by := map[identity.Source]string{
-				identity.ByArgv: "the command line of its supervisor", identity.ByCgroup: "the path of its cgroup", identity.ByFile: "the runtime's files",
-			}[r.Identity.By]
-			return fact(by)
+			return fact(knownBy(r.Identity))
 		}},
 	}},
 }
