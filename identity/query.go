@@ -80,17 +80,33 @@ func (q Query) Matches(i *Identity) bool {
 	return isContainer && i.hasID(q.name) || q.matchesName(i)
 }
 
-// Thing is what a query that matches means, as people type it: the pod or unit that it
-// asks for, of which the identity may be a part, or the identity's own Target.
-func (q Query) Thing(i *Identity) string {
+// Thing is what a query that matches means: the pod or unit that it asks for, of which
+// the identity may be a part, or the identity itself.
+func (q Query) Thing(i *Identity) Identity {
 	whole := *i
 	switch {
 	case q.kind == "unit" && i.Kind != Unit, q.kind == "" && i.Kind != Unit && i.Unit != "" && !matches(q.name, i.Name):
 		whole.Kind, whole.Name, whole.Pod, whole.ID = Unit, i.Unit, nil, ""
 	case i.Pod != nil && q.matchesPod(i) && strings.Count(q.name, "/") < 2 && (q.kind == "pod" || !matches(q.name, i.Name)):
-		whole.Kind = Pod
+		whole.Kind, whole.Name, whole.ID = Pod, "", ""
 	}
-	return whole.Target()
+	return whole
+}
+
+// ByID is the Target by the ID, where there is one: of several that have one name it
+// says which. Of a pod that is its UID.
+func (i *Identity) ByID() string {
+	byID := *i
+	if byID.ID != "" {
+		byID.Name = ""
+		if byID.Kind == Container {
+			byID.Pod = nil
+		}
+	}
+	if byID.Kind == Pod && byID.Pod != nil && firstOf(byID.Pod.UID, byID.Pod.ID) != "" {
+		byID.Pod = &PodName{UID: i.Pod.UID, ID: i.Pod.ID}
+	}
+	return byID.Target()
 }
 
 // claimant is what stands in the brackets, "" for root of the host.

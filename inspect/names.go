@@ -249,35 +249,53 @@ func (s *Snapshot) podsOfNamespaces() map[ID]*identity.Identity {
 // matchNames is the processes that a name is of, if it is of one thing or may be of
 // several. others are what else has the name.
 func (s *Snapshot) matchNames(r Ref, others []string) (Match, error) {
-	things := map[string]*Process{} // with the oldest process
+	things := things{}
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		if p.Identity == nil || !r.Query.Matches(p.Identity) {
 			continue
 		}
-		thing := r.Query.Thing(p.Identity)
-		if oldest := things[thing]; oldest == nil || p.StartTicks < oldest.StartTicks {
-			things[thing] = p
-		}
+		things.add(r.Query.Thing(p.Identity), p)
 	}
 	if len(things) == 0 {
 		return Match{}, s.noName(r)
 	}
-	trusted := map[string]*Process{}
-	for thing, p := range things {
-		if p.Identity.Trusted() {
-			trusted[thing] = p
-		}
-	}
-	if len(trusted) > 0 { // an ID can be given away by anybody
-		things = trusted
-	}
 	if len(things)+len(others) > 1 && !r.Query.Glob() {
 		return Match{}, ambiguous(r, things, others)
 	}
-	return s.matchWhere(func(p *Process) bool {
-		return p.Identity != nil && r.Query.Matches(p.Identity) && things[r.Query.Thing(p.Identity)] != nil
-	}), nil
+	return s.matchWhere(func(p *Process) bool { return p.Identity != nil && r.Query.Matches(p.Identity) }), nil
+}
+
+// things are what a word names, each with its oldest process. Two containers may have one
+// name: two users of root's podman with storage of their own, or who has taken the name
+// of one that is still ending.
+type things map[thing]*Process
+
+// thing is one of them, as people type it: by its name, and by its ID, which are the same
+// where it has but one of the two.
+type thing struct{ target, byID string }
+
+func (t things) add(id identity.Identity, p *Process) {
+	key := thing{id.Target(), id.ByID()}
+	if oldest := t[key]; oldest == nil || p.StartTicks < oldest.StartTicks {
+		t[key] = p
+	}
+}
+
+// names are the words for each: its name, or its ID where another has that name.
+func (t things) names() (list []string) {
+	count := map[string]int{}
+	for thing := range t {
+		count[thing.target]++
+	}
+	for thing, p := range t {
+		name := thing.target
+		if count[name] > 1 {
+			name = thing.byID
+		}
+		list = append(list, fmt.Sprintf("%s (%d)", name, p.PID))
+	}
+	return list
 }
 
 // noName says that nothing has a name, and what has not been seen.
@@ -304,11 +322,8 @@ type ambiguousError struct{ text string }
 func (e ambiguousError) Error() string        { return e.text }
 func (e ambiguousError) Is(target error) bool { return target == ErrAmbiguous }
 
-func ambiguous(r Ref, things map[string]*Process, others []string) error {
-	list := slices.Clone(others)
-	for thing, p := range things {
-		list = append(list, fmt.Sprintf("%s (%d)", thing, p.PID))
-	}
+func ambiguous(r Ref, things things, others []string) error {
+	list := append(slices.Clone(others), things.names()...)
 	slices.Sort(list)
 	last := len(list) - 1
 	return ambiguousError{fmt.Sprintf("%q is %d things: %s and %s: say which", r.Word, len(list), strings.Join(list[:last], ", "), list[last])}

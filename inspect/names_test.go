@@ -200,6 +200,49 @@ func TestFindByName(t *testing.T) {
 	}
 }
 
+// TestOneNameOfTwo: two containers of root's have one name, and so have two pods. Each is
+// to be had by its ID.
+func TestOneNameOfTwo(t *testing.T) {
+	conmon := func(id, name string) []string { return []string{"conmon", "-c", id, "-n", name} }
+	const other = "7f3a1b2c-1111-2222-3333-444455556666"
+	apart := func(net uint64) map[string]uint64 { return map[string]uint64{"net": net} }
+	proc := testkit.ProcTree(t,
+		testkit.FakeProcess{PID: 1, Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 20, PPID: 1, Comm: "conmon", Cmdline: conmon(idWeb, "web"), Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 21, PPID: 20, Cgroup: "0::/\n", NS: apart(4100)},
+		testkit.FakeProcess{PID: 22, PPID: 21, Cgroup: "0::/\n", NS: apart(4100)},
+		testkit.FakeProcess{PID: 30, PPID: 1, Comm: "conmon", Cmdline: conmon(idCart, "web"), Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 31, PPID: 30, Cgroup: "0::/\n", NS: apart(4200)},
+		testkit.FakeProcess{PID: 40, PPID: 1, Comm: "conmon", Cmdline: conmon(idApp, "k8s_app_cart_shop_"+uidPod+"_0"), Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 41, PPID: 40, Cgroup: "0::/\n", NS: apart(4300)},
+		testkit.FakeProcess{PID: 42, PPID: 1, Comm: "conmon", Cmdline: conmon(idPod, "k8s_db_cart_shop_"+uidPod+"_0"), Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 43, PPID: 42, Cgroup: "0::/\n", NS: apart(4300)},
+		testkit.FakeProcess{PID: 50, PPID: 1, Comm: "conmon", Cmdline: conmon("5555"+idPod[4:], "k8s_app_cart_shop_"+other+"_0"), Cgroup: "0::/\n"},
+		testkit.FakeProcess{PID: 51, PPID: 50, Cgroup: "0::/\n", NS: apart(4400)},
+	)
+	m, err := Open(filepath.Dir(proc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]string{
+		"web":    `"web" is 2 things: podman:1111aaaaaaaa (21) and podman:2222bbbbbbbb (31): say which`,
+		"ct:web": "podman:1111aaaaaaaa (21) and podman:2222bbbbbbbb (31)", "podman:web": "podman:1111aaaaaaaa (21) and podman:2222bbbbbbbb (31)",
+		"pod:shop/cart": "pod:" + uidPod + " (41) and pod:" + other + " (51)", "pod:shop/cart/app": "cri-o:4444dddddddd (41) and cri-o:5555cccccccc (51)",
+	} {
+		if _, match, err := m.Find(t.Context(), []string{word}, Options{}); !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", word, match.PIDs, err)
+		}
+	}
+	for word, want := range map[string][]int{
+		"podman:1111aaaaaaaa": {21, 22}, "podman:2222bbbbbbbb": {31}, "podman:w*": {21, 22, 31}, "pod:" + uidPod: {41, 43}, "pod:" + other: {51},
+		"ct:3333cccccccc": {43}, "ct:5555cccccccc": {51}, "ct:4444dddddddd": {41}, "pod:shop/cart/db": {43},
+	} {
+		if _, match, err := m.Find(t.Context(), []string{word}, Options{}); err != nil || !slices.Equal(match.PIDs, want) {
+			t.Errorf("%s: %v, %v", word, match.PIDs, err)
+		}
+	}
+}
+
 func writeFile(t *testing.T, file, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

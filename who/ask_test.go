@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"nsx/identity"
@@ -233,5 +235,32 @@ func TestHeldNamespace(t *testing.T) {
 	p := testkit.Start(t, testkit.Config{New: []string{"user"}, Mode: testkit.FDHolder})
 	if a := one(t, fmt.Sprintf("net:%d", p.Held["net"])); a.Namespace == nil || a.Namespace.Inode != p.Held["net"] {
 		t.Errorf("%+v", a)
+	}
+}
+
+// Two containers of root's may have one name: each is an answer.
+func TestOneNameOfTwo(t *testing.T) {
+	ids := []string{strings.Repeat("1a", 32), strings.Repeat("2b", 32)}
+	processes := []testkit.FakeProcess{{PID: 1, Cgroup: "0::/\n"}}
+	for i, id := range ids {
+		supervisor := 20 + 10*i
+		processes = append(
+			processes,
+			testkit.FakeProcess{PID: supervisor, PPID: 1, Comm: "conmon", Cmdline: []string{"conmon", "-c", id, "-n", "web"}, Cgroup: "0::/\n"},
+			testkit.FakeProcess{PID: supervisor + 1, PPID: supervisor, Cgroup: "0::/\n", NS: map[string]uint64{"net": uint64(4000 + i)}},
+		)
+	}
+	m, err := inspect.Open(filepath.Dir(testkit.ProcTree(t, processes...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Ask(t.Context(), m, []string{"web"}, Options{})
+	if err != nil || len(r.Answers) != len(ids) {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	for i, a := range r.Answers {
+		if a.Name != "podman:web" || a.Identity.ID != ids[i] || !slices.Equal(a.PIDs, []int{21 + 10*i}) {
+			t.Errorf("%+v", a)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package who
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -153,21 +154,26 @@ func (a *asker) aboutThread(tid int) {
 
 // things answers for each container, unit or the like that some processes are of.
 func (a *asker) things(q question, pids []int) {
-	var names []string
-	of := map[string][]int{}
-	ids := map[string]*identity.Identity{}
+	type thing struct{ name, id string } // several may have one name
+	var things []thing
+	of := map[thing][]int{}
+	ids := map[thing]*identity.Identity{}
 	for _, pid := range pids {
 		name, id := a.nameOfProcess(a.snapshot.Process(pid))
-		if of[name] == nil {
-			names = append(names, name)
-			ids[name] = id
+		key := thing{name: name}
+		if id != nil {
+			key.id = id.ByID()
 		}
-		of[name] = append(of[name], pid)
+		if of[key] == nil {
+			things = append(things, key)
+			ids[key] = id
+		}
+		of[key] = append(of[key], pid)
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		p := a.oldest(of[name])
-		answer := Answer{Word: q.word, Kind: q.kind, Name: name, Identity: ids[name], Process: p, PIDs: of[name]}
+	slices.SortFunc(things, func(a, b thing) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id)) })
+	for _, key := range things {
+		p := a.oldest(of[key])
+		answer := Answer{Word: q.word, Kind: q.kind, Name: key.name, Identity: ids[key], Process: p, PIDs: of[key]}
 		if p != nil {
 			answer.Levels = a.pidLevels(p)
 		}
