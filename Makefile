@@ -111,7 +111,7 @@ lab: ## Run the tests on many kernels, in virtual machines (needs QEMU)
 	$(LAB) $(if $(KERNEL)$(LAYOUT)$(PACKAGES)$(RUN),,-o docs/lab.md)
 
 # A slice of that for CI: v2 alone on two kernels, one of them for arm64. CI itself runs
-# on a hybrid host. TODO: 6.1/v1 belongs here, and stands still in cmd/nsx: docs/lab.md.
+# on a hybrid host. TODO: 6.1/v1 belongs here; it stood still twice, unexplained: docs/lab.md.
 LAB_CI_CELLS ?= 7.2/v2,6.1-arm64/v2
 
 .PHONY: lab-ci
