@@ -207,3 +207,26 @@ func TestLimitsOfAGroupNamedDeleted(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What is used above a group that a hierarchy lacks is not the group's: who is in it
+// may be anywhere there.
+func TestUseOfAMissingGroupIsNotThatAbove(t *testing.T) {
+	tree := map[string]string{
+		"pids/a/b/pids.max": "max", "pids/a/b/pids.current": "3", "memory/memory.limit_in_bytes": "9223372036854771712", "memory/memory.usage_in_bytes": "7000",
+		"memory/full/memory.limit_in_bytes": "500", "memory/full/memory.usage_in_bytes": "100", "pids/full/x/pids.max": "max", "pids/full/x/pids.current": "4",
+	}
+	for at, want := range map[string]string{"/a/b": "none", "/full/x": "100 of 500 by /full"} {
+		b, err := groupIn(t, openTree(t, mountV1("pids", "memory"), tree), at).Effective(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(b.Limits, func(e Effective) bool { return e.Resource == "memory" })
+		if e := b.Limits[i]; bound(e) != want || want == "none" && !(e.Usage.IsNone() && e.Headroom.IsNone()) {
+			t.Errorf("%s: %s, used %+v", at, bound(e), e.Usage)
+		}
+		i = slices.IndexFunc(b.Limits, func(e Effective) bool { return e.Resource == "pids" })
+		if _, ok := b.Limits[i].Usage.Get(); !ok {
+			t.Errorf("%s: its own use is not known", at)
+		}
+	}
+}

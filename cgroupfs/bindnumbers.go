@@ -104,13 +104,13 @@ func (w *way) numbers(fs *FS) []Effective {
 func (w *way) tightest(s source) Effective {
 	e := Effective{Resource: s.resource, Unit: s.unit, Version: w.h.Version, Known: true}
 	least := math.Inf(1)
-	for i, l := range w.levels {
+	for _, l := range w.levels {
 		if l.hidden != nil {
 			e.miss(*l.hidden)
 			continue
 		}
 		f := files{h: w.h, group: l.group}
-		if i > 0 && w.h.Version == 1 && strings.HasPrefix(s.limit, "memory.") && f.countsAlone() {
+		if l.group != w.group && w.h.Version == 1 && strings.HasPrefix(s.limit, "memory.") && f.countsAlone() {
 			break
 		}
 		limit := toFloat(f.limit(s.limit))
@@ -119,7 +119,7 @@ func (w *way) tightest(s source) Effective {
 			continue
 		}
 		n, limited := limit.Get()
-		if !limited && i > 0 {
+		if !limited && l.group != w.group {
 			continue
 		}
 		usage := toFloat(f.number(s.usage))

@@ -40,7 +40,7 @@ func (w *way) protection(file string) (e Effective, asked bool) {
 			continue
 		}
 		asked = asked || n > 0
-		if first {
+		if l.group == w.group {
 			e.Usage = toFloat(f.number("memory.current"))
 		}
 		if first || n < least || w.h.recursiveProtection {

@@ -41,7 +41,8 @@ type Effective struct {
 	Group string `json:"group,omitempty"`
 	File  string `json:"file,omitempty"`
 	// Usage is that of Group, and Headroom what is left there; none for what
-	// has no use but a rate. Without a limit, usage is the group's own.
+	// has no use but a rate. Without a limit, usage is the group's own,
+	// none where the hierarchy lacks it.
 	Usage    Value[float64] `json:"usage"`
 	Headroom Value[float64] `json:"headroom"`
 	// Gaps are what could not be read of this resource.

@@ -88,6 +88,13 @@ func (fs *FS) membersBy(h *Hierarchy, read func(file string) (string, error)) (p
 		return nil, nil, 0, ignoreGone(err1)
 	}
 	tids, err = readPIDs(read(h.threadsFile()))
+	if errors.Is(err, unix.ENOENT) && err1 == nil {
+		// Linux before 4.14 has no cgroup.threads, a captured tree may have none. Or the
+		// group has gone meanwhile.
+		if pids, err = readPIDs(read("cgroup.procs")); err == nil {
+			tids = slices.Clone(pids)
+		}
+	}
 	if err != nil {
 		return nil, nil, 0, ignoreGone(err)
 	}

@@ -47,6 +47,9 @@ func (fs *FS) threads(pid int) ([]int, error) {
 	}
 	entries, err := os.ReadDir(fs.procPath(strconv.Itoa(pid), "task"))
 	if proc.Gone(err) {
+		if p, err := fs.process(pid); fs.root != "/" && err == nil && !p.Dead() {
+			return []int{pid}, nil // captured without task/
+		}
 		return nil, nil
 	}
 	if err != nil {

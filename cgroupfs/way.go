@@ -11,7 +11,10 @@ import (
 // way is the groups of a hierarchy from one up to the top: whatever limits one
 // of them limits the first.
 type way struct {
-	h      *Hierarchy
+	h *Hierarchy
+	// group is whose way it is. The hierarchy may lack it, and then the first level is
+	// one above it.
+	group  string
 	levels []level
 	// names are those of the control files that some of them have, all of
 	// them if allNames.
@@ -29,7 +32,7 @@ type level struct {
 // known to exist; one that was only named may be missing, and then the limits of
 // those above it would be its limits.
 func (fs *FS) wayUp(h *Hierarchy, group string, exists bool) way {
-	w := way{h: h, allNames: true}
+	w := way{h: h, group: group, allNames: true}
 	at := group
 	for ; ; at = above(at) {
 		_, _, shown := h.place(at)

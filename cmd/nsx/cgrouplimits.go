@@ -21,7 +21,8 @@ func newCgroupLimits(s streams) *cobra.Command {
 		Use:   "limits TARGET",
 		Short: "Show the limits that really bind a process or cgroup",
 		Long: `Show for each resource the limit that really binds: that of the ancestor which has
-the least left, with what is used there. On v1 ancestors that do not count
+the least left, with what is used there; without a limit, what the target uses, and
+- in a hierarchy that lacks the group. On v1 ancestors that do not count
 (memory.use_hierarchy 0, throttles of disks) are left out.
 
 max is no limit, and ? what is not known: a group on the way up cannot be read or
