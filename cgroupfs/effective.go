@@ -76,6 +76,12 @@ func (fs *FS) EffectiveOf(ctx context.Context, memberships []Membership) (Bindin
 			if !h.Holds(m) {
 				continue
 			}
+			if m.Exited {
+				w := way{h: h, group: m.Path}
+				w.hide(m.Path, errExited)
+				list = append(list, w)
+				continue
+			}
 			w := fs.wayUp(h, m.Path, !m.Deleted)
 			list = append(list, w)
 			visible = visible || w.visible()
@@ -83,6 +89,9 @@ func (fs *FS) EffectiveOf(ctx context.Context, memberships []Membership) (Bindin
 	}
 	if len(list) > 0 && !visible {
 		hidden := list[0].levels[0]
+		if errors.Is(hidden.hidden, errExited) {
+			return Binding{}, errExited
+		}
 		return Binding{}, &Error{
 			Op: "find the limits of " + hidden.group, Group: hidden.group, Err: unix.EXDEV,
 			Cause: hidden.hidden.Reason, Next: "run in the host's cgroup namespace",

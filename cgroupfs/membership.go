@@ -3,8 +3,11 @@ package cgroupfs
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Membership is one line of /proc/PID/cgroup, described in cgroups(7): the
@@ -21,7 +24,22 @@ type Membership struct {
 	// Deleted says that the group was removed while the process, by then a
 	// zombie, was in it.
 	Deleted bool `json:"deleted,omitempty"`
+	// Exited says that the process has exited. v1 has Path "/" of it, in whatever group it
+	// was (proc_cgroup_show in kernel/cgroup/cgroup.c): which that is is not known.
+	Exited bool `json:"exited,omitempty"`
 }
+
+// OfExited is what the lines of a process that has exited tell.
+func OfExited(list []Membership) []Membership {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Exited = list[i].Hierarchy != 0 && list[i].Path == "/"
+	}
+	return list
+}
+
+// errExited is for groups of those who have exited.
+var errExited = &Error{Op: "find its group", Err: unix.ESRCH, Cause: "it has exited (a zombie), and v1 tells no more in which group it was"}
 
 // ParseMemberships reads the text of /proc/PID/cgroup. The kernel
 // (proc_cgroup_show in kernel/cgroup/cgroup.c) writes

@@ -13,21 +13,21 @@ func TestParseMemberships(t *testing.T) {
 		want       []Membership
 	}{
 		{"empty", "", []Membership{}},
-		{"v2", "0::/user.slice\n", []Membership{{0, []string{}, "/user.slice", false}}},
+		{"v2", "0::/user.slice\n", []Membership{{0, []string{}, "/user.slice", false, false}}},
 		{
 			"hybrid", "9:name=systemd:/\n4:cpu,cpuacct:/a\n0::/\n",
 			[]Membership{
-				{9, []string{"name=systemd"}, "/", false},
-				{4, []string{"cpu", "cpuacct"}, "/a", false},
-				{0, []string{}, "/", false},
+				{9, []string{"name=systemd"}, "/", false, false},
+				{4, []string{"cpu", "cpuacct"}, "/a", false, false},
+				{0, []string{}, "/", false, false},
 			},
 		},
-		{"colons, blanks and backslashes are the path's", "0::/a:b c\\040\n", []Membership{{0, []string{}, `/a:b c\040`, false}}},
-		{"deleted", "0::/gone (deleted)\n", []Membership{{0, []string{}, "/gone", true}}},
-		{"named like the mark", "0::/x (deleted) (deleted)\n", []Membership{{0, []string{}, "/x (deleted)", true}}},
-		{"v1 has no mark", "3:pids:/x (deleted)\n", []Membership{{3, []string{"pids"}, "/x (deleted)", false}}},
-		{"outside of the reader's cgroup namespace", "0::/../../x\n", []Membership{{0, []string{}, "/../../x", false}}},
-		{"no last newline", "0::/x", []Membership{{0, []string{}, "/x", false}}},
+		{"colons, blanks and backslashes are the path's", "0::/a:b c\\040\n", []Membership{{0, []string{}, `/a:b c\040`, false, false}}},
+		{"deleted", "0::/gone (deleted)\n", []Membership{{0, []string{}, "/gone", true, false}}},
+		{"named like the mark", "0::/x (deleted) (deleted)\n", []Membership{{0, []string{}, "/x (deleted)", true, false}}},
+		{"v1 has no mark", "3:pids:/x (deleted)\n", []Membership{{3, []string{"pids"}, "/x (deleted)", false, false}}},
+		{"outside of the reader's cgroup namespace", "0::/../../x\n", []Membership{{0, []string{}, "/../../x", false, false}}},
+		{"no last newline", "0::/x", []Membership{{0, []string{}, "/x", false, false}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := ParseMemberships([]byte(tc.text))

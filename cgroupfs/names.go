@@ -16,7 +16,9 @@ import (
 // one above the other are an error that names them.
 func (fs *FS) GroupOf(memberships []Membership) (*Group, error) {
 	at := "/"
+	exited := false
 	for _, m := range memberships {
+		exited = exited || m.Exited
 		known := slices.ContainsFunc(fs.hierarchies, func(h Hierarchy) bool { return h.Holds(m) })
 		switch {
 		case !known, isBelow(at, m.Path):
@@ -28,6 +30,9 @@ func (fs *FS) GroupOf(memberships []Membership) (*Group, error) {
 				Next: "name one of them",
 			}
 		}
+	}
+	if exited && at == "/" {
+		return nil, errExited
 	}
 	if outside(at) {
 		return nil, &Error{Op: "find its group", Err: unix.EXDEV, Cause: at + " is outside of this cgroup namespace", Next: "run in the host's"}

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nsx/cgroupfs"
 	"nsx/identity"
+	"nsx/internal/proc"
 )
 
 // Group is the cgroup that a word names: by its path ("/demo", "cgroup:/demo", or
@@ -98,7 +101,8 @@ func (s *Snapshot) allIn(pids []int, hierarchy int, group string) bool {
 }
 
 // Memberships are the groups that a process or thread is in, one in each of the
-// hierarchies that they come with.
+// hierarchies that they come with. Of a process whose leader has exited they are those
+// of a thread that lives.
 func (m Machine) Memberships(ctx context.Context, word string) (*cgroupfs.FS, []cgroupfs.Membership, error) {
 	groups, err := m.cgroups()
 	if err != nil {
@@ -113,8 +117,40 @@ func (m Machine) Memberships(ctx context.Context, word string) (*cgroupfs.FS, []
 	if err != nil {
 		return nil, nil, err
 	}
+	exited := t.Exiting()
+	if exited {
+		if other, lives := t.ofLivingThread("cgroup"); lives {
+			text, exited = other, false
+		}
+	}
 	memberships, err := groups.ParseMemberships(text)
+	if exited {
+		memberships = cgroupfs.OfExited(memberships)
+	}
 	return groups, memberships, err
+}
+
+// ofLivingThread reads a file of the first thread of the process that has not exited.
+func (t *Target) ofLivingThread(name string) (text []byte, lives bool) {
+	dir, err := t.Open("task", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, false
+	}
+	defer dir.Close()
+	tids, _ := dir.Readdirnames(-1)
+	for _, tid := range tids {
+		stat, err := t.ReadFile("task/" + tid + "/stat")
+		if err != nil {
+			continue
+		}
+		if st, err := proc.ParseStat(stat); err != nil || st.Exiting() {
+			continue
+		}
+		if text, err := t.ReadFile("task/" + tid + "/" + name); err == nil {
+			return text, true
+		}
+	}
+	return nil, false
 }
 
 // cgroups opens the hierarchies that are meant.

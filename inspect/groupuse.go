@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,12 @@ func (l *look) groups(ctx context.Context) {
 	if err != nil {
 		l.missing("cgroup", err)
 		return
+	}
+	if p.Thread == nil && l.process.State == Zombie {
+		memberships = cgroupfs.OfExited(memberships)
+		if _, known, err := l.machine.Memberships(ctx, strconv.Itoa(l.process.PID)); err == nil {
+			memberships = known // of a thread that lives
+		}
 	}
 	if binding, err := fs.EffectiveOf(ctx, memberships); err == nil {
 		p.Limits = &binding
@@ -77,7 +84,7 @@ func (l *look) groupsOf(ctx context.Context, fs *cgroupfs.FS, memberships []cgro
 		if slices.ContainsFunc(list, func(g *cgroupfs.Group) bool { return strings.HasPrefix(g.Path()+"/", path) }) {
 			continue
 		}
-		list = slices.DeleteFunc(list, func(g *cgroupfs.Group) bool { return strings.HasPrefix(path, g.Path()+"/") })
+		list = slices.DeleteFunc(list, func(g *cgroupfs.Group) bool { return strings.HasPrefix(path, strings.TrimSuffix(g.Path(), "/")+"/") })
 		list = append(list, group)
 	}
 	return list, nil

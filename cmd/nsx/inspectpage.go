@@ -74,7 +74,7 @@ func titleOf(d *profileDoc) []output.Cell {
 			about = append(about, "running "+ageWords(*d.AgeSeconds))
 		}
 		if d.Process.State == inspect.Zombie {
-			about = append(about, "a zombie")
+			about = append(about, exitedWords(d.Process.NumThreads))
 		}
 		if n > 1 {
 			about = append(about, words.Count(n, "process", "processes"))

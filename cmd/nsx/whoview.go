@@ -133,7 +133,7 @@ func (r *whoRow) whatProcess() string {
 		parts = append(parts, fmt.Sprintf("%d is a thread of it", r.TID)+r.threadIn())
 	}
 	if r.Process.State == inspect.Zombie {
-		parts = append(parts, "a zombie")
+		parts = append(parts, exitedWords(r.Process.NumThreads))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -323,3 +323,11 @@ func (r *whoRow) whatUID() string {
 
 // kindWords are what a page calls an identity.
 var kindWords = map[identity.Kind]string{identity.Container: "container", identity.Pod: "pod", identity.Machine: "machine"}
+
+// exitedWords is for a process in state Z, of which as many threads are left.
+func exitedWords(threads int) string {
+	if threads > 1 {
+		return "its first thread has exited"
+	}
+	return "a zombie"
+}
