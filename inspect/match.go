@@ -170,7 +170,26 @@ func (s *Snapshot) refusal(pid int) error {
 }
 
 func (s *Snapshot) matchCgroup(path string) (Match, error) {
-	return s.matchCgroups("a cgroup "+path, func(group string) bool { return group == path })
+	m, err := s.matchCgroups("a cgroup "+path, func(group string) bool { return group == path })
+	if err == nil {
+		return m, nil
+	}
+	first, below := "", 0
+	for i := range s.Processes {
+		for _, group := range s.Processes[i].Cgroups {
+			if !strings.HasPrefix(group.Path, strings.TrimSuffix(path, "/")+"/") || group.Path == path {
+				continue
+			}
+			if below++; first == "" {
+				first = fmt.Sprintf("%d in %s", s.Processes[i].PID, group.Path)
+			}
+			break
+		}
+	}
+	if below > 0 {
+		err = gonef("no process is in a cgroup %s itself: %s in groups below, such as %s", path, words.Count(below, "is", "are"), first)
+	}
+	return m, err
 }
 
 // matchUnit is for those in a unit's group and below it.

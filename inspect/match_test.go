@@ -104,6 +104,7 @@ func TestMatch(t *testing.T) {
 		{"uts:[4026532001]", "those of 2 unreadable processes", true},
 		{"4026532005", "no namespace 4026532005", true},
 		{"cgroup:/dem", "no process is in a cgroup /dem", true},
+		{"cgroup:/", "no process is in a cgroup / itself: 2 are in groups below, such as 5 in /demo", true},
 		{"cgroup:/demo/deeper", "no process is in a cgroup", true},
 	} {
 		ref, err := ParseRef(c.word)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -63,6 +64,9 @@ A target is a process (5151, self), a thread (5151/5160), or a group (cgroup:/de
 				}{"nsx/cgroup-limits/1", found}
 			}
 			gaps := bindingGaps(found)
+			if len(found.Limits) == 0 && found.Complete {
+				notes(s, []string{cmp.Or(o.only, "the hierarchy") + " limits nothing here: it has no controllers, or none of them has a limit"})
+			}
 			err = showGroups(s, &o, limitView, found.Limits, "nsx/cgroup-limits/1", whole, nil)
 			return o.end(s, gaps, err)
 		},
