@@ -90,6 +90,7 @@ func (k kernel) fetch(dir, mirror string) (image string, err error) {
 var modules = []string{
 	"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
 	"fuse", "overlay", "binfmt_misc", "bfq",
+	"veth", "inet_diag", "tcp_diag", "udp_diag",
 }
 
 // unpackModules puts those modules that the kernel has as such into dir, where

@@ -19,9 +19,9 @@ var programs = strings.Fields(`
 	mktemp mv nice od printf pwd readlink rm rmdir seq sleep sort stat stty sync tail tee test timeout
 	touch tr true tty uname uniq wc yes
 	awk find grep sed
-	findmnt ipcmk ipcs kill lsns mount mountpoint nsenter prlimit script setpriv setsid umount unshare
+	capsh findmnt fuser ipcmk ipcs kill lsns mount mountpoint nsenter prlimit script setpriv setsid umount unshare
 	free pgrep pkill ps sysctl
-	ip newgidmap newuidmap`)
+	ip newgidmap newuidmap ss`)
 
 // copyPrograms puts the programs, some more given by their paths, and the libraries
 // that they load into the tree.
@@ -44,7 +44,7 @@ func copyPrograms(dir string, more ...string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the machines get this one's programs, and it lacks %s: apt-get install bash diffutils findutils hostname iproute2 procps uidmap util-linux", strings.Join(missing, " "))
+		return fmt.Errorf("the machines get this one's programs, and it lacks %s: apt-get install bash diffutils findutils hostname iproute2 libcap2-bin procps psmisc uidmap util-linux", strings.Join(missing, " "))
 	}
 	for path := range libraries {
 		if err := copyFile(filepath.Join(dir, path), path); err != nil {
