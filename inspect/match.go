@@ -133,6 +133,13 @@ func (s *Snapshot) matchProcess(r Ref) (Match, error) {
 		add(PID, p.PIDForChildren)
 		add(Time, p.TimeForChildren)
 	}
+	if r.Word == "host" && p.NS == (NSSet{}) { // kthreadd may be read where PID 1 may not
+		for i := range s.Namespaces {
+			if n := &s.Namespaces[i]; n.IsInitial() {
+				m.Namespaces = append(m.Namespaces, n.ID())
+			}
+		}
+	}
 	if len(m.Namespaces) > 0 {
 		return m, nil
 	}

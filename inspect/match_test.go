@@ -267,3 +267,24 @@ func TestMatchMountedNetns(t *testing.T) {
 		return nil
 	})
 }
+
+// What the machine booted with is known from kthreadd, too: "host" names it where process 1
+// may not be read. "init" is that process.
+func TestHostBesideUnreadableInit(t *testing.T) {
+	yes, no := true, false
+	s := Snapshot{
+		Processes:  []Process{{PID: 1, Comm: "init"}},
+		Namespaces: []Namespace{{Type: Net, Inode: 7, Initial: &yes}, {Type: Net, Inode: 8, Initial: &no}, {Type: UTS, Inode: 9, Initial: &yes}},
+		Unreadable: []Unreadable{{1, "namespaces", "EACCES"}},
+	}
+	for word, want := range map[string][]ID{"host": {{Net, 7}, {UTS, 9}}, "init": nil, "1": nil} {
+		ref, err := ParseRef(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Machine{}.match(t.Context(), &s, ref)
+		if !slices.Equal(got.Namespaces, want) || (err == nil) != (want != nil) {
+			t.Errorf("%s: %v, %v", word, got, err)
+		}
+	}
+}
