@@ -210,7 +210,7 @@ func knownBy(id *identity.Identity) string {
 		identity.ByArgv: "its supervisor's command line", identity.ByCgroup: "the path of its cgroup", identity.ByFile: "a file of its runtime's",
 	}[id.By]
 	if text != "" && id.OwnerUID != 0 {
-		text += ", which " + cmp.Or(id.Owner, strconv.FormatUint(uint64(id.OwnerUID), 10)) + " could have made up"
+		text += ", which user " + cmp.Or(id.Owner, strconv.FormatUint(uint64(id.OwnerUID), 10)) + " could have made up"
 	}
 	return text
 }
