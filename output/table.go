@@ -79,7 +79,7 @@ func (t *table) layout(o Options) []int {
 			}
 			lead, text := textWidth(row[i].lead), textWidth(row[i].text)
 			wide[i] = max(wide[i], lead+text)
-			if h.cut != CutNever {
+			if h.cut != CutNever && !isNumbered(row[i].text) {
 				text = min(text, minCut)
 			}
 			least[i] = max(least[i], lead+text)

@@ -162,6 +162,10 @@ func TestCutText(t *testing.T) {
 		{"日本語日本語", 9, CutMiddle, "日本…本語"},
 		{"e\u0301e\u0301e\u0301e\u0301", 3, CutEnd, "e\u0301e\u0301…"},
 		{"e\u0301a\u0301i\u0301o\u0301", 3, CutMiddle, "e\u0301…o\u0301"},
+		{"brkB of net:4026531840", 16, CutEnd, "brkB of net:…"}, // half a number is another one
+		{"brkB of net:4026531840, up", 24, CutEnd, "brkB of net:4026531840,…"},
+		{"brkB of net:4026531840, up", 23, CutEnd, "brkB of net:4026531840…"},
+		{"4026531840", 8, CutEnd, "4026531…"},
 		{"abc", 1, CutEnd, "…"},
 		{"abc", 1, CutMiddle, "…"},
 		{"abc", 0, CutEnd, "…"},
@@ -259,5 +263,25 @@ func TestManyRows(t *testing.T) {
 		if err := tab.print(&b, Options{}); err != nil || b.String() != want {
 			t.Errorf("%d rows: %v\n%s", n, err, b.String())
 		}
+	}
+}
+
+// A name that is a number is never cut, in whatever column it is.
+func TestNumberedNamesAreWhole(t *testing.T) {
+	for text, want := range map[string]bool{
+		"net:4026531840": true, "pid_for_children:4026531840": true, "net:[4026531840]": false, "podman:web": false, ":80": false, "net:": false,
+		"unit:x1": false, strings.Repeat("x", 40) + ":1": false,
+	} {
+		if got := isNumbered(text); got != want {
+			t.Errorf("isNumbered(%q) = %v", text, got)
+		}
+	}
+	view := &View[string]{Columns: []Column[string]{
+		{Name: "name", Cut: CutMiddle, Value: func(s *string) Cell { return Text(*s) }},
+		{Name: "what", Cut: CutEnd, Value: func(*string) Cell { return Text(strings.Repeat("x", 60)) }},
+	}, Default: []string{"name", "what"}}
+	var out bytes.Buffer
+	if err := view.Print(&out, []string{"net:4026531840"}, Options{Width: 20}); err != nil || !strings.Contains(out.String(), "net:4026531840 ") {
+		t.Errorf("%v: %s", err, &out)
 	}
 }

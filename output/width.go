@@ -37,10 +37,34 @@ func cutText(s string, width int, how Cut) string {
 	}
 	room := max(width-1, 0) // for the ellipsis
 	if how == CutEnd {
-		return head(s, room) + ellipsis
+		return wholeNumbers(head(s, room), s) + ellipsis
 	}
 	end := tail(s, (room+1)/2)
 	return head(s, room-textWidth(end)) + ellipsis + end
+}
+
+// wholeNumbers is the head of s without the number that it ends in the midst of: half
+// of one is another one. If it has nothing else, it stays.
+func wholeNumbers(head, s string) string {
+	isDigit := func(c byte) bool { return '0' <= c && c <= '9' }
+	if len(head) == len(s) || !isDigit(s[len(head)]) {
+		return head
+	}
+	if plain := strings.TrimRight(head, "0123456789"); plain != "" {
+		return plain
+	}
+	return head
+}
+
+// isNumbered says that a text is a word and a number, as "net:4026531840" is, which no
+// part of could stand for.
+func isNumbered(s string) bool {
+	const most = 32 // of "pid_for_children:" and a number
+	if len(s) > most {
+		return false
+	}
+	word, number, ok := strings.Cut(s, ":")
+	return ok && word != "" && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // head returns the longest prefix of s that fits into width columns.
