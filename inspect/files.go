@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,7 +93,7 @@ func (l *look) mounts() {
 	f := &Files{Mounts: []Mount{}, Missing: []string{}, RootDirectory: l.files.readlink("root")}
 	if n := l.snapshot.Namespace(ID{Mnt, l.own[Mnt]}); n != nil {
 		f.SharedWithHost = n.Initial
-	} else if l.process.PID == 1 {
+	} else if l.process.PID == 1 && l.snapshot.isBoots() {
 		its := true
 		f.SharedWithHost = &its
 	}
@@ -117,6 +118,10 @@ func (l *look) mounts() {
 	if f.SharedWithHost != nil && *f.SharedWithHost {
 		return
 	}
+	if !l.snapshot.isBoots() {
+		f.Mounts = own // the first process here is some container's
+		return
+	}
 	host, err := l.hostMounts()
 	if err != nil {
 		l.profile.miss(1, "mounts", err)
@@ -124,6 +129,12 @@ func (l *look) mounts() {
 		return
 	}
 	f.compare(own, host)
+}
+
+// isBoots says that the PID namespace of this /proc is the boot's, which alone has
+// kthreadd: its first process is the machine's.
+func (s *Snapshot) isBoots() bool {
+	return slices.ContainsFunc(s.Processes, func(p Process) bool { return p.KernelThread && p.PPID == 0 })
 }
 
 // hostMounts are those of the first process.

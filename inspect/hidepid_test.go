@@ -98,6 +98,9 @@ func scanHidden(t *testing.T, root, option string) {
 			t.Errorf("%s: %s, want %s", option, gaps, want)
 		}
 	default:
+		if _, err := at(root).Profile(t.Context(), "1"); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "hidepid=") {
+			t.Errorf("%s: process 1: %v", option, err)
+		}
 		want := map[string]string{"hidepid=2": "hidepid=invisible", "hidepid=4": "hidepid=ptraceable"}[option]
 		if s.Hidden != want || !strings.Contains(gaps, want) {
 			t.Errorf("%s: hidden %q; %s", option, s.Hidden, gaps)

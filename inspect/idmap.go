@@ -24,9 +24,10 @@ const noID = 1<<32 - 1
 // IDMap is the whole file.
 type IDMap []IDRange
 
-// ParseIDMap reads a uid_map or gid_map file.
+// ParseIDMap reads a uid_map or gid_map file. The map of an empty one is not nil: it has
+// been read, and maps nothing.
 func ParseIDMap(text string) (IDMap, error) {
-	var m IDMap
+	m := IDMap{}
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
 		if len(fields) != 3 {

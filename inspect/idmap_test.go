@@ -25,7 +25,7 @@ func TestParseIDMap(t *testing.T) {
 	if got := IDMap(slices.Repeat([]IDRange{{1, 2, 1}}, 340)).String(); len(got) > 150 || !strings.HasSuffix(got, ", and 334 ranges more") {
 		t.Errorf("340 ranges: %s", got)
 	}
-	if got, err := ParseIDMap(""); err != nil || got != nil || got.String() != "nothing" {
+	if got, err := ParseIDMap(""); err != nil || got == nil || len(got) != 0 || got.String() != "nothing" {
 		t.Errorf("an empty map: %v, %v", got, err)
 	}
 	for _, text := range []string{

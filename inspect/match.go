@@ -43,6 +43,8 @@ func (m Machine) match(ctx context.Context, s *Snapshot, r Ref) (Match, error) {
 		found, err := s.matchProcess(r)
 		if thread := m.checkThread(r); errors.Is(err, ErrGone) && thread != nil {
 			err = thread
+		} else if errors.Is(err, ErrGone) && s.Hidden != "" {
+			err = gonef("%v, or /proc hides it: it is mounted with %s", err, s.Hidden)
 		}
 		return found, err
 	case RefCgroup:

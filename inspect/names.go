@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nsx/cgroupfs"
 	"nsx/identity"
 	"nsx/identity/state"
@@ -71,6 +73,7 @@ func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options, below
 		if p.Cgroups == nil {
 			p.Cgroups = all[i].cgroups
 		}
+		n.snapshot.noteFew(p.PID, all[i].refused)
 		if by, ok := identity.FromArgv(all[i].cmdline); ok && all[i].uid != nil {
 			uid := *all[i].uid
 			// A set-user-ID program of root's has the arguments that a user gave it.
@@ -81,6 +84,16 @@ func (n *namer) findSupervisors(ctx context.Context, m Machine, o Options, below
 		}
 	}
 	return nil
+}
+
+// noteFew notes what of a supervisor could not be read for want of descriptors: its
+// containers lack their names.
+func (s *Snapshot) noteFew(pid int, refused []Unreadable) {
+	for _, u := range refused {
+		if u.PID = pid; (u.Error == "EMFILE" || u.Error == "ENFILE") && !slices.Contains(s.Unreadable, u) {
+			s.Unreadable = append(s.Unreadable, u)
+		}
+	}
 }
 
 // identity says whose a process is, nil if nobody's.
@@ -300,20 +313,28 @@ func (t things) names() (list []string) {
 
 // noName says that nothing has a name, and what has not been seen.
 func (s *Snapshot) noName(r Ref) error {
-	unseen := 0
+	unseen := map[int]bool{}
+	var cause error
 	for _, u := range s.Unreadable {
-		if u.What == "cgroup" {
-			unseen++
+		few := (u.Error == "EMFILE" || u.Error == "ENFILE") && u.What != "threads"
+		if few {
+			cause = unix.EMFILE
+		}
+		if few || u.What == "cgroup" || s.Process(u.PID) == nil {
+			unseen[u.PID] = true
 		}
 	}
 	text := fmt.Sprintf("target %q: no container, pod, unit, machine or session has that name", r.Word)
 	if r.Kind == RefName {
 		text = fmt.Sprintf("%q names nothing: no container, pod, unit, machine or network namespace is called that", r.Word)
 	}
-	if unseen > 0 {
-		text += ", or it is among " + words.Count(unseen, "process", "processes") + " whose cgroups may not be read"
+	switch n := len(unseen); {
+	case cause != nil:
+		text += ", or it is among " + words.Count(n, "process", "processes") + " that could not be read: " + cause.Error()
+	case n > 0:
+		text += ", or it is among " + words.Count(n, "process", "processes") + " whose cgroups may not be read"
 	}
-	return gonef("%s", text)
+	return &goneError{text, cause}
 }
 
 // ambiguousError is an ErrAmbiguous.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"nsx/identity"
 	"nsx/internal/testkit"
 )
@@ -282,5 +284,24 @@ func TestNamesBesideTheStuck(t *testing.T) {
 	}
 	if p := s.Process(stranger.PID); p == nil || p.Comm != "conmon" || p.Cmdline != nil {
 		t.Errorf("the stranger: %+v", p)
+	}
+}
+
+// Whose a process is that could not be read for want of descriptors nobody knows: that is
+// no answer that nobody has a name.
+func TestNoNameWithFewDescriptors(t *testing.T) {
+	ref := Ref{Word: "podman:web", Kind: RefIdentity}
+	few := &Snapshot{Processes: []Process{{PID: 7}}, Unreadable: []Unreadable{{7, "threads", "EMFILE"}}}
+	if err := few.noName(ref); errors.Is(err, unix.EMFILE) || !errors.Is(err, ErrGone) {
+		t.Errorf("threads have no names of their own: %v", err)
+	}
+	few.noteFew(7, []Unreadable{{0, "cmdline", "EMFILE"}, {0, "cmdline", "EMFILE"}, {0, "status", "EACCES"}})
+	if want := []Unreadable{{7, "threads", "EMFILE"}, {7, "cmdline", "EMFILE"}}; !slices.Equal(few.Unreadable, want) {
+		t.Errorf("%+v, want %+v", few.Unreadable, want)
+	}
+	few.Unreadable = append(few.Unreadable, Unreadable{8, "namespaces", "EMFILE"})
+	err := few.noName(ref)
+	if !errors.Is(err, unix.EMFILE) || !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "2 processes") {
+		t.Errorf("%v", err)
 	}
 }

@@ -75,8 +75,8 @@ type UserLevel struct {
 	Setgroups string `json:"setgroups"`
 }
 
-// PIDLevel is a process's number in one PID namespace: that namespace is 0 where it is
-// not known, above the reader's view.
+// PIDLevel is a process's number in one PID namespace, from that of the /proc in use
+// down: the namespace is 0 where it may not be read.
 type PIDLevel struct {
 	Inode uint64 `json:"inode"`
 	PID   int    `json:"pid"`

@@ -155,18 +155,22 @@ func (a *asker) uidLevels(id inspect.ID, uid uint32) []Level {
 	return levels
 }
 
-// UIDInside is what the user of a process is called in the process's own user namespace.
-// false: nothing, or that could not be read.
-func UIDInside(r *Report, p *inspect.Process) (uint32, bool) {
+// UIDInside is what the user of a process is called in the process's own user namespace,
+// nil if nothing. It fails if that cannot be read.
+func UIDInside(r *Report, p *inspect.Process) (*uint32, error) {
 	if p.UID == nil {
-		return 0, false
+		return nil, fmt.Errorf("the user of process %d is not known", p.PID)
 	}
 	a := &asker{machine: r.machine, snapshot: r.Snapshot}
 	ids, err := a.uidMap(p.PID)
 	if err != nil {
-		return 0, false
+		return nil, err
 	}
-	return ids.Inside(*p.UID)
+	inside, mapped := ids.Inside(*p.UID)
+	if !mapped {
+		return nil, nil
+	}
+	return &inside, nil
 }
 
 // uidMap is the map of a process's user namespace, to uids as the reader sees them.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"nsx/cgroupfs"
+	"nsx/identity"
 	"nsx/inspect"
 	"nsx/internal/testkit"
 	"nsx/output"
@@ -73,7 +75,7 @@ known by     its supervisor's command line
 namespaces   its own     cgroup:4026540101  ipc:4026540102  mnt:4026540103
                          net:4026540104  pid:4026540105  uts:4026540106
              the host's  time  user
-PIDs         1 in pid:4026540105, 21 in one above our view
+PIDs         1 in pid:4026540105, 21 in ?
 
 rights       11 capabilities, and they count on the host
              chown dac_override fowner fsetid kill setgid setuid setpcap
@@ -120,5 +122,45 @@ func TestInspectPageFits(t *testing.T) {
 				t.Errorf("%s, width %d differs in colour", word, width)
 			}
 		}
+	}
+}
+
+// TestInspectPageUnknown: what could not be compared, read or asked is no statement.
+func TestInspectPageUnknown(t *testing.T) {
+	inner := map[string]uint64{"mnt": 4026540203}
+	proc := testkit.ProcTree(t, // of a container: no kthreadd is in it
+		testkit.FakeProcess{PID: 1, Comm: "sh", NS: inner, Mountinfo: "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"},
+		testkit.FakeProcess{PID: 5, PPID: 1, Comm: "sleep", NS: inner, Mountinfo: "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"},
+	)
+	m, err := inspect.Open(filepath.Dir(proc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"1", "5"} {
+		page := strings.Join(pageOf(t, m, word, output.Options{Width: 80}), "\n")
+		if strings.Contains(page, "the host's\n") || strings.Contains(page, "as the host's") || !regexp.MustCompile(`(?m)^ +host +\? `).MatchString(page) {
+			t.Errorf("%s in a container:\n%s", word, page)
+		}
+	}
+	unread := inspect.UserLevel{Inode: 4026532000}
+	empty := inspect.UserLevel{Inode: 4026532000, UIDMap: inspect.IDMap{}, GIDMap: inspect.IDMap{}}
+	half := inspect.UserLevel{Inode: 4026532000, UIDMap: inspect.IDMap{}}
+	for want, level := range map[string]inspect.UserLevel{"maps ?": unread, "ids nothing": empty, "uids nothing; gids ?": half} {
+		d := &profileDoc{Profile: &inspect.Profile{UserNamespaces: []inspect.UserLevel{level}}}
+		facts := userLevelFacts(d)
+		if got := facts[0][len(facts[0])-1].String(); got != want {
+			t.Errorf("%+v is %q, want %q", level, got, want)
+		}
+	}
+	d := &profileDoc{Profile: &inspect.Profile{
+		Process:  &inspect.Process{Cgroups: []cgroupfs.Membership{{Path: "/x", Deleted: true}}},
+		Groups:   []inspect.GroupUse{{Path: "/x"}},
+		Identity: &identity.Identity{Kind: identity.Container, OwnerUID: 65534, Owner: "nobody", By: identity.ByFile},
+	}}
+	if got := groupFacts(d)[0][0].String(); got != "/x (deleted)" {
+		t.Errorf("a removed group is %q", got)
+	}
+	if got := knownByFacts(d)[0][0].String(); got != "a file of its runtime's, which user nobody could have made up" {
+		t.Errorf("%q", got)
 	}
 }

@@ -42,6 +42,9 @@ func filesFacts(d *profileDoc) (facts []output.Fact) {
 		}
 	}
 	facts = append(facts, mountFacts(d, f)...)
+	if !f.Compared && f.NMounts > 0 {
+		facts = append(facts, line(output.Text("host"), output.Text("? (its mounts are not to be seen: these are all)")))
+	}
 	if n := len(f.Missing); n > 0 {
 		facts = append(facts, line(output.Text("not here"), output.Text(firstOf(f.Missing, d.most(6)))))
 	}

@@ -15,6 +15,9 @@ import (
 func groupFacts(d *profileDoc) (facts []output.Fact) {
 	for _, g := range d.Groups {
 		text := output.Text(g.Path)
+		if d.isRemoved(g.Path) {
+			text = output.Text(g.Path + " (deleted)").With(output.Yellow)
+		}
 		if g.Use != nil && g.Use.Frozen != nil && *g.Use.Frozen {
 			text = output.Text(g.Path + ", frozen").With(output.Yellow)
 		}
@@ -46,6 +49,11 @@ func groupFacts(d *profileDoc) (facts []output.Fact) {
 		facts = append(facts, line(output.Text("pressure"), output.Text(text+" of the last 10 seconds").With(output.Yellow)))
 	}
 	return facts
+}
+
+// isRemoved says that a group, which the process is in, is no more.
+func (d *profileDoc) isRemoved(path string) bool {
+	return d.Process != nil && slices.ContainsFunc(d.Process.Cgroups, func(m cgroupfs.Membership) bool { return m.Deleted && m.Path == path })
 }
 
 // limitOfCell is a limit, with what of it is used and whose it is.

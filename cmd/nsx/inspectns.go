@@ -170,7 +170,7 @@ func userLevelFacts(d *profileDoc) (facts []output.Fact) {
 		switch {
 		case l.UIDMap == nil && l.GIDMap == nil:
 			texts = append(texts, "maps ?")
-		case slices.Equal(l.UIDMap, l.GIDMap):
+		case (l.UIDMap == nil) == (l.GIDMap == nil) && slices.Equal(l.UIDMap, l.GIDMap):
 			texts = append(texts, "ids "+d.mapText(l.UIDMap))
 		default:
 			texts = append(texts, "uids "+d.mapText(l.UIDMap), "gids "+d.mapText(l.GIDMap))
@@ -185,7 +185,10 @@ func userLevelFacts(d *profileDoc) (facts []output.Fact) {
 
 // mapText is a map, of which the page shows the first ranges.
 func (d *profileDoc) mapText(m inspect.IDMap) string {
-	if !d.all {
+	switch {
+	case m == nil:
+		return "?"
+	case len(m) == 0 || !d.all:
 		return m.String()
 	}
 	var parts []string

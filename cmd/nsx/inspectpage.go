@@ -222,7 +222,7 @@ func pidLevelFacts(d *profileDoc) []output.Fact {
 	}
 	var texts []string
 	for _, l := range d.PIDNamespaces {
-		where := "one above our view"
+		where := "?"
 		if l.Inode != 0 {
 			where = fmt.Sprintf("pid:%d", l.Inode)
 		}

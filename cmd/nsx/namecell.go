@@ -22,8 +22,12 @@ func nameCell(id *identity.Identity, known bool) output.Cell {
 	return cell
 }
 
-// psName is also "host" for what shares all with it and is nobody's.
+// psName is also "host" for what shares all with it and is nobody's, and "kernel" for
+// its threads.
 func psName(r *psRow) output.Cell {
+	if r.Identity == nil && r.KernelThread {
+		return output.Text("kernel").With(output.Dim)
+	}
 	if r.Identity == nil && r.NameKnown() && r.apart != nil && len(r.apart) == 0 {
 		return hostCell()
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 )
 
 // theirCommands are words of neighbours for commands of ours, theirVerbs those for
@@ -75,9 +74,6 @@ func hint(cmd *cobra.Command, err error) string {
 		if ours := theirFlags(cmd.Name())[unknown.GetSpecifiedName()]; ours != "" {
 			return ": " + ours
 		}
-	}
-	if errors.Is(err, unix.EMFILE) {
-		return tooManyFiles
 	}
 	return ""
 }

@@ -268,10 +268,18 @@ func cgroupCell(list []cgroupfs.Membership) output.Cell {
 	shown := "/"
 	for _, m := range list {
 		if m.Path != "/" && (shown == "/" || m.Hierarchy == 0) {
-			shown = m.Path
+			shown = groupText(m)
 		}
 	}
 	return output.Text(shown)
+}
+
+// groupText marks a group that was removed as the kernel does (cgroups(7)).
+func groupText(m cgroupfs.Membership) string {
+	if m.Deleted {
+		return m.Path + " (deleted)"
+	}
+	return m.Path
 }
 
 func cgroupsCell(list []cgroupfs.Membership) output.Cell {
@@ -280,7 +288,7 @@ func cgroupsCell(list []cgroupfs.Membership) output.Cell {
 	}
 	texts := make([]string, len(list))
 	for i, m := range list {
-		texts[i] = strings.Join(m.Controllers, ",") + ":" + m.Path
+		texts[i] = strings.Join(m.Controllers, ",") + ":" + groupText(m)
 	}
 	return output.Text(strings.Join(texts, " "))
 }

@@ -113,7 +113,7 @@ func withErrno(err error) string {
 			text += " (" + name + ")"
 		}
 		if errno == unix.EMFILE && !strings.Contains(text, "ulimit") {
-			text += ": it takes more open files than this shell's limit (ulimit -n)"
+			text += tooManyFiles
 		}
 	}
 	return text

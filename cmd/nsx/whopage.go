@@ -190,10 +190,13 @@ func (r *whoRow) userFacts() []output.Fact {
 	case n.IsInitial():
 		text += ", the same inside: no user namespace"
 	default:
-		if inside, ok := who.UIDInside(r.report, p); ok {
-			text += fmt.Sprintf(", %d inside", inside)
-		} else {
+		switch inside, err := who.UIDInside(r.report, p); {
+		case err != nil:
+			text += ", ? inside"
+		case inside == nil:
 			text += ", nobody inside"
+		default:
+			text += fmt.Sprintf(", %d inside", *inside)
 		}
 	}
 	return fact(text)
