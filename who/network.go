@@ -42,8 +42,20 @@ func (a *asker) readNetworks() error {
 	return nil
 }
 
-// interfaces answers for if:NAME.
-func (a *asker) interfaces(q question) { a.named(q, q.name) }
+// interfaces answers for if:NAME and for MAC addresses, which several may have.
+func (a *asker) interfaces(q question) {
+	if q.mac == "" {
+		a.named(q, q.name)
+		return
+	}
+	for n := range a.networks {
+		for at := range a.networks[n].Interfaces {
+			if i := &a.networks[n].Interfaces[at]; i.MAC == q.mac {
+				a.interfaceOf(q, n, i)
+			}
+		}
+	}
+}
 
 // named answers for the interfaces with a name, in which * may stand for any part, and
 // says how many there are.

@@ -94,6 +94,12 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 	eth := one(t, "if:nsxeth0")
+	if a := one(t, eth.Interface.MAC); a.Name != home || a.Interface == nil || a.Interface.Name != "nsxeth0" {
+		t.Errorf("%s: %+v", eth.Interface.MAC, a)
+	}
+	if r := ask(t, "02:00:00:00:00:01"); r.AllFound() {
+		t.Errorf("%+v", r.Answers)
+	}
 	if eth.Peer == nil || eth.Peer.Name != "nsxwho0" || eth.Interface.Peer.Netns != hub.NS("net") {
 		t.Errorf("the other end of %+v is %+v", eth.Interface, eth.Peer)
 	}

@@ -1,6 +1,7 @@
 package who
 
 import (
+	"net"
 	"net/netip"
 	"strings"
 
@@ -14,6 +15,7 @@ type question struct {
 	kind Kind
 
 	name     string // of an interface
+	mac      string // of an interface without a name
 	protocol string // "" for any
 	address  netip.Addr
 	port     uint16
@@ -46,11 +48,18 @@ func parse(word string) (question, error) {
 		}
 		return q, q.parseNumber(prefix, number, at, inside)
 	}
+	if mac, err := net.ParseMAC(word); err == nil && len(mac) == 6 {
+		q.kind, q.mac = KindInterface, mac.String()
+		return q, nil
+	}
 	if to, err := netip.ParseAddrPort(word); err == nil {
 		q.kind, q.address, q.port = KindListener, to.Addr().WithZone(""), to.Port()
 		return q, nil
 	}
 	plain, _, _ := strings.Cut(word, "/")
+	if bare, ok := strings.CutSuffix(plain, "]"); ok && strings.HasPrefix(bare, "[") && strings.Contains(bare, ":") && plain == word {
+		plain, word = bare[1:], bare[1:]
+	}
 	if address, err := netip.ParseAddr(plain); err == nil && !strings.HasPrefix(word, "/") {
 		if _, err := netip.ParsePrefix(word); err != nil && plain != word {
 			return q, usagef("%q: %w", word, err)

@@ -27,6 +27,8 @@ func TestParse(t *testing.T) {
 		{"10.88.0.3/16", question{kind: KindAddress, address: address("10.88.0.3")}},
 		{"fd00::3", question{kind: KindAddress, address: address("fd00::3")}},
 		{"::1", question{kind: KindAddress, address: address("::1")}},
+		{"[::1]", question{kind: KindAddress, address: address("::1")}},
+		{"52:54:00:AB:34:56", question{kind: KindInterface, mac: "52:54:00:ab:34:56"}},
 		{"fe80::1%eth0", question{kind: KindAddress, address: address("fe80::1")}},
 		{"uid:100999", question{kind: KindUID, number: 100999}},
 	} {

@@ -331,6 +331,8 @@ func (a *asker) whyNothing(q question) string {
 	switch {
 	case q.network() && a.unsupported:
 		return "the network of a captured machine cannot be asked for"
+	case q.mac != "":
+		return fmt.Sprintf("no interface has that MAC address in %s", networks(count))
 	case q.kind == KindInterface:
 		return fmt.Sprintf("no interface is called that in %s", networks(count))
 	case q.kind == KindListener:

@@ -34,6 +34,7 @@ unit, session or process is behind it. A WORD is
                     the number of one of its threads
   pid:17@web        process 17 in the PID namespace of web, which is any target
   if:veth3de0       a network interface of any namespace; * stands for any part
+  52:54:00:12:34:56 an interface by its MAC address
   :8080, udp:53     who listens there, in every network namespace; tcp:8080,
                     10.0.0.1:80 and tcp:[::1]:80 for one address alone
   10.88.0.3         an IP address of an interface

@@ -64,6 +64,7 @@ func TestWhoWords(t *testing.T) {
 		want   string
 	}{
 		{who.Answer{Kind: who.KindListener, Name: "podman:web", Process: nginx, Namespace: box, Listeners: listeners("0.0.0.0:8080")}, "nginx, tcp 0.0.0.0 in net of pod:site"},
+		{who.Answer{Kind: who.KindListener, Name: "podman:web", Process: nginx, Namespace: &inspect.ID{Type: inspect.Net, Inode: 4026532177}, Listeners: listeners("0.0.0.0:8080")}, "nginx, tcp 0.0.0.0 in net:4026532177"},
 		{who.Answer{Kind: who.KindListener, Name: "pod:site", Process: nginx, Namespace: box, Listeners: listeners("0.0.0.0:8080", "[::1]:8080")}, "nginx, tcp 0.0.0.0 and tcp [::1]"},
 		{who.Answer{Kind: who.KindListener, Name: "unit:nginx", Process: nginx, Namespace: host, Listeners: listeners("127.0.0.1:8080")}, "nginx, tcp 127.0.0.1 on the host"},
 		{who.Answer{Kind: who.KindListener, Namespace: host, Listeners: listeners("127.0.0.1:8080")}, "tcp 127.0.0.1 on the host, by whom may not be seen (uid 100999)"},

@@ -272,10 +272,14 @@ func (r *whoRow) sockets(ports bool) string {
 
 // where is the network namespace in which it listens.
 func (r *whoRow) where() string {
-	if home := r.nameOf(r.Namespace.Inode); home != "host" {
+	switch home := r.nameOf(r.Namespace.Inode); {
+	case home == "host":
+		return "on the host"
+	case strings.HasPrefix(home, "net:"):
+		return "in " + home
+	default:
 		return "in net of " + home
 	}
-	return "on the host"
 }
 
 func (r *whoRow) whatListener() string {
@@ -285,7 +289,7 @@ func (r *whoRow) whatListener() string {
 		return fmt.Sprintf("%s %s, by whom may not be seen (uid %d)", sockets, where, r.Listeners[0].UID)
 	case r.Forward != nil:
 		return fmt.Sprintf("%s %s, to %s:%d", r.Process.Comm, where, r.Forward.Address, r.Forward.Port)
-	case r.Name == "host" && where == "on the host", where == "in net of "+r.Name:
+	case r.Name == "host" && where == "on the host", where == "in net of "+r.Name, where == "in "+r.Name:
 		return r.Process.Comm + ", " + sockets
 	}
 	return fmt.Sprintf("%s, %s %s", r.Process.Comm, sockets, where)
