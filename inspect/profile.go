@@ -150,7 +150,7 @@ func (m Machine) refused(s *Snapshot, ref Ref) int {
 }
 
 // strangers adds what could not be read of others, where they may share a namespace
-// with the target. Kernel threads and the first process are in those of the boot.
+// with the target. Kernel threads are in those of the boot, and so is its first process.
 func (l *look) strangers() {
 	initial := true
 	for i := range l.profile.Namespaces {
@@ -161,7 +161,7 @@ func (l *look) strangers() {
 	}
 	for _, u := range l.snapshot.Unreadable {
 		p := l.snapshot.Process(u.PID)
-		known := !initial && (u.PID == 1 || p != nil && p.KernelThread)
+		known := !initial && (u.PID == 1 && l.snapshot.isBoots() || p != nil && p.KernelThread)
 		if l.process != nil && u.PID == l.process.PID || known {
 			continue
 		}

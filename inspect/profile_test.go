@@ -365,6 +365,21 @@ func TestProfileOfRefused(t *testing.T) {
 	}
 }
 
+// TestProfileStrangers: the first process, unread, is in the namespaces of the boot only
+// where this /proc is the boot's.
+func TestProfileStrangers(t *testing.T) {
+	shut := []Unreadable{{1, "namespaces", "EACCES"}}
+	container := &Snapshot{Processes: []Process{{PID: 1}, {PID: 7}}, Unreadable: shut}
+	host := &Snapshot{Processes: []Process{{PID: 1}, {PID: 2, KernelThread: true}, {PID: 7}}, Unreadable: shut}
+	for snapshot, want := range map[*Snapshot][]Unreadable{container: shut, host: nil} {
+		l := &look{snapshot: snapshot, profile: &Profile{Kind: OfProcess, Namespaces: []NamespaceFacts{{Type: Net, Inode: 4026532704}}}}
+		l.strangers()
+		if got := l.profile.Unreadable; !slices.Equal(got, want) {
+			t.Errorf("of %+v: %+v, want %+v", snapshot.Processes, got, want)
+		}
+	}
+}
+
 // TestProfileFieldsAreSnakeCase: documents are read by programs.
 func TestProfileFieldsAreSnakeCase(t *testing.T) {
 	snake := regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
