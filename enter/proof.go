@@ -83,6 +83,11 @@ func (x *proof) check(ctx context.Context, pid, tracer int) error {
 			return fmt.Errorf("%s: %w", proving, err)
 		}
 	}
+	// Of one that is killed, as with its PID namespace, v1 says that it is in the root
+	// (proc_cgroup_show in kernel/cgroup/cgroup.c), and what it had is gone.
+	if len(x.wrong) > 0 && process.Exiting() {
+		return fmt.Errorf("%s: it was killed meanwhile: %w", proving, unix.ESRCH)
+	}
 	if len(x.wrong) > 0 {
 		return refused(nil, proving, unix.EPERM,
 			fmt.Sprintf("it is not what was planned and was killed before its first instruction: %s: a seccomp filter of the target may have faked system calls", strings.Join(x.wrong, "; ")))

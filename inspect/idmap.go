@@ -1,10 +1,13 @@
 package inspect
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"nsx/internal/words"
 )
@@ -158,6 +161,9 @@ func OwnIDMap(name string) (IDMap, error) {
 // IDMap reads the target's "uid_map" or "gid_map".
 func (t *Target) IDMap(name string) (IDMap, error) {
 	text, err := t.ReadFile(name)
+	if errors.Is(err, unix.EINVAL) { // it has been reaped: proc_id_map_open in fs/proc/base.c
+		err = &os.PathError{Op: "open", Path: fmt.Sprintf("/proc/%d/%s", t.PID, name), Err: unix.ESRCH}
+	}
 	if err != nil {
 		return nil, err
 	}
