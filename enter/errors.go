@@ -121,7 +121,9 @@ func (e *ThreadError) Unwrap() error {
 func explainOpen(what string, t *inspect.Target, err error) error {
 	e := explained("opening "+what+" of "+t.Name(), err, "")
 	switch {
-	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT) && !t.Alive():
+	// Of one that has been reaped its links are EACCES (proc_ns_get_link in
+	// fs/proc/namespaces.c).
+	case errors.Is(err, unix.ESRCH), (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES)) && !t.Alive():
 		return exited(e.What, err)
 	case errors.Is(err, unix.ENOENT):
 		e.Why, e.Reason = "it is a zombie, which has exited and keeps only its user and PID namespace", ErrGone

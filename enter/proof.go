@@ -79,20 +79,22 @@ func (x *proof) check(ctx context.Context, pid, tracer int) error {
 		func(t *inspect.Target) error { return x.status(t, tracer) }, x.session, x.namespaces, x.cgroups,
 		func(t *inspect.Target) error { return x.label(t, tracer) },
 	} {
-		if err := look(process); err != nil {
-			return fmt.Errorf("%s: %w", proving, err)
+		if err = look(process); err != nil {
+			break
 		}
 	}
-	// Of one that is killed, as with its PID namespace, v1 says that it is in the root
-	// (proc_cgroup_show in kernel/cgroup/cgroup.c), and what it had is gone.
-	if len(x.wrong) > 0 && process.Exiting() {
+	switch {
+	case err == nil && len(x.wrong) == 0:
+		return nil
+	case process.Exiting():
+		// Of one that is killed, as with its PID namespace, v1 says that it is in the root
+		// (proc_cgroup_show in kernel/cgroup/cgroup.c), and what it had is gone.
 		return fmt.Errorf("%s: it was killed meanwhile: %w", proving, unix.ESRCH)
+	case err != nil:
+		return fmt.Errorf("%s: %w", proving, err)
 	}
-	if len(x.wrong) > 0 {
-		return refused(nil, proving, unix.EPERM,
-			fmt.Sprintf("it is not what was planned and was killed before its first instruction: %s: a seccomp filter of the target may have faked system calls", strings.Join(x.wrong, "; ")))
-	}
-	return nil
+	return refused(nil, proving, unix.EPERM,
+		fmt.Sprintf("it is not what was planned and was killed before its first instruction: %s: a seccomp filter of the target may have faked system calls", strings.Join(x.wrong, "; ")))
 }
 
 // want notes what is not as it should be.
