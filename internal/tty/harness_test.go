@@ -180,10 +180,14 @@ func (s *session) typedAhead() string {
 	buf := make([]byte, 4096)
 	n := 0
 	err := control(s.slave, func(fd int) (err error) {
-		if n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); n > 0 {
-			n, err = unix.Read(fd, buf)
+		for {
+			if n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); n > 0 {
+				n, err = unix.Read(fd, buf)
+			}
+			if err != unix.EINTR { // which Go's own signals make
+				return err
+			}
 		}
-		return err
 	})
 	if err != nil {
 		s.t.Fatal(err)
