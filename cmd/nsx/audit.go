@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,11 +72,8 @@ func runAudit(ctx context.Context, s streams, o *auditOptions) error {
 	if asSarif {
 		o.format = string(output.JSON)
 	}
-	if err := o.resolve(s.out); err != nil {
+	if err := o.check(s, auditView); err != nil {
 		return err
-	}
-	if err := auditView.Check(o.Options); err != nil {
-		return usage(err)
 	}
 	machine, err := inspect.Open(o.root)
 	if err != nil {
@@ -100,38 +98,25 @@ func runAudit(ctx context.Context, s streams, o *auditOptions) error {
 	if err := o.show(s, report, rows, asSarif); err != nil {
 		return err
 	}
-	switch {
-	case o.strict && !report.Complete:
-		return &statusError{status: exitPartial}
-	case len(rows) > 0:
-		return &statusError{status: exitFindings}
-	}
-	return nil
+	return cmp.Or(o.partial(report.Complete), foundStatus(len(rows) > 0))
 }
 
 func (o *auditOptions) show(s streams, report audit.Report, rows []auditRow, asSarif bool) error {
-	done := o.Options
-	done.Filter, done.SortBy = "", ""
-	doc := struct {
-		Schema string `json:"schema"`
-		audit.Report
-	}{"nsx/audit/1", report}
-	switch {
-	case asSarif:
+	if asSarif {
 		return output.WriteJSON(s.out, sarifOf(report), o.Width > 0)
-	case o.Format == output.JSON:
-		return output.WriteJSON(s.out, doc, o.Width > 0)
-	case o.Format == output.YAML:
-		return output.WriteYAML(s.out, doc)
-	case o.Format == output.NDJSON:
-		return output.WriteNDJSON(s.out, struct {
-			Schema string `json:"schema"`
-		}{doc.Schema}, report.Findings)
 	}
-	if len(rows) > 0 {
-		if err := o.paged(s.out, func(w io.Writer) error { return auditView.Print(w, rows, done) }); err != nil {
-			return err
-		}
+	head := schemaLine{"nsx/audit/1"}
+	err := printRows(s.out, &o.viewFlags, auditView, rows, head, func() any {
+		return struct {
+			schemaLine
+			audit.Report
+		}{head, report}
+	})
+	if errors.Is(err, errNothing) { // which is good news
+		err = nil
+	}
+	if err != nil || !o.Format.Tabular() {
+		return err
 	}
 	if o.explain {
 		if err := o.tellWhy(s, rows); err != nil {

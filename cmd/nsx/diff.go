@@ -2,10 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -97,14 +98,15 @@ func (o *diffOptions) compare(ctx context.Context, s streams) error {
 		}
 	}
 	c := inspect.Compare(profiles[0], profiles[1])
-	doc := struct {
-		Schema   string `json:"schema"`
-		A        string `json:"a"`
-		B        string `json:"b"`
-		Complete bool   `json:"complete"`
+	chosen, err := view.Select(c.Differences, o.Options)
+	if err != nil {
+		return usage(err)
+	}
+	complete := len(c.Unknown) == 0
+	if err := printDiff(s, &o.viewFlags, view, chosen, struct {
+		diffHead
 		inspect.Comparison
-	}{"nsx/diff/1", o.a, o.b, len(c.Unknown) == 0, c}
-	if err := write(s, &o.viewFlags, view, c.Differences, doc); err != nil {
+	}{diffHead{"nsx/diff/1", o.a, o.b, complete}, c}); err != nil {
 		return err
 	}
 	if o.Format == output.Table {
@@ -112,25 +114,24 @@ func (o *diffOptions) compare(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	return o.status(len(c.Differences), doc.Complete)
+	return o.status(len(c.Differences), complete)
 }
 
-// write writes rows as a table, or the document that they belong to.
-func write[T any](s streams, f *viewFlags, view *output.View[T], rows []T, doc any) error {
-	switch f.Format {
-	case output.JSON:
-		return output.WriteJSON(s.out, doc, f.Width > 0)
-	case output.YAML:
-		return output.WriteYAML(s.out, doc)
-	case output.NDJSON:
-		return output.WriteNDJSON(s.out, struct {
-			Schema string `json:"schema"`
-		}{"nsx/diff/1"}, rows)
-	}
-	if len(rows) == 0 {
+// diffHead is the head of the documents, which have what follows from its kind.
+type diffHead struct {
+	Schema   string `json:"schema"`
+	A        string `json:"a"`
+	B        string `json:"b"`
+	Complete bool   `json:"complete"`
+}
+
+// printDiff prints what differs, if anything does. Nothing is an answer.
+func printDiff[T any](s streams, f *viewFlags, view *output.View[T], chosen []T, whole any) error {
+	err := printRows(s.out, f, view, chosen, schemaLine{"nsx/diff/1"}, func() any { return whole })
+	if errors.Is(err, errNothing) {
 		return nil
 	}
-	return f.paged(s.out, func(w io.Writer) error { return view.Print(w, rows, f.Options) })
+	return err
 }
 
 // tellRest says what does not differ, and what could not be compared.
@@ -152,13 +153,7 @@ func (o *diffOptions) tellRest(s streams, c inspect.Comparison) error {
 }
 
 func (o *diffOptions) status(found int, complete bool) error {
-	switch {
-	case o.strict && !complete:
-		return &statusError{status: exitPartial}
-	case found > 0:
-		return &statusError{status: exitFindings}
-	}
-	return nil
+	return cmp.Or(o.partial(complete), foundStatus(found > 0))
 }
 
 // maxDocument bounds a saved document.

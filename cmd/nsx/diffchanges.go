@@ -24,18 +24,14 @@ func (o *diffOptions) changes(s streams, before, after *inspect.Snapshot) error 
 	c := before.Diff(after)
 	rows := changeRows(c)
 	complete := before.Complete && after.Complete
-	doc := struct {
-		Schema   string `json:"schema"`
-		A        string `json:"a"`
-		B        string `json:"b"`
-		Complete bool   `json:"complete"`
-		inspect.Changes
-	}{"nsx/diff/1", o.a, o.b, complete, c}
 	chosen, err := changeView.Select(rows, o.Options)
 	if err != nil {
 		return usage(err)
 	}
-	if err := write(s, &o.viewFlags, changeView, chosen, doc); err != nil {
+	if err := printDiff(s, &o.viewFlags, changeView, chosen, struct {
+		diffHead
+		inspect.Changes
+	}{diffHead{"nsx/diff/1", o.a, o.b, complete}, c}); err != nil {
 		return err
 	}
 	if !complete {

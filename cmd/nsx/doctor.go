@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,11 +56,8 @@ func checksHelp() string {
 }
 
 func runDoctor(ctx context.Context, s streams, o *doctorOptions) error {
-	if err := o.resolve(s.out); err != nil {
+	if err := o.check(s, doctorView); err != nil {
 		return err
-	}
-	if err := doctorView.Check(o.Options); err != nil {
-		return usage(err)
 	}
 	findings, err := doctor.Examine(ctx, o.root, o.checks...)
 	if errors.Is(err, doctor.ErrUsage) {
@@ -71,13 +69,10 @@ func runDoctor(ctx context.Context, s streams, o *doctorOptions) error {
 	if err := o.show(s, findings); err != nil {
 		return err
 	}
-	if o.strict && slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.Unknown }) {
-		return &statusError{status: exitPartial}
+	has := func(state doctor.State) bool {
+		return slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == state })
 	}
-	if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.No }) {
-		return &statusError{status: exitFindings}
-	}
-	return nil
+	return cmp.Or(o.partial(!has(doctor.Unknown)), foundStatus(has(doctor.No)))
 }
 
 func (o *doctorOptions) show(s streams, findings []doctor.Finding) error {
@@ -85,27 +80,13 @@ func (o *doctorOptions) show(s streams, findings []doctor.Finding) error {
 	if err != nil {
 		return usage(err)
 	}
-	type head struct {
-		Schema string `json:"schema"`
-	}
-	doc := struct {
-		head
-		Checks []doctor.Finding `json:"checks"`
-	}{head{"nsx/doctor/1"}, chosen}
-	done := o.Options
-	done.Filter, done.SortBy = "", ""
-	switch {
-	case len(chosen) == 0 && o.Format.Tabular():
-		return errNothing
-	case o.Format.Tabular():
-		err = doctorView.Print(s.out, chosen, done)
-	case o.Format == output.NDJSON:
-		err = output.WriteNDJSON(s.out, doc.head, chosen)
-	case o.Format == output.YAML:
-		err = output.WriteYAML(s.out, doc)
-	default:
-		err = output.WriteJSON(s.out, doc, o.Width > 0)
-	}
+	head := schemaLine{"nsx/doctor/1"}
+	err = printRows(s.out, &o.viewFlags, doctorView, chosen, head, func() any {
+		return struct {
+			schemaLine
+			Checks []doctor.Finding `json:"checks"`
+		}{head, chosen}
+	})
 	if err == nil && o.Format == output.Table && o.Columns == "" {
 		err = o.explain(s, chosen)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,34 +17,11 @@ type groupDocument struct {
 	only string
 }
 
-// anyView is a view, whatever its rows are.
-type anyView interface {
-	Check(output.Options) error
-	Names() []string
-	Help() string
-}
-
 // add adds the flags, with a filter for an example, and the columns to the help.
 func (f *groupDocument) add(cmd *cobra.Command, view anyView, filter string) {
 	f.viewFlags.add(cmd, view.Names())
 	cmd.Flags().Lookup("filter").Usage = "show only rows that match `EXPR`: '" + filter + "'"
 	cmd.Long += "\n\nColumns (* by default):\n" + strings.TrimSuffix(view.Help(), "\n")
-}
-
-// check is for what can be known to be wrong before anything is read.
-func (f *groupDocument) check(s streams, view anyView) error {
-	if err := f.resolve(s.out); err != nil {
-		return err
-	}
-	if err := view.Check(f.Options); err != nil {
-		return usage(err)
-	}
-	return nil
-}
-
-// schemaLine is the head of a line of NDJSON.
-type schemaLine struct {
-	Schema string `json:"schema"`
 }
 
 // showGroups prints rows in the format that the flags ask for: whole makes the one
@@ -58,21 +36,14 @@ func showGroups[T any](s streams, f *groupDocument, view *output.View[T], rows [
 		return errNothing
 	}
 	switch {
-	case f.Format == output.NDJSON:
-		err = output.WriteNDJSON(s.out, schemaLine{schema}, chosen)
-	case f.Format == output.YAML:
-		err = output.WriteYAML(s.out, whole(chosen))
-	case f.Format == output.JSON:
-		err = output.WriteJSON(s.out, whole(chosen), f.Width > 0)
-	case table != nil && f.Format != output.Name:
+	case f.Format.Tabular() && table != nil && f.Format != output.Name:
 		return table()
-	default:
-		done := f.Options
-		done.Filter, done.SortBy = "", ""
-		err = view.Print(s.out, chosen, done)
+	case f.Format.Tabular() && len(rows) == 0: // nothing is an answer: the headers alone
+		return printTable(s.out, &f.viewFlags, view, chosen)
 	}
-	if err == nil && len(chosen) == 0 && len(rows) > 0 {
-		return errNothing
+	err = printRows(s.out, &f.viewFlags, view, chosen, schemaLine{schema}, func() any { return whole(chosen) })
+	if len(rows) == 0 && errors.Is(err, errNothing) {
+		return nil
 	}
 	return err
 }
@@ -86,10 +57,7 @@ func (f *groupDocument) end(s streams, gaps []string, err error) error {
 	for _, line := range gaps {
 		fmt.Fprintln(s.err, output.Escape(line))
 	}
-	if f.strict && len(gaps) > 0 {
-		return &statusError{status: exitPartial}
-	}
-	return nil
+	return f.partial(len(gaps) == 0)
 }
 
 // fileGaps is a line for each file that could not be read.

@@ -60,11 +60,8 @@ Exit status: 0 done, 1 nothing holds it, 2 wrong usage, 4 partial under --strict
 }
 
 func runHolders(ctx context.Context, s streams, o *holdersOptions) error {
-	if err := o.resolve(s.out); err != nil {
+	if err := o.check(s, holdersView); err != nil {
 		return err
-	}
-	if err := holdersView.Check(o.Options); err != nil {
-		return usage(err)
 	}
 	machine, err := inspect.Open(o.root)
 	if err != nil {
@@ -87,8 +84,8 @@ func runHolders(ctx context.Context, s streams, o *holdersOptions) error {
 			fmt.Fprintln(s.err, output.Escape(line))
 		}
 	}
-	if err == nil && o.strict && !h.Complete {
-		return &statusError{status: exitPartial}
+	if err == nil {
+		err = o.partial(h.Complete)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -90,5 +89,3 @@ func (d *profileDoc) most(n int) int {
 	}
 	return n
 }
-
-func count(n int) string { return strconv.Itoa(n) }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,7 +11,8 @@ import (
 	"nsx/output"
 )
 
-// pageFlags are those of commands that print a page about one thing.
+// pageFlags are the flags of every command that shows something: alone those of
+// commands that print a page about one thing.
 type pageFlags struct {
 	format string
 	color  string
@@ -19,23 +22,57 @@ type pageFlags struct {
 }
 
 func (f *pageFlags) add(cmd *cobra.Command) {
+	f.addFormat(cmd, slices.DeleteFunc(output.Formats(), func(format output.Format) bool { return format == output.Wide }))
+	f.addRest(cmd)
+}
+
+// addFormat adds the first of the flags.
+func (f *pageFlags) addFormat(cmd *cobra.Command, formats []output.Format) {
+	names := make([]string, len(formats))
+	for i, format := range formats {
+		names[i] = string(format)
+	}
+	last := len(names) - 1
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "`FORMAT`: "+strings.Join(names[:last], ", ")+" or "+names[last])
+	complete(cmd, "output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// addRest adds the others.
+func (f *pageFlags) addRest(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVarP(&f.format, "output", "o", "table", "`FORMAT`: table, json, ndjson, yaml or name")
 	flags.StringVar(&f.color, "color", "auto", "colours `WHEN`: auto, always or never")
 	flags.StringVar(&f.root, "root", "/", "look at the host whose root is `DIR`, mounted or captured")
 	flags.BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
-	complete(cmd, "output", cobra.FixedCompletions([]string{"table", "json", "ndjson", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
 	complete(cmd, "color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// complete registers a completion. It fails only for a flag that does not
+// exist, which is a bug.
+func complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err)
+	}
 }
 
 // resolve settles what depends on the terminal.
 func (f *pageFlags) resolve(out *os.File) error {
-	view := viewFlags{format: f.format, color: f.color, root: f.root}
-	if err := view.resolve(out); err != nil {
-		return err
+	format, err := output.ParseFormat(f.format)
+	if err != nil {
+		if strings.ToUpper(f.format) == f.format || strings.Contains(f.format, ",") { // lsns -o NS,PID
+			err = fmt.Errorf("%w; columns are chosen by --columns %s", err, strings.ToLower(f.format))
+		}
+		return usage(fmt.Errorf("-o: %w", err))
 	}
-	f.Format, f.Color, f.Width, f.ASCII = view.Format, view.Color, view.Width, view.ASCII
+	if f.Color, err = output.UseColor(f.color, out, os.Getenv); err != nil {
+		return usage(fmt.Errorf("--color: %w", err))
+	}
+	if f.root == "" {
+		return usagef("--root: the directory is empty")
+	}
+	f.Format = format
+	f.Width = output.TerminalWidth(out)
+	f.ASCII = f.Width > 0 && output.UseASCII(os.Getenv)
 	return nil
 }
 
@@ -52,5 +89,5 @@ func firstOf(texts []string, most int) string {
 	if len(texts) <= most {
 		return strings.Join(texts, ", ")
 	}
-	return strings.Join(texts[:most], ", ") + " and " + count(len(texts)-most) + " more"
+	return fmt.Sprintf("%s and %d more", strings.Join(texts[:most], ", "), len(texts)-most)
 }

@@ -49,6 +49,14 @@ func (e *statusError) Unwrap() error { return e.err }
 
 func usage(err error) error { return &statusError{exitUsage, flagError(err)} }
 
+// foundStatus is the status of a command that looks for what should not be.
+func foundStatus(some bool) error {
+	if some {
+		return &statusError{status: exitFindings}
+	}
+	return nil
+}
+
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
 // run runs the command line and returns the exit status.

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -14,66 +14,42 @@ import (
 	"nsx/output"
 )
 
-// viewFlags are the flags of every command that shows a scan.
+// viewFlags are the flags of every command that shows rows.
 type viewFlags struct {
-	format string
-	color  string
-	root   string
-	strict bool
+	pageFlags
 	// noPager prints what is longer than the terminal as it is.
 	noPager bool
-	output.Options
 }
 
 func (f *viewFlags) add(cmd *cobra.Command, columns []string) {
+	f.addFormat(cmd, output.Formats())
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVarP(&f.format, "output", "o", "table", "`FORMAT`: table, wide, json, ndjson, yaml or name")
 	flags.StringVar(&f.Columns, "columns", "", "show the `COLUMNS` a,b or, with +c, one more than usual")
 	flags.StringVar(&f.SortBy, "sort-by", "", "sort by a `COLUMN`, -COLUMN in descending order")
 	flags.StringVar(&f.Filter, "filter", "", "show only rows that match `EXPR`: 'procs > 3 && user == root'")
 	flags.BoolVar(&f.NoHeaders, "no-headers", false, "leave the headers out")
 	flags.BoolVar(&f.NoTrunc, "no-trunc", false, "do not cut what is too wide for the terminal")
 	flags.BoolVar(&f.noPager, "no-pager", false, "no $NSX_PAGER, $PAGER or less for a long table")
-	flags.StringVar(&f.color, "color", "auto", "colours `WHEN`: auto, always or never")
-	flags.StringVar(&f.root, "root", "/", "look at the host whose root is `DIR`, mounted or captured")
-	flags.BoolVar(&f.strict, "strict", false, "exit with status 4 if something could not be read")
-	words := make([]string, 0, 6)
-	for _, format := range output.Formats() {
-		words = append(words, string(format))
-	}
-	complete(cmd, "output", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	complete(cmd, "color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	f.addRest(cmd)
 	complete(cmd, "columns", completeList(columns...))
 	complete(cmd, "sort-by", completeList(columns...))
 }
 
-// complete registers a completion. It fails only for a flag that does not
-// exist, which is a bug.
-func complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
-		panic(err)
-	}
+// anyView is a view, whatever its rows are.
+type anyView interface {
+	Check(output.Options) error
+	Names() []string
+	Help() string
 }
 
-// resolve settles what depends on the terminal.
-func (f *viewFlags) resolve(out *os.File) error {
-	format, err := output.ParseFormat(f.format)
-	if err != nil {
-		if strings.ToUpper(f.format) == f.format || strings.Contains(f.format, ",") { // lsns -o NS,PID
-			err = fmt.Errorf("%w; columns are chosen by --columns %s", err, strings.ToLower(f.format))
-		}
-		return usage(fmt.Errorf("-o: %w", err))
+// check is for what can be known to be wrong before anything is read.
+func (f *viewFlags) check(s streams, view anyView) error {
+	if err := f.resolve(s.out); err != nil {
+		return err
 	}
-	if f.Color, err = output.UseColor(f.color, out, os.Getenv); err != nil {
-		return usage(fmt.Errorf("--color: %w", err))
+	if err := view.Check(f.Options); err != nil {
+		return usage(err)
 	}
-	if f.root == "" {
-		return usagef("--root: the directory is empty")
-	}
-	f.Format = format
-	f.Width = output.TerminalWidth(out)
-	f.ASCII = f.Width > 0 && output.UseASCII(os.Getenv)
 	return nil
 }
 
@@ -115,24 +91,43 @@ func show[T any](w *os.File, f *viewFlags, view *output.View[T], rows []T, head 
 	if err != nil {
 		return usage(err)
 	}
-	done := f.Options
-	done.Filter, done.SortBy = "", ""
+	line := head
+	line.Unreadable = nil // it would be in every one
+	return printRows(w, f, view, chosen, line, func() any { return whole(head, chosen) })
+}
+
+// schemaLine is the head of a line of NDJSON that has no other.
+type schemaLine struct {
+	Schema string `json:"schema"`
+}
+
+// printRows prints rows that are chosen already: line is the head of each line of
+// NDJSON, and whole makes the one document of JSON and YAML. No rows are no table, and
+// errNothing.
+func printRows[T any](w *os.File, f *viewFlags, view *output.View[T], chosen []T, line any, whole func() any) error {
+	var err error
 	switch {
 	case f.Format.Tabular() && len(chosen) == 0:
 	case f.Format.Tabular():
-		err = f.paged(w, func(w io.Writer) error { return view.Print(w, chosen, done) })
+		err = printTable(w, f, view, chosen)
 	case f.Format == output.NDJSON:
-		head.Unreadable = nil // it would be in every line
-		err = output.WriteNDJSON(w, head, chosen)
+		err = output.WriteNDJSON(w, line, chosen)
 	case f.Format == output.YAML:
-		err = output.WriteYAML(w, whole(head, chosen))
+		err = output.WriteYAML(w, whole())
 	default:
-		err = output.WriteJSON(w, whole(head, chosen), f.Width > 0)
+		err = output.WriteJSON(w, whole(), f.Width > 0)
 	}
 	if err == nil && len(chosen) == 0 {
 		return errNothing
 	}
 	return err
+}
+
+// printTable prints rows that are chosen already.
+func printTable[T any](w *os.File, f *viewFlags, view *output.View[T], chosen []T) error {
+	done := f.Options
+	done.Filter, done.SortBy = "", ""
+	return f.paged(w, func(w io.Writer) error { return view.Print(w, chosen, done) })
 }
 
 // flagError gives an option of package output the name of its flag.
@@ -173,10 +168,7 @@ func (f *viewFlags) finish(w io.Writer, s *inspect.Snapshot, err error) error {
 		}
 		return fmt.Errorf("no process could be read: %s", why)
 	}
-	if f.strict && !s.Complete {
-		return &statusError{status: exitPartial}
-	}
-	return err
+	return cmp.Or(f.partial(s.Complete), err)
 }
 
 // uint32Cell and the like show what may not be known.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,11 +74,8 @@ Exit status: 0 done, 1 a word has no answer, 2 wrong usage, 4 partial under
 }
 
 func runWho(ctx context.Context, s streams, o *whoOptions) error {
-	if err := o.resolve(s.out); err != nil {
+	if err := o.check(s, whoView); err != nil {
 		return err
-	}
-	if err := whoView.Check(o.Options); err != nil {
-		return usage(err)
 	}
 	if len(o.words) == 0 {
 		return usagef("name something: a PID, if:NAME, :PORT, an IP address, uid:N, a target, or - to read such words")
@@ -186,36 +184,14 @@ func (o *whoOptions) show(s streams, report *who.Report) error {
 	if err != nil {
 		return usage(err)
 	}
-	done := o.Options
-	done.Filter, done.SortBy = "", ""
-	switch {
-	case len(chosen) == 0:
-		err = errNothing
-	case o.Format.Tabular():
-		err = whoView.Print(s.out, chosen, done)
-	case o.Format == output.NDJSON:
-		head.Unreadable, head.UnreadableNetworks = nil, nil
-		err = output.WriteNDJSON(s.out, head, answersOf(chosen))
-	default:
-		doc := struct {
+	line := head
+	line.Unreadable, line.UnreadableNetworks = nil, nil
+	return printRows(s.out, &o.viewFlags, whoView, chosen, line, func() any {
+		return struct {
 			whoDocument
-			Answers []*who.Answer `json:"answers"`
-		}{head, answersOf(chosen)}
-		if o.Format == output.YAML {
-			err = output.WriteYAML(s.out, doc)
-		} else {
-			err = output.WriteJSON(s.out, doc, o.Width > 0)
-		}
-	}
-	return err
-}
-
-func answersOf(rows []whoRow) []*who.Answer {
-	list := make([]*who.Answer, len(rows))
-	for i, r := range rows {
-		list[i] = r.Answer
-	}
-	return list
+			Answers []whoRow `json:"answers"`
+		}{head, chosen}
+	})
 }
 
 // finish says what could not be seen, and makes the status.
@@ -231,15 +207,10 @@ func (o *whoOptions) finish(s streams, report *who.Report, err error) error {
 	if !report.Holders && !report.Unsupported && slices.ContainsFunc(report.Answers, unheard) {
 		fmt.Fprintln(s.err, "network namespaces that a descriptor, a socket or another mount namespace alone holds were not looked at: --all")
 	}
-	switch {
-	case o.strict && !report.Complete:
-		return &statusError{status: exitPartial}
-	case err != nil:
-		return err
-	case !report.AllFound():
-		return &statusError{status: exitFailed}
+	if err == nil && !report.AllFound() {
+		err = &statusError{status: exitFailed}
 	}
-	return nil
+	return cmp.Or(o.partial(report.Complete), err)
 }
 
 // unheard says that an answer may be in a network namespace that was not looked at.
