@@ -124,14 +124,7 @@ func Examine(ctx context.Context, m inspect.Machine, o Options) (Report, error) 
 
 // contained says that people expect a set to be held.
 func contained(set *inspect.Set) bool {
-	if set.Identity == nil {
-		return false
-	}
-	switch set.Identity.Kind {
-	case identity.Container, identity.Pod, identity.Machine:
-		return true
-	}
-	return false
+	return set.Identity.Contained() || set.Identity != nil && set.Identity.Kind == identity.Machine
 }
 
 func examine(s *subject) (findings []Finding) {

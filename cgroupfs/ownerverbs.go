@@ -113,10 +113,7 @@ func (o Owner) manager() string {
 
 // short is the name as people write it.
 func (o Owner) short() string {
-	if len(o.Name) == 64 {
-		return o.Name[:12]
-	}
-	return o.Name
+	return identity.ShortID(o.Name)
 }
 
 // Undoes says what the owner will do about it when the verb was forced, or what he

@@ -67,7 +67,7 @@ type PodName struct {
 func (p *PodName) String() string {
 	switch {
 	case p.Name == "":
-		return short(firstOf(p.UID, p.ID))
+		return ShortID(firstOf(p.UID, p.ID))
 	case p.Namespace == "":
 		return p.Name
 	}
@@ -85,7 +85,7 @@ func (i *Identity) Target() string {
 
 // words are the kind's word and the name within it.
 func (i *Identity) words() (word, name string) {
-	name = firstOf(i.Name, short(i.ID))
+	name = firstOf(i.Name, ShortID(i.ID))
 	switch {
 	case i.Kind == Unit:
 		return "unit", strings.TrimSuffix(i.Name, ".service")
@@ -128,6 +128,14 @@ func (i *Identity) IsContainer() bool {
 	return i != nil && (i.Kind == Container || i.Kind == Pod || i.Kind == Machine)
 }
 
+// Contained says that it is a container or a pod, which people expect to be held. nil
+// is nobody's.
+func (i *Identity) Contained() bool { return i != nil && (i.Kind == Container || i.Kind == Pod) }
+
+// OfSystemd says that it is a plain unit or session, as most of a machine is. nil is
+// nobody's.
+func (i *Identity) OfSystemd() bool { return i != nil && (i.Kind == Unit || i.Kind == Session) }
+
 // Same says that both are of one thing.
 func (i *Identity) Same(j *Identity) bool {
 	if i.Kind != j.Kind || i.Runtime != j.Runtime || i.OwnerUID != j.OwnerUID || len(i.Parents) != len(j.Parents) {
@@ -142,8 +150,8 @@ func (i *Identity) Same(j *Identity) bool {
 	return i.Name == j.Name && slices.EqualFunc(i.Parents, j.Parents, func(a, b Identity) bool { return a.Same(&b) })
 }
 
-// short is the part of an ID that is shown.
-func short(id string) string {
+// ShortID is the part of an ID that is shown: twelve digits of sixty-four.
+func ShortID(id string) string {
 	const shown = 12
 	if IsID(id) {
 		return id[:shown]

@@ -173,7 +173,7 @@ func (f *heldTree) mounts(tables []mountTable, h *Holdings) {
 func (h *Holdings) foldMounts(s *Snapshot) {
 	list := h.Holdings
 	h.Holdings = []Holding{}
-	fold := bindFold{h: h, s: s, at: map[string]int{}}
+	fold := bindFold{h: h, s: s, at: map[bindKey]int{}}
 	for _, one := range list {
 		fold.add(one)
 	}
@@ -291,13 +291,14 @@ func (f *heldTree) isOn(files *processFiles, name string) (bool, error) {
 
 // foldUsers adds the processes, those of one owner together.
 func (h *Holdings) foldUsers(s *Snapshot, users []user) {
-	at := map[string]int{}
+	type use struct {
+		kind HoldingKind
+		by   owner
+	}
+	at := map[use]int{}
 	for _, u := range users {
 		p := s.Process(u.pid)
-		key := string(u.kind) + "\n" + strconv.Itoa(u.pid)
-		if p.Identity != nil {
-			key = string(u.kind) + "\n" + p.Identity.Target()
-		}
+		key := use{u.kind, ownerOf(p)}
 		if i, known := at[key]; known {
 			one := &h.Holdings[i]
 			one.PIDs, one.Count = append(one.PIDs, u.pid), one.Count+u.count

@@ -221,7 +221,7 @@ func (m Machine) holdNamespace(ctx context.Context, s *Snapshot, n *Namespace, h
 		return err
 	}
 	h.addProcesses(s, HoldsByProcess, n.PIDs)
-	binds := bindFold{h: h, s: s, at: map[string]int{}}
+	binds := bindFold{h: h, s: s, at: map[bindKey]int{}}
 	for _, holder := range n.HeldBy {
 		switch holder.Kind {
 		case HeldByChild: // of those that have no process alone: see below
@@ -248,18 +248,28 @@ func (m Machine) holdNamespace(ctx context.Context, s *Snapshot, n *Namespace, h
 	return nil
 }
 
+// owner is who has a process: a thing with a name, or itself alone.
+type owner struct {
+	of  thing
+	pid int
+}
+
+func ownerOf(p *Process) owner {
+	if p.Identity != nil {
+		return owner{of: thingOf(p.Identity)}
+	}
+	return owner{pid: p.PID}
+}
+
 // addProcesses adds processes, those of one owner together.
 func (h *Holdings) addProcesses(s *Snapshot, kind HoldingKind, pids []int) {
-	at := map[string]int{}
+	at := map[owner]int{}
 	for _, pid := range pids {
 		p := s.Process(pid)
 		if p == nil {
 			continue
 		}
-		key := strconv.Itoa(pid)
-		if p.Identity != nil {
-			key = p.Identity.Target()
-		}
+		key := ownerOf(p)
 		if i, known := at[key]; known {
 			h.Holdings[i].PIDs = append(h.Holdings[i].PIDs, pid)
 			if p.StartTicks < s.Process(h.Holdings[i].PID).StartTicks {
@@ -276,7 +286,14 @@ func (h *Holdings) addProcesses(s *Snapshot, kind HoldingKind, pids []int) {
 type bindFold struct {
 	h  *Holdings
 	s  *Snapshot
-	at map[string]int
+	at map[bindKey]int
+}
+
+// bindKey is equal for mounts that are one row.
+type bindKey struct {
+	kind HoldingKind
+	path string
+	of   thing
 }
 
 func (f *bindFold) add(one Holding) {
@@ -291,9 +308,9 @@ func (f *bindFold) add(one Holding) {
 			}
 		}
 	}
-	key := string(one.Kind) + "\n" + one.Path
+	key := bindKey{kind: one.Kind, path: one.Path}
 	if one.Identity != nil {
-		key += "\n" + one.Identity.Target()
+		key.of = thingOf(one.Identity)
 	}
 	if i, known := f.at[key]; known && !one.Readers && !one.HostMnt {
 		f.h.Holdings[i].Others = append(f.h.Holdings[i].Others, one.Mnt)

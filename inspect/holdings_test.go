@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsx/identity"
 	"nsx/internal/testkit"
 )
 
@@ -332,6 +334,39 @@ func TestHoldingsOfWhatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if h := holdingsOf(t, fifo); len(h.Holdings) != 0 { // and does not hang
+		t.Errorf("%+v", h.Holdings)
+	}
+}
+
+// TestOwnersOfOneName: two containers with one name are two owners, and each has a set of
+// its own; what makes itself namespaces in one of them has not.
+func TestOwnersOfOneName(t *testing.T) {
+	web := func(id string) *identity.Identity {
+		return &identity.Identity{Kind: identity.Container, Runtime: identity.Podman, Name: "web", ID: strings.Repeat(id, 64)}
+	}
+	s := &Snapshot{Processes: []Process{
+		{PID: 7, StartTicks: 70, Identity: web("a")}, {PID: 8, StartTicks: 60, Identity: web("b")}, {PID: 9, StartTicks: 90, Identity: web("a")}, {PID: 10},
+	}}
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		s.Sets = append(s.Sets, Set{NS: NSSet{uint64(i)}, Leader: &Leader{PID: p.PID}, Identity: p.Identity})
+	}
+	own := s.OwnSets()
+	if len(own) != 3 || own[&s.Sets[0]] != &s.Sets[0] || own[&s.Sets[1]] != &s.Sets[1] || own[&s.Sets[2]] != &s.Sets[0] {
+		t.Errorf("own sets: %v", own)
+	}
+	h := &Holdings{}
+	h.addProcesses(s, HoldsByProcess, []int{7, 8, 9, 10})
+	var got [][]int
+	for _, one := range h.Holdings {
+		got = append(got, one.PIDs)
+	}
+	if !reflect.DeepEqual(got, [][]int{{7, 9}, {8}, {10}}) {
+		t.Errorf("%v", got)
+	}
+	h = &Holdings{}
+	h.foldUsers(s, []user{{kind: HoldsByCwd, pid: 7}, {kind: HoldsByCwd, pid: 8}, {kind: HoldsByCwd, pid: 9}, {kind: HoldsByRoot, pid: 9}})
+	if len(h.Holdings) != 3 {
 		t.Errorf("%+v", h.Holdings)
 	}
 }

@@ -19,7 +19,7 @@ func (m Machine) measureSets(ctx context.Context, s *Snapshot, match Match) {
 	if err != nil {
 		return
 	}
-	first := s.firstSets()
+	own := s.OwnSets()
 	for i := range s.Sets {
 		set := &s.Sets[i]
 		leader := s.Process(set.Leader.PID)
@@ -32,38 +32,43 @@ func (m Machine) measureSets(ctx context.Context, s *Snapshot, match Match) {
 		}
 		path := leader.Cgroups[at].Path
 		claim, named := identity.Innermost(path)
-		own := true
+		whole := true
 		switch {
 		case set.Apart != nil && len(set.Apart) == 0:
 			path = "/"
-		case named && set.Identity != nil && first[set.Identity.Target()] == set:
+		case named && own[set] == set:
 			path = claim.Path
 		default:
-			own = false
+			whole = false
 		}
-		if group, err := groups.Group(path); err == nil && (own || set.fills(ctx, group)) {
+		if group, err := groups.Group(path); err == nil && (whole || set.fills(ctx, group)) {
 			set.MemoryBytes = group.MemoryBytes()
 		}
 	}
 }
 
-// firstSets is, for each container, unit or the like, the set with the oldest leader:
-// a process in a container that made namespaces of its own is a set, but not the
-// container's.
-func (s *Snapshot) firstSets() map[string]*Set {
-	first := map[string]*Set{}
+// OwnSets is, for each set of a container, unit or the like, that one's own: the set
+// with the oldest leader. A process in a container that made namespaces of its own is in
+// a set of the container, but not in the container's own.
+func (s *Snapshot) OwnSets() map[*Set]*Set {
 	start := func(set *Set) uint64 { return s.Process(set.Leader.PID).StartTicks }
+	oldest := map[thing]*Set{}
+	var named []*Set
 	for i := range s.Sets {
 		set := &s.Sets[i]
 		if set.Identity == nil || s.Process(set.Leader.PID) == nil {
 			continue
 		}
-		target := set.Identity.Target()
-		if oldest := first[target]; oldest == nil || start(set) < start(oldest) {
-			first[target] = set
+		named = append(named, set)
+		if first := oldest[thingOf(set.Identity)]; first == nil || start(set) < start(first) {
+			oldest[thingOf(set.Identity)] = set
 		}
 	}
-	return first
+	own := make(map[*Set]*Set, len(named))
+	for _, set := range named {
+		own[set] = oldest[thingOf(set.Identity)]
+	}
+	return own
 }
 
 // fills says that a group has processes of the set and no others.

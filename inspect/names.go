@@ -288,8 +288,10 @@ type things map[thing]*Process
 // where it has but one of the two.
 type thing struct{ target, byID string }
 
+func thingOf(id *identity.Identity) thing { return thing{id.Target(), id.ByID()} }
+
 func (t things) add(id identity.Identity, p *Process) {
-	key := thing{id.Target(), id.ByID()}
+	key := thingOf(&id)
 	if oldest := t[key]; oldest == nil || p.StartTicks < oldest.StartTicks {
 		t[key] = p
 	}

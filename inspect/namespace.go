@@ -84,6 +84,20 @@ func (n *Namespace) ID() ID { return ID{n.Type, n.Inode} }
 // NameKnown says that an Identity of nil means nobody's: what tells could be read.
 func (n *Namespace) NameKnown() bool { return !n.nameless && (n.Leader != nil || n.NProcs.Known()) }
 
+// Target is whose the namespace is, as a target, with that identity: a container's or
+// the like, then the name that ip-netns(8) gave it, then a unit's, else its own word.
+func (n *Namespace) Target() (string, *identity.Identity) {
+	switch {
+	case n.IsInitial():
+		return "host", nil
+	case len(n.Names) > 0 && (n.Identity == nil || n.Identity.OfSystemd()):
+		return "netns:" + n.Names[0], nil
+	case n.Identity != nil:
+		return n.Identity.Target(), n.Identity
+	}
+	return n.ID().Target(), nil
+}
+
 // IsInitial says that the namespace is known to be one of the boot's.
 func (n *Namespace) IsInitial() bool { return n.Initial != nil && *n.Initial }
 

@@ -117,6 +117,9 @@ func (id ID) String() string {
 	return id.Type.String() + ":[" + strconv.FormatUint(id.Inode, 10) + "]"
 }
 
+// Target is the form that is typed: "net:4026531840".
+func (id ID) Target() string { return id.Type.String() + ":" + strconv.FormatUint(id.Inode, 10) }
+
 // IsZero says that it names no namespace.
 func (id ID) IsZero() bool { return id.Inode == 0 }
 

@@ -104,7 +104,7 @@ func (a *asker) whose(answer *Answer, home *inspect.Namespace) {
 	if home == nil {
 		return
 	}
-	answer.Name, answer.Identity = a.nameOfNamespace(home)
+	answer.Name, answer.Identity = home.Target()
 	answer.Process, answer.PIDs, answer.Members = a.leader(home), home.PIDs, a.members(home, answer.Name)
 	if home.IsInitial() {
 		answer.Process, answer.PIDs = nil, nil // everybody's
@@ -191,7 +191,7 @@ func (a *asker) listenersIn(q question, n int, list []network.Listener, holders 
 			a.follow(&answer)
 		}
 		if answer.Name == "" && home != nil && !home.IsInitial() {
-			answer.Name, answer.Identity = a.nameOfNamespace(home)
+			answer.Name, answer.Identity = home.Target()
 		}
 		answers = append(answers, answer)
 	}
@@ -229,7 +229,7 @@ func (a *asker) follow(answer *Answer) {
 		return // nobody's, or nobody knows whose
 	}
 	if n := a.snapshot.Namespace(a.networks[homes[0].network].ID()); n != nil && !n.IsInitial() {
-		answer.Name, answer.Identity = a.nameOfNamespace(n)
+		answer.Name, answer.Identity = n.Target()
 		answer.Members = a.members(n, answer.Name)
 	}
 }

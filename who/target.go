@@ -147,7 +147,7 @@ func (a *asker) aboutThread(tid int) {
 			answer.Name, answer.Identity = "", nil
 		}
 		if n := a.snapshot.Namespace(p.Threads[at].NS.ID(inspect.Type(t))); n != nil && answer.Name == "" {
-			answer.Name, answer.Identity = a.nameOfNamespace(n)
+			answer.Name, answer.Identity = n.Target()
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (a *asker) namespace(q question, id inspect.ID) {
 	if n == nil {
 		return
 	}
-	name, identity := a.nameOfNamespace(n)
+	name, identity := n.Target()
 	a.add(Answer{
 		Word: q.word, Kind: KindNamespace, Name: name, Identity: identity, Process: a.leader(n),
 		PIDs: n.PIDs, Namespace: &id, Members: a.members(n, name),
@@ -214,21 +214,6 @@ func (a *asker) nameOfProcess(p *inspect.Process) (string, *identity.Identity) {
 		return "host", nil
 	}
 	return "", nil
-}
-
-// nameOfNamespace says whose a namespace is, as a target: a container's or the like,
-// then the name that ip-netns(8) gave it, then a unit's, else its own.
-func (a *asker) nameOfNamespace(n *inspect.Namespace) (string, *identity.Identity) {
-	plain := n.Identity == nil || n.Identity.Kind == identity.Unit || n.Identity.Kind == identity.Session
-	switch {
-	case n.IsInitial():
-		return "host", nil
-	case plain && len(n.Names) > 0:
-		return "netns:" + n.Names[0], nil
-	case n.Identity != nil:
-		return n.Identity.Target(), n.Identity
-	}
-	return fmt.Sprintf("%s:%d", n.Type, n.Inode), nil
 }
 
 // members are the containers in a namespace that several share.

@@ -71,7 +71,7 @@ func (a *asker) mapped(q question, owner string) {
 		}
 		found = true
 		id := n.ID()
-		name, identity := a.nameOfNamespace(n)
+		name, identity := n.Target()
 		a.add(Answer{Word: q.word, Kind: KindUID, Name: name, Identity: identity, Namespace: &id, SubIDsOf: owner, Levels: a.uidLevels(id, q.number)})
 	}
 	if !found && owner != "" {
@@ -118,7 +118,7 @@ func (a *asker) uidInside(q question) error {
 	if p := a.oldest(match.PIDs); p != nil {
 		answer.Name, answer.Identity = a.nameOfProcess(p)
 	} else {
-		answer.Name, answer.Identity = a.nameOfNamespace(n)
+		answer.Name, answer.Identity = n.Target()
 	}
 	a.add(answer)
 	return nil

@@ -37,7 +37,7 @@ func apartCell(types []inspect.Type, id *identity.Identity) output.Cell {
 // sharedOf lists what a container or pod shares with the host though such ones usually
 // do not.
 func sharedOf(apart []inspect.Type, id *identity.Identity) (shared []inspect.Type) {
-	if id == nil || id.Kind != identity.Container && id.Kind != identity.Pod {
+	if !id.Contained() {
 		return nil
 	}
 	for _, t := range mostlyApart {

@@ -82,7 +82,7 @@ var changeView = &output.View[changeRow]{
 			if len(r.Namespace.Names) > 0 {
 				return output.Text("netns:" + r.Namespace.Names[0])
 			}
-			return output.Text(fmt.Sprintf("%s:%d", r.Namespace.Type, r.Namespace.Inode))
+			return output.Text(r.Namespace.ID().Target())
 		}},
 		{Name: "what", Help: "what it is", Cut: output.CutEnd, Value: func(r *changeRow) output.Cell { return output.Text(r.what()) }},
 	},

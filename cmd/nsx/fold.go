@@ -16,17 +16,17 @@ const foldFrom = 4
 // one make, whose names differ in their last part alone, and units. It returns how
 // many rows there were.
 func fold(roots []*output.Node[isolated]) (folded []*output.Node[isolated], before int) {
+	keys := make([]string, len(roots))
 	alike := map[string][]*output.Node[isolated]{}
-	for _, n := range roots {
-		key := foldKey(n)
-		alike[key] = append(alike[key], n)
+	for i, n := range roots {
+		keys[i] = foldKey(n)
+		alike[keys[i]] = append(alike[keys[i]], n)
 	}
-	for _, n := range roots {
+	for i, n := range roots {
 		before += size(n)
-		key := foldKey(n)
-		group := alike[key]
+		group := alike[keys[i]]
 		switch {
-		case key == "" || len(group) < foldFrom:
+		case keys[i] == "" || len(group) < foldFrom:
 			folded = append(folded, n)
 		case group[0] == n:
 			folded = append(folded, merged(group))

@@ -155,7 +155,7 @@ func unmount(all *inspect.Holdings, h *inspect.Holding) string {
 	if h.PID == 0 {
 		return ""
 	}
-	contained := h.Identity != nil && h.Identity.Kind != identity.Unit && h.Identity.Kind != identity.Session
+	contained := h.Identity != nil && !h.Identity.OfSystemd()
 	if !strings.HasPrefix(h.Propagation, "slave") || !contained {
 		if command := endCommand(h.Identity); command != "" && !h.HostMnt {
 			return command
@@ -176,7 +176,7 @@ func endCommand(id *identity.Identity) string {
 	}
 	name := id.Name
 	if name == "" && identity.IsID(id.ID) {
-		name = id.ID[:12]
+		name = identity.ShortID(id.ID)
 	}
 	if name == "" || strings.HasPrefix(name, "-") {
 		return ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"sync"
 
 	"nsx/inspect"
 	"nsx/internal/words"
@@ -19,7 +20,7 @@ const maxInput = 1 << 20
 
 // firstWord is a line's first number or word: what stands before it, such as the
 // bars of a table, is none.
-var firstWord = regexp.MustCompile(`[\pL\pN/.][^\s|,;]*`)
+var firstWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\pL\pN/.][^\s|,;]*`) })
 
 // withInput puts what standard input names in the place of the target "-". What can
 // be no target there, as a word of a header, is left out; listed says that there was
@@ -38,7 +39,7 @@ func withInput(ctx context.Context, in *os.File, targets []string) (list []strin
 	}
 	var read []string
 	for line := range bytes.Lines(text) {
-		word := string(firstWord.Find(line))
+		word := string(firstWord().Find(line))
 		if _, err := inspect.ParseRef(word); err == nil && !slices.Contains(read[max(0, len(read)-1):], word) {
 			read = append(read, word)
 		}

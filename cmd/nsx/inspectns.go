@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"nsx/identity"
 	"nsx/inspect"
 	"nsx/output"
 )
@@ -21,7 +20,7 @@ func namespaceFacts(d *profileDoc) (facts []output.Fact) {
 	members := map[string][]string{}
 	for i := range d.Namespaces {
 		n := &d.Namespaces[i]
-		label, text := "its own", fmt.Sprintf("%s:%d", n.Type, n.Inode)
+		label, text := "its own", n.ID().Target()
 		switch {
 		case n.IsInitial():
 			label, text = "the host's", n.Type.String()
@@ -64,10 +63,10 @@ func rankLabel(label string) int {
 
 // sharesHost are the types that containers seldom share with the host.
 func sharesHost(d *profileDoc) (types []string) {
-	if d.Identity == nil || d.Identity.Kind != identity.Container && d.Identity.Kind != identity.Pod {
+	if !d.Identity.Contained() {
 		return nil
 	}
-	for _, t := range []inspect.Type{inspect.PID, inspect.Net, inspect.Mnt, inspect.IPC, inspect.UTS} {
+	for _, t := range mostlyApart {
 		for i := range d.Namespaces {
 			if n := &d.Namespaces[i]; n.Type == t && n.IsInitial() {
 				types = append(types, t.String())

@@ -126,8 +126,8 @@ func containerFacts(d *profileDoc) []output.Fact {
 	var parts []string
 	if id.ID != "" {
 		short := id.ID
-		if identity.IsID(short) && !d.all {
-			short = short[:12]
+		if !d.all {
+			short = identity.ShortID(short)
 		}
 		parts = append(parts, short+" of "+string(id.Runtime))
 	}
@@ -198,7 +198,7 @@ func userFacts(d *profileDoc) []output.Fact {
 
 func knownByFacts(d *profileDoc) []output.Fact {
 	id := d.Identity
-	if id == nil || id.Kind == identity.Unit || id.Kind == identity.Session {
+	if id == nil || id.OfSystemd() {
 		return nil
 	}
 	return fact(knownBy(id))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"nsx/identity"
 	"nsx/inspect"
 	"nsx/internal/words"
 	"nsx/output"
@@ -16,7 +15,7 @@ func rightsFacts(d *profileDoc) (facts []output.Fact) {
 	if r == nil {
 		return nil
 	}
-	contained := d.Identity != nil && (d.Identity.Kind == identity.Container || d.Identity.Kind == identity.Pod)
+	contained := d.Identity.Contained()
 	style := output.Plain
 	var text string
 	switch n := len(r.Effective); {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,7 +88,7 @@ func setRow(s *inspect.Snapshot, set *inspect.Set) *isolated {
 		r.rank, r.name = rankHost, "host"
 	case leader != nil && leader.KernelThread:
 		r.rank, r.name = rankKernel, "kernel"
-	case id != nil && id.Kind != identity.Unit && id.Kind != identity.Session:
+	case id != nil && !id.OfSystemd():
 		r.rank, r.name = rankContainer, id.Target()
 	case netns != nil && len(netns.Names) > 0 && !netns.IsInitial():
 		r.rank, r.name = rankNamed, "netns:"+netns.Names[0]
@@ -102,9 +101,9 @@ func setRow(s *inspect.Snapshot, set *inspect.Set) *isolated {
 }
 
 func heldRow(n *inspect.Namespace) *isolated {
-	r := &isolated{ns: n, apart: []inspect.Type{n.Type}, rank: rankNameless, known: true, name: fmt.Sprintf("%s:%d", n.Type, n.Inode)}
-	if len(n.Names) > 0 {
-		r.rank, r.name = rankNamed, "netns:"+n.Names[0]
+	r := &isolated{ns: n, apart: []inspect.Type{n.Type}, rank: rankNameless, known: true}
+	if r.name, _ = n.Target(); len(n.Names) > 0 {
+		r.rank = rankNamed
 	}
 	return r
 }
@@ -128,25 +127,24 @@ func b2i(b bool) int {
 
 // isolatedTree hangs containers below their pod's own row and below what they are
 // nested in, and what made itself namespaces within a container below that.
-func isolatedTree(rows []*isolated) []*output.Node[isolated] {
+func isolatedTree(s *inspect.Snapshot, rows []*isolated) []*output.Node[isolated] {
+	own := s.OwnSets()
 	nodes := make([]*output.Node[isolated], len(rows))
-	first := map[string]*output.Node[isolated]{} // by name
+	ofSet := map[*inspect.Set]*output.Node[isolated]{}
+	named := map[string]*output.Node[isolated]{}
 	for i, r := range rows {
 		nodes[i] = &output.Node[isolated]{Row: *r}
-		if r.set == nil || r.rank != rankContainer {
-			continue
-		}
-		if old := first[r.name]; old == nil || r.set.Leader.PID < old.Row.set.Leader.PID {
-			first[r.name] = nodes[i]
+		if r.rank == rankContainer && own[r.set] == r.set {
+			ofSet[r.set], named[r.name] = nodes[i], nodes[i]
 		}
 	}
 	var roots []*output.Node[isolated]
 	for _, n := range nodes {
-		above := first[nameAbove(&n.Row)]
-		switch own := first[n.Row.name]; {
-		case n.Row.rank == rankContainer && own != n:
+		within, above := ofSet[own[n.Row.set]], named[nameAbove(&n.Row)]
+		switch {
+		case within != nil && within != n:
 			n.Row.part = strconv.Itoa(n.Row.set.Leader.PID)
-			own.Children = append(own.Children, n)
+			within.Children = append(within.Children, n)
 		case above != nil && above != n:
 			n.Row.part, _ = strings.CutPrefix(n.Row.name, above.Row.name+"/")
 			above.Children = append(above.Children, n)

@@ -112,7 +112,7 @@ func heldText(r *isolated) string {
 // process's: in a container another one has that number.
 func insideUserCell(set *inspect.Set) output.Cell {
 	id, l := set.Identity, set.Leader
-	inside := id != nil && (id.Kind == identity.Container || id.Kind == identity.Pod || id.Kind == identity.Machine) && slices.Contains(set.Apart, inspect.Mnt)
+	inside := (id.Contained() || id != nil && id.Kind == identity.Machine) && slices.Contains(set.Apart, inspect.Mnt)
 	if inside && l.UID != nil && *l.UID != 0 {
 		return output.Text(fmt.Sprint(*l.UID))
 	}

@@ -179,8 +179,12 @@ func (o *lsOptions) showNamespaces(s streams, view *output.View[inspect.Namespac
 		}
 	}
 	return show(s.out, &o.viewFlags, view, rows, headOf("nsx/ls/1", snapshot), func(head document, rows []inspect.Namespace) any {
+		shown := make(map[inspect.ID]bool, len(rows))
+		for i := range rows {
+			shown[rows[i].ID()] = true
+		}
 		sets := slices.DeleteFunc(snapshot.Sets, func(set inspect.Set) bool {
-			return !match.HasSet(&set) || !slices.ContainsFunc(rows, func(n inspect.Namespace) bool { return set.NS[n.Type] == n.Inode })
+			return !match.HasSet(&set) || !slices.ContainsFunc(inspect.Types[:], func(t inspect.Type) bool { return shown[set.NS.ID(t)] })
 		})
 		return lsDocument{head, sets, rows}
 	})
@@ -199,7 +203,7 @@ func (o *lsOptions) showIsolated(s streams, snapshot *inspect.Snapshot, match in
 		if o.Width <= 0 { // every cell of a pipe is whole, and a target
 			return o.showRows(s, snapshot, rows)
 		}
-		roots := isolatedTree(rows)
+		roots := isolatedTree(snapshot, rows)
 		if !o.noFold && o.SortBy == "" && o.Filter == "" {
 			var before int
 			if roots, before = fold(roots); before > len(roots) {
@@ -243,8 +247,8 @@ func documentOf(head document, snapshot *inspect.Snapshot, rows []isolated) lsDo
 			continue
 		}
 		doc.Sets = append(doc.Sets, *r.set)
-		for t, inode := range r.set.NS {
-			in[inspect.ID{Type: inspect.Type(t), Inode: inode}] = true
+		for _, t := range inspect.Types {
+			in[r.set.NS.ID(t)] = true
 		}
 	}
 	for i := range snapshot.Namespaces {

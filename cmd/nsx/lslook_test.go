@@ -116,7 +116,7 @@ func TestLsLook(t *testing.T) {
 	m := newMadeUp()
 	for _, width := range []int{0, 40, 60, 80, 200} {
 		for _, folded := range []bool{true, false} {
-			roots := isolatedTree(isolatedRows(&m.snapshot, inspect.Match{All: true}))
+			roots := isolatedTree(&m.snapshot, isolatedRows(&m.snapshot, inspect.Match{All: true}))
 			if folded {
 				roots, _ = fold(roots)
 			}

@@ -16,7 +16,7 @@ func nameCell(id *identity.Identity, known bool) output.Cell {
 		return output.None()
 	}
 	cell := output.Text(id.Target())
-	if id.Kind == identity.Unit || id.Kind == identity.Session {
+	if id.OfSystemd() {
 		return cell.With(output.Dim)
 	}
 	return cell
@@ -37,14 +37,14 @@ func psName(r *psRow) output.Cell {
 // hostCell is for what the machine booted with.
 func hostCell() output.Cell { return output.Text("host").With(output.Dim) }
 
-// namespaceName is a container's or the like, then the name that ip-netns(8) gave it,
-// then a unit's.
+// namespaceName is whose a namespace is.
 func namespaceName(n *inspect.Namespace) output.Cell {
+	name, id := n.Target()
 	switch {
 	case n.IsInitial():
 		return hostCell()
-	case len(n.Names) > 0 && (n.Identity == nil || n.Identity.Kind == identity.Unit || n.Identity.Kind == identity.Session):
-		return output.Text("netns:" + n.Names[0])
+	case id == nil && len(n.Names) > 0:
+		return output.Text(name)
 	}
-	return nameCell(n.Identity, n.NameKnown())
+	return nameCell(id, n.NameKnown())
 }

@@ -135,7 +135,7 @@ func wordsFrom(ctx context.Context, in *os.File) ([]string, error) {
 
 // wordOf is a line's first number or word, here with a colon before it: a port.
 func wordOf(line string) string {
-	at := firstWord.FindStringIndex(line)
+	at := firstWord().FindStringIndex(line)
 	if at == nil {
 		return ""
 	}

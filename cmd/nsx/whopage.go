@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -147,13 +148,7 @@ func (r *whoRow) containerFacts() []output.Fact {
 	if id == nil || kindWords[id.Kind] == "" || id.Kind == identity.Pod {
 		return nil
 	}
-	parts := []string{id.ID}
-	if len(id.ID) == 64 {
-		parts[0] = id.ID[:12]
-	}
-	if id.ID == "" {
-		parts[0] = id.Name
-	}
+	parts := []string{cmp.Or(identity.ShortID(id.ID), id.Name)}
 	if id.Runtime != "" && id.Runtime != identity.Unknown {
 		parts = append(parts, string(id.Runtime))
 	}

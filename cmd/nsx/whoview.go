@@ -42,7 +42,7 @@ var whoView = &output.View[whoRow]{
 			if r.Namespace == nil {
 				return output.None()
 			}
-			return output.Text(fmt.Sprintf("%s:%d", r.Namespace.Type, r.Namespace.Inode))
+			return output.Text(r.Namespace.Target())
 		}},
 		{Name: "image", Help: "the container's image", Cut: output.CutMiddle, Value: func(r *whoRow) output.Cell {
 			if r.Identity == nil {
@@ -73,7 +73,7 @@ func (r *whoRow) target() string {
 	case r.Process != nil:
 		return fmt.Sprint(r.Process.PID)
 	case r.Namespace != nil:
-		return fmt.Sprintf("%s:%d", r.Namespace.Type, r.Namespace.Inode)
+		return r.Namespace.Target()
 	default:
 		return name.String()
 	}
@@ -146,7 +146,7 @@ func (r *whoRow) threadIn() string {
 	var list []string
 	for t, inode := range r.Thread.NS {
 		if inode != 0 && inode != r.Process.NS[t] {
-			list = append(list, fmt.Sprintf("%s:%d", inspect.Type(t), inode))
+			list = append(list, r.Thread.NS.ID(inspect.Type(t)).Target())
 		}
 	}
 	return ", in " + strings.Join(list, " ")
@@ -239,14 +239,13 @@ func (r *whoRow) whatInterface() string {
 
 // nameOf is whose a network namespace is.
 func (r *whoRow) nameOf(netns uint64) string {
-	n := r.report.Snapshot.Namespace(inspect.ID{Type: inspect.Net, Inode: netns})
+	id := inspect.ID{Type: inspect.Net, Inode: netns}
+	n := r.report.Snapshot.Namespace(id)
 	if n == nil {
-		return fmt.Sprintf("net:%d", netns)
+		return id.Target()
 	}
-	if cell := namespaceName(n).String(); cell != "-" && cell != "?" {
-		return cell
-	}
-	return fmt.Sprintf("net:%d", netns)
+	name, _ := n.Target()
+	return name
 }
 
 // sockets are the protocols and addresses at which it listens.
