@@ -78,21 +78,8 @@ func TestFilesOfThousands(t *testing.T) {
 		mount -t tmpfs x "$1" && cd "$1" && i=0
 		while [ $i -lt 13 ]; do mkdir $i && mount --rbind . $i || exit 1; i=$((i+1)); done
 		echo ready; read x`, "sh", t.TempDir())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, _ := startTalking(t, cmd)
 	defer func() { in.Close(); _ = cmd.Wait() }()
-	if _, err := out.Read(make([]byte, 6)); err != nil {
-		t.Fatal(err)
-	}
 	start := time.Now()
 	p := profileOf(t, Machine{}, strconv.Itoa(cmd.Process.Pid))
 	if took := time.Since(start); took > 10*time.Second {

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -88,22 +87,8 @@ func TestSetUserIDClaimant(t *testing.T) {
 		if mode&os.ModeSetuid != 0 {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		}
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		line, err := bufio.NewReader(out).ReadString('\n')
-		pid, _ := strconv.Atoi(strings.TrimSpace(line))
-		if err != nil {
-			t.Fatalf("%q, %v", line, err)
-		}
+		in, line := startTalking(t, cmd)
+		pid, _ := strconv.Atoi(line)
 		got := target(identityOf(t, pid))
 		in.Close()
 		if err := cmd.Wait(); err != nil {
@@ -233,27 +218,13 @@ func startClaimant(t *testing.T, argv []string) int {
 	cmd.Env = []string{claimantEnv + "=user"}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, line := startTalking(t, cmd)
 	t.Cleanup(func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil {
 			t.Error(err)
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	pid, _ := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatalf("%q, %v", line, err)
-	}
+	pid, _ := strconv.Atoi(line)
 	return pid
 }

@@ -101,23 +101,8 @@ func busyMount(t *testing.T) (dir string, pid int, end func()) {
 	cmd := exec.Command(unshare, "-Urm", "sh", "-c", `
 		mount -t tmpfs nsx-test "$1" && cd "$1" && mkdir dir other && echo x >file && mount --bind dir other && mount -t tmpfs below dir &&
 		cd other && exec 3<../file && echo ready && read x`, "sh", dir)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	end = func() { in.Close(); _ = cmd.Wait() }
-	if _, err := out.Read(make([]byte, 6)); err != nil {
-		end()
-		t.Fatal(err)
-	}
-	return dir, cmd.Process.Pid, end
+	in, _ := startTalking(t, cmd)
+	return dir, cmd.Process.Pid, func() { in.Close(); _ = cmd.Wait() }
 }
 
 // TestHoldingsOfDevice: who has it mounted, and who uses it, as fuser(1) tells inside.

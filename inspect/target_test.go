@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -513,12 +514,14 @@ func TestResolveZombie(t *testing.T) {
 	}
 }
 
-// startProgram starts a program that writes a line when it is ready, and ends
-// it with the test.
-func startProgram(t *testing.T, path string, args ...string) (pid int, stdin io.Writer) {
+// startTalking starts a program that writes a line when it is ready, which is returned,
+// and may wait for the end of its input. It ends with us, or when the caller sees to it.
+func startTalking(t *testing.T, cmd *exec.Cmd) (in io.WriteCloser, line string) {
 	t.Helper()
-	cmd := exec.Command(path, args...)
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &unix.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -530,14 +533,25 @@ func startProgram(t *testing.T, path string, args ...string) (pid int, stdin io.
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	line, err = bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		t.Fatalf("%s: %q, %v", cmd.Path, line, err)
+	}
+	return in, strings.TrimSpace(line)
+}
+
+// startProgram starts a program that writes a line when it is ready, and ends
+// it with the test.
+func startProgram(t *testing.T, path string, args ...string) (pid int, stdin io.Writer) {
+	t.Helper()
+	cmd := exec.Command(path, args...)
+	in, _ := startTalking(t, cmd)
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	var line [64]byte
-	if n, err := out.Read(line[:]); err != nil {
-		t.Fatalf("%s: %q, %v", path, line[:n], err)
-	}
 	return cmd.Process.Pid, in
 }
 
